@@ -1,0 +1,1 @@
+"""The values that flow between the layers; no I/O here."""

@@ -1,0 +1,63 @@
+"""One call on its way in: what is asked, for whom, until when, and what is known of it so far."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import msgspec
+
+from trunkline.core.principal import Principal
+from trunkline.errors import Delivery
+
+
+class Progress(msgspec.Struct, frozen=True, kw_only=True):
+    """One progress notification of a running call."""
+
+    progress: float
+    total: float | None = None
+    message: str | None = None
+
+
+class Flight:
+    """What is known of one call in flight.
+
+    The only mutable thing that travels in a `Call`. The layer that learns a fact writes it; the
+    layers outside it read it when they have to end the call or explain its failure.
+    """
+
+    __slots__ = ("activity", "attempts", "delivery", "on_progress", "phase", "stderr")
+
+    def __init__(self, activity: float, on_progress: Callable[[Progress], None] | None = None) -> None:
+        self.activity = activity
+        """Moment of the last sign of life of this call; the idle deadline counts from here."""
+        self.attempts = 0
+        self.delivery: Delivery = "never_sent"
+        self.phase = "waiting for the server"
+        """What the call is waiting for, in words a person understands."""
+        self.stderr: Callable[[], str] | None = None
+        """Gives the tail of the server's standard error, where it has one."""
+        self.on_progress = on_progress
+
+
+class Call(msgspec.Struct, frozen=True, kw_only=True):
+    """One call as it passes through the pipeline."""
+
+    id: str
+    server: str
+    """Configured name of the server."""
+    name: str
+    """The server's own name of the tool."""
+    arguments: Mapping[str, Any]
+    principal: Principal
+    deadline: float
+    """Moment, on the clock of the running loop, at which the call ends."""
+    idle: float
+    """Longest allowed silence, in seconds."""
+    flight: Flight
+    method: str = "tools/call"
+
+    @property
+    def public_name(self) -> str:
+        """`server.name`."""
+        return f"{self.server}.{self.name}"

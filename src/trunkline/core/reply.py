@@ -1,0 +1,67 @@
+"""What a call gives back."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import msgspec
+
+from trunkline.core.content import Content, parse_content, render_content
+
+
+class Reply(msgspec.Struct, frozen=True, kw_only=True):
+    """The complete answer to one call. A tool that says `isError` still gives a Reply."""
+
+    raw: Mapping[str, Any]
+    """The result object as received."""
+    server: str
+    """Configured name of the server that answered."""
+    tool: str
+    """The tool's public name."""
+    call_id: str = ""
+    elapsed: float = 0.0
+    """Seconds from the caller's call to this reply."""
+    attempts: int = 1
+    cached: bool = False
+    degraded: bool = False
+    warnings: tuple[str, ...] = ()
+    era: str = ""
+    """Protocol revision the answer came in, such as `2025-11-25`."""
+    transport: str = ""
+    ttl_ms: int | None = None
+    """How long the server allows this result to be cached, or None."""
+    scope: str | None = None
+    """The server's `cacheScope` (`public` or `private`), or None."""
+
+    @property
+    def content(self) -> tuple[Content, ...]:
+        """The content blocks, typed."""
+        blocks = self.raw.get("content")
+        return tuple(parse_content(block) for block in blocks) if isinstance(blocks, list) else ()
+
+    @property
+    def structured(self) -> Any:
+        """The `structuredContent` member, any JSON value, or None."""
+        return self.raw.get("structuredContent")
+
+    @property
+    def is_error(self) -> bool:
+        """Whether the tool itself reports a failure."""
+        return self.raw.get("isError") is True
+
+    @property
+    def text(self) -> str:
+        """Text blocks joined by newline, other blocks as `[image image/png 12 KB]`.
+
+        A result with structured content and no blocks at all reads as its JSON.
+        """
+        content = self.content
+        if not content and self.structured is not None:
+            return msgspec.json.encode(self.structured).decode()
+        return "\n".join(render_content(block) for block in content)
+
+    @property
+    def value(self) -> Any:
+        """`structured` if present, else `text`."""
+        return self.text if self.structured is None else self.structured
