@@ -77,7 +77,7 @@ def test_discover_introduces_the_server_with_cache_hints() -> None:
 
 
 def test_an_unsupported_modern_revision_is_answered_with_the_supported_ones() -> None:
-    error = Peer(FakeServer()).modern("tools/list", **{VERSION: "1900-01-01"})["error"]
+    error = Peer(FakeServer()).modern("tools/list", None, **{VERSION: "1900-01-01"})["error"]
     assert error["code"] == -32022
     assert error["data"] == {"supported": ["2026-07-28", *reversed(LEGACY)], "requested": "1900-01-01"}
 
@@ -131,7 +131,11 @@ def test_both_families_are_served_on_one_connection() -> None:
 def test_a_definition_shows_what_its_revision_knows(version: str, known: set[str]) -> None:
     fake = FakeServer()
     fake.tool(
-        "full", description="d", title="t", output_schema={"type": "object"}, annotations={"readOnlyHint": True}
+        "full",
+        description="d",
+        title="t",
+        output_schema={"type": "object"},
+        annotations={"readOnlyHint": True},
     )
     peer = Peer(fake)
     peer.shake_hands(version)
@@ -177,7 +181,10 @@ def walk(peer: Peer, limit: int = 8) -> list[tuple[list[str], str | None]]:
         ("plain", [(["a", "b"], "2"), (["c", "d"], "4"), (["e"], None)]),
         ("empty", [(["a", "b"], ""), (["c", "d"], "4"), (["e"], None)]),
         ("endless", [(["a", "b"], "2"), (["c", "d"], "4"), (["e"], "6"), ([], "8"), ([], "10")]),
-        ("cyclic", [(["a", "b"], "2"), (["c", "d"], "4"), (["e"], "0"), (["a", "b"], "2"), (["c", "d"], "4")]),
+        (
+            "cyclic",
+            [(["a", "b"], "2"), (["c", "d"], "4"), (["e"], "0"), (["a", "b"], "2"), (["c", "d"], "4")],
+        ),
     ],
 )
 def test_cursors_end_as_they_are_set_up_to(cursors: Any, expected: list[Any]) -> None:

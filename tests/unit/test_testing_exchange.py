@@ -19,7 +19,12 @@ META = {
 
 
 def effects(
-    fake: FakeServer, method: str, params: dict[str, Any] | None = None, *, whole: bool = False, limit: int = 20
+    fake: FakeServer,
+    method: str,
+    params: dict[str, Any] | None = None,
+    *,
+    whole: bool = False,
+    limit: int = 20,
 ) -> list[Effect]:
     """Send one modern request and collect what it asks for, at most `limit` effects."""
     message = {"jsonrpc": "2.0", "id": 7, "method": method, "params": {"_meta": META, **(params or {})}}
@@ -157,7 +162,8 @@ def test_rpc_error_answers_in_place_of_the_tool(fake: FakeServer) -> None:
 
 
 @pytest.mark.parametrize(
-    "fault", [Fault.reset, Fault.http_status(503), Fault.comments(1), Fault.cut_after_headers, Fault.gzip_bomb(9)]
+    "fault",
+    [Fault.reset, Fault.http_status(503), Fault.comments(1), Fault.cut_after_headers, Fault.gzip_bomb(9)],
 )
 def test_a_fault_of_http_says_so_on_other_transports(fake: FakeServer, fault: Fault) -> None:
     error = reply(call(fake, fault))["error"]
@@ -197,7 +203,9 @@ def test_nobody_gets_progress_who_did_not_ask(fake: FakeServer) -> None:
         (Result(resultType="input_required", requestState="s"), {"requestState": "s"}),
     ],
 )  # fmt: skip
-def test_what_a_tool_returns_becomes_its_result(fake: FakeServer, returns: Any, result: dict[str, Any]) -> None:
+def test_what_a_tool_returns_becomes_its_result(
+    fake: FakeServer, returns: Any, result: dict[str, Any]
+) -> None:
     fake.tool("any", returns=returns)
     seen = reply(effects(fake, "tools/call", {"name": "any"}))["result"]
     assert seen.pop("resultType") == ("input_required" if "requestState" in result else "complete")
