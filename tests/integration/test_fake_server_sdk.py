@@ -1,6 +1,7 @@
 """The official SDK's client, an independent peer, talks to the fake in both families over every transport."""
 
-# mypy: disable-error-code="union-attr"  # which kind of block it is shows in the comparison
+# Which kind of block it is shows in the comparison.
+# mypy: disable-error-code="union-attr"
 
 from __future__ import annotations
 

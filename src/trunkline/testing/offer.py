@@ -55,9 +55,9 @@ class Offer:
         """Add a tool: `tool("list", returns="...")` at once, or `@tool`, `@tool(schema=...)` on a function.
 
         A function takes nothing, `(arguments)` or `(arguments, context)`, sync or async, and gives what
-        `returns` may be: a string, a list of content blocks, a `Result` sent as it is, None, or any other JSON value as
-        structured content. If it raises, the caller gets an `isError` result; `RpcError` gives a JSON-RPC
-        error.
+        `returns` may be: a string, a list of content blocks, a `Result` sent as it is, None, or any other
+        JSON value as structured content. If it raises, the caller gets an `isError` result; `RpcError` gives
+        a JSON-RPC error.
 
         Raises:
             ValueError: a function and a scripted outcome at once.
