@@ -271,9 +271,17 @@ async def test_a_dripped_body_takes_its_time(fake: FakeServer) -> None:
 
 async def test_an_endless_body_waits_for_its_reader(fake: FakeServer) -> None:
     fake.fault("add", Fault.endless)
-    async with fake.http() as url, open_socket(url) as client:
-        client.writer.write(encode_call(url, "add"))
-        assert len(await asyncio.wait_for(client.reader.readexactly(3_000_000), 10)) == 3_000_000
+    server = await fake.listen()
+    try:
+        async with open_socket(server.url) as client:
+            client.writer.write(encode_call(server.url, "add"))
+            assert len(await asyncio.wait_for(client.reader.readexactly(3_000_000), 10)) == 3_000_000
+            for _ in range(500):
+                await asyncio.sleep(0)
+            (connection,) = server.connections
+            assert connection.unsent < 1_000_000
+    finally:
+        await server.stop()
 
 
 async def test_nothing_is_left_after_the_server_stopped(fake: FakeServer) -> None:

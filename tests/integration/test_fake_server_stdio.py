@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import signal
+import subprocess
 import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -272,6 +273,29 @@ async def test_standard_error_carries_the_scripted_lines_and_the_flood(
         out, err, _ = await child.finish()
     assert err.startswith("starting\nwarning: ünsafe\nnoise".encode())
     assert (len(err), json.loads(out)["id"]) == (100_000 + len("starting\nwarning: ünsafe\n".encode()), 1)
+
+
+async def test_a_request_larger_than_any_pipe_is_read_whole(fake: FakeServer, tmp_path: Path) -> None:
+    text = "x" * 400_000
+    async with start(fake.to_stdio_entry(tmp_path)) as child, asyncio.TaskGroup() as group:
+        group.create_task(child.write(call(1, "echo", text=text), call(2, "echo")))
+        first, second = await child.reply(), await child.reply()
+    assert first["result"]["structuredContent"] == {"text": text}
+    assert second["id"] == 2
+
+
+def test_a_process_ends_quietly_when_nobody_reads_it_any_more(fake: FakeServer, tmp_path: Path) -> None:
+    entry, pipe = fake.to_stdio_entry(tmp_path), subprocess.PIPE
+    with subprocess.Popen(
+        [entry["command"], *entry["args"]], env=entry["env"], stdin=pipe, stdout=pipe, stderr=pipe
+    ) as process:
+        assert process.stdin is not None
+        assert process.stdout is not None
+        assert process.stderr is not None
+        process.stdout.close()
+        process.stdin.write(call(1, "echo"))
+        process.stdin.flush()
+        assert (process.wait(10), process.stderr.read()) == (0, b"")
 
 
 async def test_a_prelude_comes_before_anything_else(fake: FakeServer, tmp_path: Path) -> None:

@@ -78,9 +78,7 @@ class _Loop:
 
     def _resume_due(self) -> None:
         while self._timers and self._timers[0][0] <= time.monotonic():
-            exchange = heapq.heappop(self._timers)[2]
-            if not exchange.stopped:
-                self._advance(exchange)
+            self._advance(heapq.heappop(self._timers)[2])
 
     def _receive(self, line: bytes) -> None:
         try:
@@ -93,7 +91,7 @@ class _Loop:
             self._advance(exchange)
 
     def _advance(self, exchange: Exchange) -> None:
-        """Play an exchange up to its next wait."""
+        """Play an exchange up to its next wait; one that was cancelled is over already."""
         for effect in exchange.steps:
             match effect:
                 case Write():
