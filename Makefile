@@ -13,6 +13,8 @@ PY := $(BIN)/python
 INSTALL = $(BIN)/uv pip sync --quiet --require-hashes --compile-bytecode
 PYTEST = $(PY) -m pytest
 
+export UV_SYSTEM_CERTS = 1
+
 .PHONY: help demo test check bench soak docs lock peers clean
 
 help: ## show this list
