@@ -30,9 +30,9 @@ check: .venv/.ready ## format, lint, types, import rule, lock, repository rules;
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
-	$(BIN)/lint-imports
+	$(BIN)/lint-imports --no-logo
 	$(PY) requirements/lock.py check
-	$(BIN)/towncrier build --draft --version next >/dev/null
+	@drafted=$$($(BIN)/towncrier build --draft --version next 2>&1) || { echo "$$drafted" >&2; exit 1; }
 	$(PYTEST) -q tests/contract/test_repository_*.py
 
 bench: .venv/.ready ## measure Trunkline against the SDK and the bare floor
@@ -55,7 +55,7 @@ clean: ## remove everything that was made here
 
 .venv/.uv: requirements/uv.txt
 	@test -n "$(PYTHON)" || { echo "Trunkline needs Python 3.11 or newer with venv; set PYTHON=path" >&2; exit 1; }
-	$(PYTHON) -m venv .venv
+	$(PYTHON) -m venv --clear .venv
 	$(PY) -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements/uv.txt
 	@touch $@
 
@@ -70,7 +70,7 @@ clean: ## remove everything that was made here
 .peers/.ready: .peers/python/.ready .peers/node/.ready
 	@touch $@
 
-.peers/python/.ready: peers/python/lock.txt .venv/.synced
+.peers/python/.ready: peers/python/lock.txt | .venv/.synced
 	$(BIN)/uv venv --quiet --clear --python $(PY) .peers/python
 	$(INSTALL) --python .peers/python/bin/python peers/python/lock.txt
 	@touch $@
