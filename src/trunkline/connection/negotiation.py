@@ -158,7 +158,7 @@ class _Dialogue:
 
 
 async def _probe_stream(probe: _Dialogue, server: str, family: Family | None) -> Negotiated:
-    """Send `server/discover`; when it stays unanswered also `initialize`; the first answer decides."""
+    """Send `server/discover`; when it stays unanswered also `initialize`; the first recognized answer decides."""
     discovery = asyncio.ensure_future(probe.discover())
     handshake: asyncio.Future[Frame] | None = None
     try:
@@ -167,7 +167,8 @@ async def _probe_stream(probe: _Dialogue, server: str, family: Family | None) ->
             if not discovery.done():
                 handshake = asyncio.ensure_future(probe.initialize())
                 await asyncio.wait({discovery, handshake}, return_when=asyncio.FIRST_COMPLETED)
-        if handshake is not None and handshake.done():
+        # A refused handshake is no answer of a legacy server: a slow modern one met both at once.
+        if not discovery.done() and handshake is not None and handshake.result().error is UNSET:
             return judge_handshake(handshake.result(), server)
         verdict = judge_discovery(await discovery, server)
         if verdict != "initialize":
@@ -176,12 +177,17 @@ async def _probe_stream(probe: _Dialogue, server: str, family: Family | None) ->
             raise _no_common_revision(server, ["a legacy revision"])
         return judge_handshake(await (handshake or probe.initialize()), server)
     finally:
-        for pending in (discovery, handshake):
-            if pending is not None and not pending.done():
-                pending.cancel()
-                await asyncio.wait({pending})
-            elif pending is not None:
-                pending.exception()
+        await _end_all(discovery, handshake)
+
+
+async def _end_all(*futures: asyncio.Future[Frame] | None) -> None:
+    for future in futures:
+        if future is None:
+            continue
+        future.cancel()
+        await asyncio.wait({future})
+        if not future.cancelled():
+            future.exception()
 
 
 async def _probe_http(probe: _Dialogue, server: str, family: Family | None) -> Negotiated:

@@ -200,6 +200,8 @@ class Supervisor:
             self._move("ready")
             self._settle(connection)
             return connection
+        elif isinstance(cause, OutcomeUnknownError | UnavailableError):
+            error = self._start_failed(cause)
         elif isinstance(cause, TrunklineError):
             error = cause
         else:
@@ -287,6 +289,20 @@ class Supervisor:
 
     def _stderr_now(self) -> str:
         return self._stderr()
+
+    def _start_failed(self, cause: CallError) -> CallError:
+        """Tell a failed start as one; what was lost on the way was no call of anybody's."""
+        if isinstance(cause, UnavailableError) and cause.code != "unavailable":
+            return cause
+        error = UnavailableError(
+            f"it could not be started ({self._phase}): {cause.message}",
+            code="start_failed",
+            server=self.settings.name,
+            status=cause.status,
+            hint="Look at the last lines of its standard error, or run its command by hand.",
+        )
+        error.__cause__ = cause
+        return error
 
     def _too_slow(self) -> UnavailableError:
         return UnavailableError(
