@@ -80,9 +80,7 @@ async def _open(entry: Entry, limits: Limits) -> Link:
         case PeerEntry():
             from trunkline.transport.memory import MemoryTransport, Peer
 
-            return await MemoryTransport(
-                server=entry.name, peer=cast(Peer, entry.peer), limits=limits
-            ).open()
+            return await MemoryTransport(server=entry.name, peer=cast(Peer, entry.peer), limits=limits).open()
         case BadEntry():
             raise entry.error
 

@@ -229,7 +229,9 @@ class Trunk:
         """
         if name in self._fleet:
             raise ConfigError(
-                f"there is already a server {name!r}", server=name, hint="Remove it first, or use another name."
+                f"there is already a server {name!r}",
+                server=name,
+                hint="Remove it first, or use another name.",
             )
         (added,) = load({"mcpServers": {name: entry}}, policy={}).entries
         if isinstance(added, BadEntry):
@@ -286,7 +288,9 @@ class Trunk:
         pair = self._names.recall(selector)
         if pair is None:
             try:
-                async with asyncio.timeout(self._policy.for_server("").timeout if timeout is None else timeout):
+                async with asyncio.timeout(
+                    self._policy.for_server("").timeout if timeout is None else timeout
+                ):
                     pair = await self._names.find(selector)
             except TimeoutError:
                 raise DeadlineExceededError(
@@ -383,5 +387,3 @@ def connect(
         client_info=client_info,
         name=name,
     )
-
-
