@@ -30,7 +30,8 @@ class LimitExceeded(ValueError):  # noqa: N818 - a verdict, not a fault of ours
     """A frame is over a limit; the text says which."""
 
 
-_ONLY_BRACKETS = bytes(code for code in range(256) if code not in b"[]{}")
+_BRACES_AS_BRACKETS = bytes.maketrans(b"{}", b"[]")
+_ALL_BUT_BRACKETS = bytes(code for code in range(256) if code not in b"[]{}")
 
 
 def check_shape(frame: bytes, limits: Limits) -> None:
@@ -60,9 +61,10 @@ def _drop_strings(frame: bytes) -> bytes:
 
 
 def _is_deeper(bare: bytes, depth: int) -> bool:
-    brackets = bare.translate(None, _ONLY_BRACKETS)
+    """Take away the innermost level as often as levels are allowed, and see whether anything is left."""
+    brackets = bare.translate(_BRACES_AS_BRACKETS, _ALL_BUT_BRACKETS)
     for _ in range(depth):
-        inner = brackets.replace(b"[]", b"").replace(b"{}", b"")
+        inner = brackets.replace(b"[]", b"")
         if len(inner) == len(brackets):
             break
         brackets = inner
