@@ -11,8 +11,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from trunkline.core.limits import Limits
 from trunkline.protocol.frames import Broken, Frame, decode_frame, recover_id
-from trunkline.protocol.limits import LimitExceeded, Limits, check_shape
+from trunkline.protocol.limits import LimitExceeded, check_shape
 from trunkline.protocol.lines import LineFramer
 from trunkline.protocol.sse import EventParser
 

@@ -114,7 +114,7 @@ class FakeTrunk:
         arguments: Mapping[str, Any],
         *,
         timeout: float | None,
-        on_progress: Callable[..., None],  # noqa: ASYNC109
+        on_progress: Callable[..., None],
     ) -> Reply:
         self.world.called.append((name, dict(arguments), timeout))
         for progress in self.world.progress:

@@ -9,6 +9,7 @@ import msgspec
 import pytest
 
 from trunkline.connection.negotiation import Negotiated, judge_discovery, judge_handshake
+from trunkline.core.limits import Limits
 from trunkline.errors import ProtocolError
 from trunkline.protocol.eras import ERAS, MODERN, request_meta
 from trunkline.protocol.frames import (
@@ -21,7 +22,6 @@ from trunkline.protocol.frames import (
     recover_id,
 )
 from trunkline.protocol.headers import encode_argument, encode_value
-from trunkline.protocol.limits import Limits
 from trunkline.protocol.lines import Endless, LineFramer, Oversized
 from trunkline.protocol.multiplexer import Multiplexer
 from trunkline.protocol.sse import EventParser, EventTooLarge

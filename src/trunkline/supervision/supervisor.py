@@ -18,10 +18,10 @@ from trunkline.connection.listing import Pages
 from trunkline.connection.negotiation import ClientIdentity
 from trunkline.core.call import Flight
 from trunkline.core.handlers import Handlers
+from trunkline.core.limits import Limits
 from trunkline.core.status import ServerStatus, State
 from trunkline.errors import CallError, ConfigError, OutcomeUnknownError, TrunklineError, UnavailableError
 from trunkline.protocol.eras import Family
-from trunkline.protocol.limits import Limits
 from trunkline.transport.link import Link
 
 logger = logging.getLogger("trunkline.supervision")
