@@ -128,15 +128,20 @@ def _described(number: int) -> Message:
     verb = _VERBS[number % len(_VERBS)]
     noun = _NOUNS[number // len(_VERBS) % len(_NOUNS)]
     place = _PLACES[number // (len(_VERBS) * len(_NOUNS)) % len(_PLACES)]
+    thing = noun.replace("_", " ")
     return {
         "name": f"{verb}_{noun}_{place}_{number}",
-        "description": f"{verb.capitalize()} one {noun.replace('_', ' ')} in the {place} and report what changed.",
+        "description": f"{verb.capitalize()} one {thing} in the {place} and report what changed.",
         "inputSchema": _schema(noun, "string"),
     }
 
 
 _CACHE: Message = {"ttlMs": 3_600_000, "cacheScope": "public"}
-_ECHO: Message = {"name": "echo", "description": "Give the text back.", "inputSchema": _schema("text", "string")}
+_ECHO: Message = {
+    "name": "echo",
+    "description": "Give the text back.",
+    "inputSchema": _schema("text", "string"),
+}
 _LARGE: Message = {
     "name": "large",
     "description": "Give that many characters.",
@@ -144,12 +149,12 @@ _LARGE: Message = {
 }
 _VERBS = ("create", "read", "update", "delete", "list", "export", "archive", "share", "approve", "merge")
 _NOUNS = (
-    "invoice", "calendar_event", "pull_request", "customer", "ticket", "document", "shipment", "image", "branch",
-    "payment", "report", "message", "contract", "recipe", "sensor", "dashboard", "backup", "certificate", "route",
-    "playlist",
+    "invoice", "calendar_event", "pull_request", "customer", "ticket", "document", "shipment", "image",
+    "branch", "payment", "report", "message", "contract", "recipe", "sensor", "dashboard", "backup",
+    "certificate", "route", "playlist",
 )  # fmt: skip
 _PLACES = (
     "warehouse", "repository", "mailbox", "database", "workspace", "cluster", "library", "queue", "ledger",
-    "archive", "storefront", "laboratory", "garage", "registry", "studio", "clinic", "harbor", "kitchen", "museum",
-    "airport", "forest", "office", "theater", "market", "school",
+    "archive", "storefront", "laboratory", "garage", "registry", "studio", "clinic", "harbor", "kitchen",
+    "museum", "airport", "forest", "office", "theater", "market", "school",
 )  # fmt: skip

@@ -8,12 +8,13 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from statistics import median
+from typing import Any
 
 from bench.answers import Family
 from bench.tally import Tally
 from bench.target import Kind, Target, serve_http, stdio_target
 from bench.verdict import CALL_BUDGETS, Verdict
-from bench.worker import Worker, WorkerError
+from bench.worker import Worker, WorkerError, last_line
 
 _MASK = (1 << 64) - 1
 _WARM_ROUNDS = 3
@@ -33,11 +34,13 @@ class Row:
         return f"{self.kind} {self.family} x{self.in_flight}"
 
 
-ROWS: tuple[Row, ...] = tuple(
+_KINDS: tuple[tuple[Kind, int], ...] = (("stdio", 100), ("http", 50))
+_FAMILIES: tuple[Family, ...] = ("legacy", "modern")
+ROWS = tuple(
     Row(kind=kind, family=family, in_flight=in_flight)
-    for kind, many in (("stdio", 100), ("http", 50))
+    for kind, many in _KINDS
     for in_flight in (1, many)
-    for family in ("legacy", "modern")
+    for family in _FAMILIES
 )
 
 
@@ -85,8 +88,8 @@ class Lane:
         """Wait until the contender is connected."""
         self._worker.wait_ready()
 
-    def run(self, calls: int, in_flight: int) -> tuple[float, float]:
-        """Run one round and give CPU and wall microseconds per call.
+    def run(self, calls: int, in_flight: int) -> dict[str, Any]:
+        """Run one round and give the child's answer: `cpu` and `wall` are seconds of the whole round.
 
         Raises WorkerError when the server did not answer exactly the calls that were claimed.
         """
@@ -98,7 +101,7 @@ class Lane:
                 f"the client made {self._calls} calls with arguments adding up to {self._total}; "
                 f"the server counts {self._tally.calls} and {self._tally.total}"
             )
-        return answer["cpu"] / calls * 1e6, answer["wall"] / calls * 1e6
+        return answer
 
 
 def measure_row(
@@ -108,7 +111,8 @@ def measure_row(
     try:
         with ExitStack() as stack:
             lanes = {
-                name: stack.enter_context(_open_lane(row, name.partition(":")[0], uvloop)) for name in contenders
+                name: stack.enter_context(_open_lane(row, name.partition(":")[0], uvloop))
+                for name in contenders
             }
             for lane in lanes.values():
                 lane.wait_ready()
@@ -122,10 +126,12 @@ def judge(results: Sequence[RowResult], contender: str = "trunkline") -> list[Ve
     verdicts = []
     for base in ("sdk", "floor"):
         for result in results:
+            if base not in result.measured and not result.invalid:
+                continue
             row = result.row
             must, aim = CALL_BUDGETS[row.kind, base, row.in_flight > 1]
             ratio = result.ratio(contender, base)
-            note = "" if ratio is not None else (result.invalid.splitlines() or ["not run"])[0]
+            note = last_line(result.invalid)
             what = f"{row.label}: CPU per call / {base}"
             verdicts.append(Verdict(what=what, value=ratio, unit="x", must=must, aim=aim, note=note))
     return verdicts
@@ -155,9 +161,9 @@ def _interleave(row: Row, lanes: dict[str, Lane], rounds: int, round_seconds: fl
     for number in range(rounds):
         turn = number % len(names)
         for name in names[turn:] + names[:turn]:
-            cpu, wall = lanes[name].run(counts[name], row.in_flight)
-            measured[name].cpu.append(cpu)
-            measured[name].wall.append(wall)
+            answer = lanes[name].run(counts[name], row.in_flight)
+            measured[name].cpu.append(answer["cpu"] / counts[name] * 1e6)
+            measured[name].wall.append(answer["wall"] / counts[name] * 1e6)
     return RowResult(row=row, measured=measured)
 
 
@@ -165,6 +171,6 @@ def _calibrate(lane: Lane, in_flight: int, round_seconds: float) -> int:
     """Warm the contender up and give the number of calls that fills one round."""
     calls = max(50, 2 * in_flight)
     for _ in range(_WARM_ROUNDS):
-        _, wall = lane.run(calls, in_flight)
-        calls = max(2 * in_flight, int(round_seconds / (wall / 1e6)))
+        wall = lane.run(calls, in_flight)["wall"] / calls
+        calls = max(2 * in_flight, int(round_seconds / wall))
     return calls

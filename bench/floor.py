@@ -101,9 +101,12 @@ class HttpSession:
             writer.close()
             await writer.wait_closed()
 
+    async def _connect(self) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
+        return await asyncio.open_connection(self._host, self._port)
+
     async def _post(self, frame: dict[str, Any], extra: str) -> bytes:
         body = json.dumps(frame).encode()
-        reader, writer = self._idle.pop() if self._idle else await asyncio.open_connection(self._host, self._port)
+        reader, writer = self._idle.pop() if self._idle else await self._connect()
         writer.write(f"{self._head}{extra}Content-Length: {len(body)}\r\n\r\n".encode() + body)
         await writer.drain()
         head = await reader.readuntil(b"\r\n\r\n")

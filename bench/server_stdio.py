@@ -11,7 +11,7 @@ from bench.answers import Answers
 from bench.tally import Tally
 
 _CHUNK = 1 << 16
-_LARGE = 1 << 20
+_LARGE = 1 << 16
 
 
 def main() -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import operator
 from dataclasses import dataclass
 
 
@@ -19,24 +18,28 @@ class Verdict:
     at_least: bool = False
     """Whether the value must reach the budget from below, as a rate does."""
     note: str = ""
+    skipped: bool = False
+    """Whether there is a good reason that it was not measured, so that this is no failure."""
 
     @property
     def passed(self) -> bool | None:
-        """Whether the `must` holds; None when there is none or nothing was measured."""
-        return None if self.must is None or self.value is None else self._meets(self.must)
+        """Whether the `must` holds; None when there is none, or when it was skipped."""
+        if self.must is None or self.skipped:
+            return None
+        return self.value is not None and self._meets(self.must)
 
     @property
     def word(self) -> str:
-        """`PASS`, `PASS, aim`, `FAIL`, or why there is no verdict."""
+        """`PASS`, `PASS, aim`, `FAIL`, or `skipped`."""
         if self.passed is None:
-            return "not measured" if self.value is None else "no budget"
+            return "skipped" if self.skipped else "no budget"
         if not self.passed:
             return "FAIL"
         return "PASS, aim" if self.aim is not None and self._meets(self.aim) else "PASS"
 
     def _meets(self, limit: float) -> bool:
         assert self.value is not None
-        return (operator.ge if self.at_least else operator.le)(self.value, limit)
+        return self.value >= limit if self.at_least else self.value <= limit
 
 
 CALL_BUDGETS: dict[tuple[str, str, bool], tuple[float, float]] = {

@@ -89,7 +89,14 @@ class Worker:
         return answer
 
 
+def last_line(error: str) -> str:
+    """Give the line of a traceback, or of a group of them, that says what happened; "" for none."""
+    lines = (line.strip("+-| ") for line in reversed(error.splitlines()))
+    return next((line for line in lines if line), "")
+
+
 def child_env() -> dict[str, str]:
     """Give the environment of a process that runs code of the bench from any working directory."""
-    inherited = [str(Path(place).resolve()) for place in os.environ.get("PYTHONPATH", "").split(os.pathsep) if place]
+    places = os.environ.get("PYTHONPATH", "").split(os.pathsep)
+    inherited = [str(Path(place).resolve()) for place in places if place]
     return {**os.environ, "PYTHONPATH": os.pathsep.join([str(ROOT), *inherited])}
