@@ -56,6 +56,8 @@ class Call(msgspec.Struct, frozen=True, kw_only=True):
     """Longest allowed silence, in seconds."""
     flight: Flight
     method: str = "tools/call"
+    headers: Mapping[str, str] = {}
+    """`Mcp-Param-*` headers that mirror arguments, for transports that carry headers."""
 
     @property
     def public_name(self) -> str:
