@@ -38,7 +38,7 @@ async def calls(spec: Command) -> AsyncIterator[Callable[[Command], Awaitable[Co
         numbers = itertools.count(1)
 
         async def run(command: Command) -> Command:
-            return await _round(connection, numbers, command["calls"], command["in_flight"])
+            return await run_round(connection, numbers, command["calls"], command["in_flight"])
 
         yield run
 
@@ -58,7 +58,7 @@ async def large(spec: Command) -> AsyncIterator[Callable[[Command], Awaitable[Co
         yield run
 
 
-async def _round(connection: Connection, numbers: Iterator[int], count: int, in_flight: int) -> Command:
+async def run_round(connection: Connection, numbers: Iterator[int], count: int, in_flight: int) -> Command:
     """Make `count` calls with `in_flight` of them open at any time; every answer is compared."""
     mine = list(itertools.islice(numbers, count))
     queue = iter(mine)

@@ -72,7 +72,9 @@ def measure(*, rounds: int, uvloop: bool) -> FleetResult:
                 for sick, seconds in ((False, result.alone), (True, result.mixed)):
                     answer = worker.ask(sick=sick)
                     if answer["ready"] != HEALTHY:
-                        return FleetResult(invalid=f"{answer['ready']} of {HEALTHY} healthy servers were ready")
+                        return FleetResult(
+                            invalid=f"{answer['ready']} of {HEALTHY} healthy servers were ready"
+                        )
                     seconds.append(answer["seconds"])
     except WorkerError as error:
         return FleetResult(invalid=str(error))
