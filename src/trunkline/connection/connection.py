@@ -243,7 +243,9 @@ class Connection:
             logger.debug("%s: could not answer %s: %s", self.server, method, error)
 
 
-def _run_handler(handler: Callable[[str, Mapping[str, Any]], None], server: str, params: Mapping[str, Any]) -> None:
+def _run_handler(
+    handler: Callable[[str, Mapping[str, Any]], None], server: str, params: Mapping[str, Any]
+) -> None:
     try:
         handler(server, params)
     except Exception:  # boundary: the application's handler must not end the connection it listens to

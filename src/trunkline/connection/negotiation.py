@@ -158,7 +158,7 @@ class _Dialogue:
 
 
 async def _probe_stream(probe: _Dialogue, server: str, family: Family | None) -> Negotiated:
-    """Send `server/discover`; when it stays unanswered also `initialize`; the first recognized answer decides."""
+    """Send `server/discover`; and `initialize` too when it stays unanswered; the first answer decides."""
     discovery = asyncio.ensure_future(probe.discover())
     handshake: asyncio.Future[Frame] | None = None
     try:
@@ -226,7 +226,7 @@ def _no_common_revision(server: str, theirs: list[str]) -> ProtocolError:
         code="no_common_revision",
         server=server,
         delivery="never_sent",
-        hint="Update the server or Trunkline, or correct `era` in trunkline.toml if it pins the wrong family.",
+        hint="Update the server or Trunkline, or correct `era` in trunkline.toml if it pins one.",
     )
 
 

@@ -78,7 +78,7 @@ class _Alarm:
             hint=(
                 "The tool may have run; check its effect before calling again, or allow more time."
                 if sent
-                else "Nothing was sent; allow more time, or run `trunkline status` to see why the server is slow."
+                else "Nothing was sent; allow more time, or ask `trunkline status` why the server is slow."
             ),
         )
 

@@ -30,9 +30,12 @@ class Checker:
         try:
             if self._validator.is_valid(arguments):
                 return ()
-            return tuple(_explain(error) for error, _ in zip(
-                self._validator.iter_errors(arguments), range(_MOST_PROBLEMS), strict=False
-            ))
+            return tuple(
+                _explain(error)
+                for error, _ in zip(
+                    self._validator.iter_errors(arguments), range(_MOST_PROBLEMS), strict=False
+                )
+            )
         except (ValueError, TypeError, OverflowError) as cause:
             return (f"they are not JSON ({cause})",)
 
@@ -56,7 +59,9 @@ def compile_schema(schema: Mapping[str, Any]) -> Checker:
         )
     except (ValueError, TypeError, OverflowError) as cause:
         first_line = str(cause).splitlines()[0] if str(cause) else type(cause).__name__
-        return Checker(None, f"the arguments were not checked: the input schema is invalid ({first_line[:200]})")
+        return Checker(
+            None, f"the arguments were not checked: the input schema is invalid ({first_line[:200]})"
+        )
     return Checker(validator, None)
 
 

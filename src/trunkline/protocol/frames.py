@@ -29,7 +29,7 @@ class RpcError(msgspec.Struct, frozen=True, kw_only=True):
 class Frame(msgspec.Struct, frozen=True, kw_only=True):
     """One incoming message: a response, a request or a notification."""
 
-    id: RequestId | None | UnsetType = UNSET
+    id: RequestId | UnsetType | None = UNSET
     method: str | UnsetType = UNSET
     params: Any = UNSET
     result: Any = UNSET
@@ -46,8 +46,11 @@ class Broken(msgspec.Struct, frozen=True, kw_only=True):
 
 _decoder = msgspec.json.Decoder(Frame)
 _batch_decoder = msgspec.json.Decoder(list[msgspec.Raw])
+_id_decoder: msgspec.json.Decoder[RequestId] = msgspec.json.Decoder(RequestId)
 _encoder = msgspec.json.Encoder()
-_ID_AT_START = re.compile(rb'\s*\{(?:\s*"jsonrpc"\s*:\s*"2\.0"\s*,)?\s*"id"\s*:\s*(-?\d+|"(?:[^"\\]|\\.)*")\s*[,}]')
+_ID_AT_START = re.compile(
+    rb'\s*\{(?:\s*"jsonrpc"\s*:\s*"2\.0"\s*,)?\s*"id"\s*:\s*(-?\d+|"(?:[^"\\]|\\.)*")\s*[,}]'
+)
 _ID_AT_END = re.compile(
     rb'[}\]"\dels]\s*,\s*"id"\s*:\s*(-?\d+|"(?:[^"\\]|\\.)*")\s*(?:,\s*"jsonrpc"\s*:\s*"2\.0"\s*)?\}\s*\Z'
 )
@@ -89,7 +92,7 @@ def recover_id(data: bytes, tail: bytes | None = None) -> RequestId | None:
     if match is None:
         return None
     try:
-        return msgspec.json.decode(match[1], type=RequestId)
+        return _id_decoder.decode(match[1])
     except msgspec.DecodeError:
         return None
 

@@ -11,7 +11,6 @@ from trunkline.config.policy import Policy
 from trunkline.connection.negotiation import ClientIdentity
 from trunkline.core.handlers import Handlers
 from trunkline.errors import ConfigError
-from trunkline.protocol.eras import Family
 from trunkline.protocol.limits import Limits
 from trunkline.security.redact import Redactor
 from trunkline.security.sanitize import sanitize_text
@@ -37,7 +36,7 @@ def assemble(entry: Entry, policy: Policy, identity: ClientIdentity, handlers: H
         identity=identity,
         handlers=handlers,
         limits=limits,
-        family=None if rules.era == "auto" else cast(Family, rules.era),
+        family=None if rules.era == "auto" else rules.era,
         connect_timeout=rules.connect,
     )
 
@@ -80,9 +79,7 @@ async def _open(entry: Entry, limits: Limits) -> Link:
         case PeerEntry():
             from trunkline.transport.memory import MemoryTransport, Peer
 
-            return await MemoryTransport(
-                server=entry.name, peer=cast(Peer, entry.peer), limits=limits
-            ).open()
+            return await MemoryTransport(server=entry.name, peer=cast(Peer, entry.peer), limits=limits).open()
         case BadEntry():
             raise entry.error
 

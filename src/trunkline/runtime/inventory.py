@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from trunkline.catalog.catalog import Catalog
+from trunkline.catalog.headers import HeaderArgument, header_arguments
 from trunkline.catalog.listing import Listing, parse_tools
 from trunkline.core.tool import Tool
 from trunkline.supervision.fleet import Fleet
@@ -22,6 +23,7 @@ class Inventory:
         self._parsed: dict[str, tuple[Any, Listing]] = {}
         self._catalog = Catalog.build((), ())
         self._index: SearchIndex | None = None
+        self._mirrored: dict[str, tuple[HeaderArgument, ...]] = {}
 
     def catalog(self) -> Catalog:
         """Give the catalog of everything listed so far; the tools of lost servers stay in it."""
@@ -41,6 +43,11 @@ class Inventory:
 
             self._index = SearchIndex.build(catalog.tools)
         return self._index
+
+    def mirrored(self, public_name: str) -> tuple[HeaderArgument, ...]:
+        """Give the arguments of a tool that HTTP wants in headers too; nearly always none."""
+        self.catalog()
+        return self._mirrored.get(public_name, ())
 
     def warnings(self) -> dict[str, tuple[str, ...]]:
         """Give, for each server, what its list was lacking."""
@@ -67,3 +74,10 @@ class Inventory:
         self._parsed = parsed
         self._catalog = Catalog.build((listing for _, listing in parsed.values()), self._fleet.servers)
         self._index = None
+        self._mirrored = {
+            tool.public_name: arguments
+            for server, supervisor in self._fleet
+            if supervisor.settings.transport == "http"
+            for tool in self._catalog.of_server(server)
+            if (arguments := header_arguments(tool))
+        }

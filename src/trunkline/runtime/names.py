@@ -26,7 +26,7 @@ class Names:
         """Give (server, tool) at once where no list is needed to tell."""
         if (known := self._remembered.get(selector)) is not None:
             return known
-        split = split_name(selector, self._fleet.servers)
+        split = split_name(selector, self._fleet.servers, separators=".")
         if split is not None:
             if len(self._remembered) >= _MOST_REMEMBERED:
                 self._remembered.clear()
@@ -41,7 +41,8 @@ class Names:
             AmbiguousNameError: several servers have a tool of this name.
         """
         await self._settled()
-        return resolve(selector, self._fleet.servers, self._catalog())
+        tool = resolve(selector, self._fleet.servers, self._catalog(), separators=".")
+        return tool.server, tool.name
 
     def forget(self) -> None:
         """The set of servers has changed."""

@@ -36,6 +36,7 @@ from trunkline.pipeline.service import Layer, Service, stack
 from trunkline.pipeline.validate import Validate
 from trunkline.runtime.assembly import assemble, client_identity
 from trunkline.runtime.inventory import Inventory
+from trunkline.runtime.mirror import mirror_headers
 from trunkline.runtime.names import Names
 from trunkline.runtime.progress import ProgressHandler, progress_sink
 from trunkline.supervision.fleet import Fleet
@@ -49,6 +50,7 @@ class Route(msgspec.Struct, frozen=True, kw_only=True):
     tool: str
     timeout: float
     idle: float
+    service: Service
 
 
 class Trunk:
@@ -96,7 +98,8 @@ class Trunk:
         self._names = Names(self._fleet, self._inventory.catalog, self._settled)
         self._routes: dict[str, Route] = {}
         self._call_ids = map(f"{os.urandom(3).hex()}-{{:x}}".format, itertools.count(1))
-        self._service = self._build_service()
+        self._checked = self._build_service(Validate(known=self._known_tool, find=self._find_tool))
+        self._unchecked = self._build_service()
         for entry in config.entries:
             self._fleet.add(assemble(entry, self._policy, self._identity, self._handlers))
         self._check_required(config)
@@ -177,9 +180,9 @@ class Trunk:
         """
         route = self._routes.get(tool) or await self._route(tool, timeout)
         if on_progress is None:
-            return await self._service(self._make_call(route, arguments, timeout, None))
+            return await route.service(self._make_call(route, arguments, timeout, None))
         async with progress_sink(on_progress) as sink:
-            return await self._service(self._make_call(route, arguments, timeout, sink))
+            return await route.service(self._make_call(route, arguments, timeout, sink))
 
     async def call_many(
         self, calls: Sequence[tuple[str, Mapping[str, Any] | None]], *, max_concurrency: int = 8
@@ -229,7 +232,9 @@ class Trunk:
         """
         if name in self._fleet:
             raise ConfigError(
-                f"there is already a server {name!r}", server=name, hint="Remove it first, or use another name."
+                f"there is already a server {name!r}",
+                server=name,
+                hint="Remove it first, or use another name.",
             )
         (added,) = load({"mcpServers": {name: entry}}, policy={}).entries
         if isinstance(added, BadEntry):
@@ -263,9 +268,8 @@ class Trunk:
             if isinstance(entry, BadEntry) and entry.name in self._require:
                 raise entry.error
 
-    def _build_service(self) -> Service:
-        layers: list[Layer] = [Observe(), Deadline(), Validate(known=self._known_tool, find=self._find_tool)]
-        return stack(layers, self._fleet.call)
+    def _build_service(self, *more: Layer) -> Service:
+        return stack([Observe(), Deadline(), *more], mirror_headers(self._inventory, self._fleet.call))
 
     def _make_call(
         self, route: Route, arguments: Mapping[str, Any] | None, timeout: float | None, sink: Any
@@ -286,7 +290,9 @@ class Trunk:
         pair = self._names.recall(selector)
         if pair is None:
             try:
-                async with asyncio.timeout(self._policy.for_server("").timeout if timeout is None else timeout):
+                async with asyncio.timeout(
+                    self._policy.for_server("").timeout if timeout is None else timeout
+                ):
                     pair = await self._names.find(selector)
             except TimeoutError:
                 raise DeadlineExceededError(
@@ -300,7 +306,13 @@ class Trunk:
 
     def _make_route(self, server: str, tool: str) -> Route:
         rules = self._policy.for_tool(server, tool)
-        return Route(server=server, tool=tool, timeout=rules.timeout, idle=rules.idle)
+        return Route(
+            server=server,
+            tool=tool,
+            timeout=rules.timeout,
+            idle=rules.idle,
+            service=self._checked if rules.validate else self._unchecked,
+        )
 
     def _forget_routes(self) -> None:
         self._routes.clear()
@@ -320,7 +332,7 @@ class Trunk:
             return tool
         if supervisor.listed.warnings:
             return None
-        resolve(call.public_name, self._fleet.servers, self._inventory.catalog())
+        resolve(call.public_name, self._fleet.servers, self._inventory.catalog(), separators=".")
         return None
 
     async def _settled(self) -> None:
@@ -383,5 +395,3 @@ def connect(
         client_info=client_info,
         name=name,
     )
-
-

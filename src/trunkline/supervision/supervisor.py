@@ -146,7 +146,7 @@ class Supervisor:
 
     async def run(self) -> None:
         """Own the server until `stop`: the body of its one task."""
-        stopping = asyncio.ensure_future(self._stopping.wait())
+        stopping: asyncio.Future[Any] = asyncio.ensure_future(self._stopping.wait())
         try:
             while not stopping.done():
                 wanted = asyncio.ensure_future(self._wanted.wait())
@@ -166,7 +166,7 @@ class Supervisor:
             return False
         return self._state != "failed" or self._loop.time() - self._since >= _RETRY_AFTER
 
-    async def _live(self, stopping: asyncio.Future[bool]) -> None:
+    async def _live(self, stopping: asyncio.Future[Any]) -> None:
         """One life of the server, from start to loss."""
         self._starts += 1
         self._move("connecting")
@@ -180,11 +180,12 @@ class Supervisor:
             for link in links:
                 await asyncio.shield(link.close())
 
-    async def _start(self, links: list[Link], stopping: asyncio.Future[bool]) -> Connection | None:
+    async def _start(self, links: list[Link], stopping: asyncio.Future[Any]) -> Connection | None:
         starting = asyncio.ensure_future(self._connect(links))
+        either: set[asyncio.Future[Any]] = {starting, stopping}
         try:
             await asyncio.wait(
-                {starting, stopping},
+                either,
                 timeout=self.settings.connect_timeout,
                 return_when=asyncio.FIRST_COMPLETED,
             )
@@ -246,17 +247,20 @@ class Supervisor:
             handlers=settings.handlers,
         )
 
-    async def _serve(self, connection: Connection, stopping: asyncio.Future[bool]) -> None:
+    async def _serve(self, connection: Connection, stopping: asyncio.Future[Any]) -> None:
         """Stay with a ready connection until it is lost or the server is stopped."""
-        serving = asyncio.ensure_future(connection.serve())
-        watching = asyncio.ensure_future(self._watch_tools(connection))
         lost = asyncio.ensure_future(connection.link.wait_closed())
+        owned: set[asyncio.Future[Any]] = {
+            asyncio.ensure_future(connection.serve()),
+            asyncio.ensure_future(self._watch_tools(connection)),
+            lost,
+        }
         try:
             await asyncio.wait({lost, stopping}, return_when=asyncio.FIRST_COMPLETED)
         finally:
-            for task in (serving, watching, lost):
+            for task in owned:
                 task.cancel()
-            await asyncio.wait({serving, watching, lost})
+            await asyncio.wait(owned)
         if not stopping.done():
             reason = "" if lost.cancelled() else lost.result()
             self._error = UnavailableError(f"the server was lost: {reason}", server=self.settings.name)
@@ -309,7 +313,7 @@ class Supervisor:
             f"it did not become ready within {self.settings.connect_timeout:g} s ({self._phase})",
             code="connect_timeout",
             server=self.settings.name,
-            hint="Run its command by hand to see what it waits for, or raise `connect` for it in trunkline.toml.",
+            hint="Run its command by hand to see what it waits for, or raise `connect` in trunkline.toml.",
         )
 
     def _unavailable(self, cause: TrunklineError) -> UnavailableError:

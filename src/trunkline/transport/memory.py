@@ -112,5 +112,3 @@ class MemoryLink:
         arrived: list[bytes | Oversized | Endless] = self._framer.feed(frame + b"\n")
         # A turn of the loop lies between the peer's send and the client's reading, as with a pipe.
         asyncio.get_running_loop().call_soon(self._core.receive, arrived)
-
-

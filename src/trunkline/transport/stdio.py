@@ -12,6 +12,7 @@ import shutil
 import signal
 import sys
 from collections.abc import Callable, Mapping
+from pathlib import Path
 from typing import Any, cast
 
 import msgspec
@@ -61,7 +62,7 @@ class StdioTransport(msgspec.Struct, frozen=True, kw_only=True):
                 server=self.server,
                 hint=f"Install {self.command!r}, or give its full path as `command`.",
             )
-        if self.cwd is not None and not os.path.isdir(self.cwd):
+        if self.cwd is not None and not Path(self.cwd).is_dir():  # noqa: ASYNC240 - one stat, before a fork
             raise UnavailableError(
                 f"the working directory {self.cwd!r} does not exist",
                 code="missing_directory",

@@ -16,7 +16,14 @@ from msgspec import UNSET
 from trunkline.core.call import Flight
 from trunkline.errors import OutcomeUnknownError, ProtocolError, UnavailableError
 from trunkline.protocol.eras import Era
-from trunkline.protocol.frames import Broken, Frame, decode_frame, decode_frames, encode_notification, recover_id
+from trunkline.protocol.frames import (
+    Broken,
+    Frame,
+    decode_frame,
+    decode_frames,
+    encode_notification,
+    recover_id,
+)
 from trunkline.protocol.limits import Limits
 from trunkline.protocol.lines import Endless, Oversized
 from trunkline.protocol.multiplexer import Multiplexer
@@ -177,7 +184,9 @@ class StreamCore:
 
     def _loss_of(self, exchange: Exchange, reason: str) -> Exception:
         if exchange.flight.delivery == "never_sent":
-            return UnavailableError(f"the server is gone ({reason})", server=self._server, delivery="never_sent")
+            return UnavailableError(
+                f"the server is gone ({reason})", server=self._server, delivery="never_sent"
+            )
         return OutcomeUnknownError(
             f"the connection was lost before the answer ({reason})",
             server=self._server,

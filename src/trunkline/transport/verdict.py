@@ -42,7 +42,7 @@ def judge_status(server: str, status: int, headers: Mapping[str, str]) -> CallEr
             f"the server wants authorization (HTTP {status})",
             server=server,
             status=status,
-            hint="Give the server's entry an `Authorization` header, for example from an environment variable.",
+            hint="Give the server's entry an `Authorization` header, such as `Bearer ${TOKEN}`.",
         )
     if status == 429:
         return RejectedError(
