@@ -48,6 +48,7 @@ class Route(msgspec.Struct, frozen=True, kw_only=True):
 
     server: str
     tool: str
+    public_name: str
     timeout: float
     idle: float
     service: Service
@@ -98,8 +99,7 @@ class Trunk:
         self._names = Names(self._fleet, self._inventory.catalog, self._settled)
         self._routes: dict[str, Route] = {}
         self._call_ids = map(f"{os.urandom(3).hex()}-{{:x}}".format, itertools.count(1))
-        self._checked = self._build_service(Validate(known=self._known_tool, find=self._find_tool))
-        self._unchecked = self._build_service()
+        self._services: dict[tuple[bool, bool], Service] = {}
         for entry in config.entries:
             self._fleet.add(assemble(entry, self._policy, self._identity, self._handlers))
         self._check_required(config)
@@ -268,8 +268,16 @@ class Trunk:
             if isinstance(entry, BadEntry) and entry.name in self._require:
                 raise entry.error
 
-    def _build_service(self, *more: Layer) -> Service:
-        return stack([Observe(), Deadline(), *more], mirror_headers(self._inventory, self._fleet.call))
+    def _service(self, *, validate: bool, mirror: bool) -> Service:
+        """Give the pipeline with what calls of this kind need, and nothing else."""
+        service = self._services.get((validate, mirror))
+        if service is None:
+            layers: list[Layer] = [Observe(), Deadline()]
+            if validate:
+                layers.append(Validate(known=self._known_tool, find=self._find_tool))
+            dispatch = mirror_headers(self._inventory, self._fleet.call) if mirror else self._fleet.call
+            service = self._services[validate, mirror] = stack(layers, dispatch)
+        return service
 
     def _make_call(
         self, route: Route, arguments: Mapping[str, Any] | None, timeout: float | None, sink: Any
@@ -279,6 +287,7 @@ class Trunk:
             id=next(self._call_ids),
             server=route.server,
             name=route.tool,
+            public_name=route.public_name,
             arguments={} if arguments is None else arguments,
             principal=self._principal,
             deadline=now + (route.timeout if timeout is None else timeout),
@@ -307,12 +316,15 @@ class Trunk:
 
     def _make_route(self, server: str, tool: str) -> Route:
         rules = self._policy.for_tool(server, tool)
+        supervisor = self._fleet.get(server)
+        mirror = supervisor is not None and supervisor.settings.transport == "http"
         return Route(
             server=server,
             tool=tool,
+            public_name=f"{server}.{tool}",
             timeout=rules.timeout,
             idle=rules.idle,
-            service=self._checked if rules.validate else self._unchecked,
+            service=self._service(validate=rules.validate, mirror=mirror),
         )
 
     def _forget_routes(self) -> None:
