@@ -23,7 +23,10 @@ HOSTILE = st.text(
 )
 KEYS = st.one_of(
     st.sampled_from(
-        ["type", "properties", "items", "enum", "const", "default", "$ref", "$defs", "anyOf", "required", "description", "x-mcp-header", "title", "a"]
+        [
+            *("type", "properties", "items", "enum", "const", "default", "$ref", "$defs", "anyOf"),
+            *("required", "description", "x-mcp-header", "title", "a"),
+        ]
     ),
     HOSTILE,
 )
