@@ -4,31 +4,14 @@ from __future__ import annotations
 
 import unicodedata
 from collections.abc import Iterable, Mapping
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import msgspec
 
 from trunkline.core.reply import Reply
+from trunkline.core.status import ServerStatus
 from trunkline.core.tool import Tool
 from trunkline.errors import CallError, TrunklineError
-
-if TYPE_CHECKING:
-    from trunkline.runtime import ServerStatus
-
-_STATUS_FIELDS = (
-    "state",
-    "since",
-    "era",
-    "transport",
-    "tools",
-    "resources",
-    "last_error",
-    "hint",
-    "restarts",
-    "latency_ms",
-    "last_check",
-    "breaker",
-)
 
 
 def reply_document(reply: Reply) -> dict[str, Any]:
@@ -80,7 +63,7 @@ def tool_document(tool: Tool) -> dict[str, Any]:
 
 def server_document(name: str, status: ServerStatus) -> dict[str, Any]:
     """Give the status of one server."""
-    return {"name": name} | {field: getattr(status, field) for field in _STATUS_FIELDS}
+    return {"name": name} | msgspec.structs.asdict(status)
 
 
 def tools_document(tools: Iterable[Tool]) -> dict[str, Any]:

@@ -11,8 +11,8 @@ from trunkline.cli.options import Settings
 from trunkline.cli.terminal import Terminal
 
 if TYPE_CHECKING:
-    from trunkline.config import Config
-    from trunkline.runtime import Trunk
+    from trunkline.config.loading import Config
+    from trunkline.runtime.trunk import Trunk
 
 
 def guarded(settings: Settings, work: Callable[[Terminal], int]) -> int:
@@ -52,7 +52,7 @@ def load_config(settings: Settings, terminal: Terminal) -> Config:
 
 def read_config(names: Sequence[str]) -> Config:
     """Read one file or URL, several, or, for none, those that are found."""
-    from trunkline.config import load
+    from trunkline.config.loading import load
 
     return load(list(names) if len(names) > 1 else next(iter(names), None))
 
