@@ -6,8 +6,6 @@ gave stands as the name of the variable.
 
 from __future__ import annotations
 
-import hashlib
-import json
 from typing import Any, Literal
 
 import msgspec
@@ -125,4 +123,7 @@ Entry = StdioEntry | HttpEntry | PeerEntry | BadEntry
 
 
 def _digest(*parts: Any) -> str:
+    import hashlib
+    import json
+
     return hashlib.sha256(json.dumps([1, *parts], separators=(",", ":")).encode()).hexdigest()

@@ -48,7 +48,7 @@ class Fields:
     is null counts as absent, as hosts write it.
     """
 
-    def __init__(self, raw: Mapping[str, Any], scope: Scope) -> None:
+    def __init__(self, raw: Mapping[Any, Any], scope: Scope) -> None:
         self._raw = raw
         self._scope = scope
         self.secrets: list[str] = []

@@ -177,9 +177,7 @@ def _bad(name: str, definition: Definition, mistake: EntryError) -> BadEntry:
     return BadEntry(name=name.encode("utf-8", "replace").decode(), error=error, source=origin.source)
 
 
-def _policy(
-    given: str | Path | Mapping[str, object] | Policy | None, readings: Iterable[Reading], folder: Path
-) -> Policy:
+def _policy(given: object, readings: Iterable[Reading], folder: Path) -> Policy:
     match given:
         case Policy():
             return given

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import re
 from typing import TYPE_CHECKING
 
@@ -31,6 +30,8 @@ def find_keys(text: str, path: KeyPath) -> list[int]:
     The offset is that of the key, or of the value for an item of a list. A key that is written
     twice in one object gives two offsets.
     """
+    import json
+
     found: list[int] = []
     trail: list[str | int | None] = []  # None: an object that waits for its next key
     for match in _TOKEN.finditer(text):

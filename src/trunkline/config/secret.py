@@ -13,9 +13,9 @@ MIN_SECRET = 6
 
 # fmt: off
 _CREDENTIALS = frozenset({
-    "accesskey", "accesstoken", "apikey", "auth", "authorization", "authtoken", "bearer", "cookie", "credential",
-    "credentials", "key", "pass", "passphrase", "passwd", "password", "pat", "pwd", "secret", "sig", "signature",
-    "token",
+    "accesskey", "accesstoken", "apikey", "auth", "authorization", "authtoken", "bearer", "cookie", "key",
+    "credential", "credentials", "pass", "passphrase", "passwd", "password", "pat", "pwd", "secret", "sig",
+    "signature", "token",
 })
 # fmt: on
 _NEGATIONS = frozenset({"disable", "no", "skip", "without"})

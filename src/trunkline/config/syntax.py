@@ -6,7 +6,6 @@ are offsets in the file.
 
 from __future__ import annotations
 
-import json
 import re
 from pathlib import Path
 from typing import Any, NoReturn
@@ -74,11 +73,14 @@ def parse_json(text: str, *, source: str) -> Any:
     Raises:
         ConfigError: not JSON; names line and column and shows the place.
     """
+    import json
+
     plain = strip_comments(text, source=source)
     if not plain.strip():
         raise ConfigError("the file is empty", source=source, hint='Write at least {"mcpServers": {}}.')
     try:
-        value, end = _DECODER.raw_decode(plain, len(plain) - len(plain.lstrip(_SPACE)))
+        decoder = json.JSONDecoder(object_pairs_hook=_members)
+        value, end = decoder.raw_decode(plain, len(plain) - len(plain.lstrip(_SPACE)))
     except json.JSONDecodeError as error:
         reason = error.msg[:1].lower() + error.msg[1:].rstrip(": ").removesuffix(" at").removesuffix(
             " starting"
@@ -129,9 +131,6 @@ def _members(pairs: list[tuple[str, Any]]) -> Members:
             members.repeated = (*members.repeated, key) if key not in members.repeated else members.repeated
         members.setdefault(key, value)
     return members
-
-
-_DECODER = json.JSONDecoder(object_pairs_hook=_members)
 
 
 def _follows_nothing(text: str, comma: int) -> bool:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
-from difflib import get_close_matches
 
 KeyPath = tuple[str | int, ...]
 """Keys and list positions that lead to a value, outermost first."""
@@ -45,6 +44,8 @@ def describe_type(value: object) -> str:
 
 def nearest(word: str, known: Iterable[str], *, cutoff: float = 0.75) -> str | None:
     """Give the known word most like this one, whatever its case, or None."""
+    from difflib import get_close_matches
+
     by_fold: dict[str, str] = {}
     for candidate in known:
         by_fold.setdefault(candidate.casefold(), candidate)

@@ -17,6 +17,7 @@ from trunkline.connection.listing import Pages, read_pages
 from trunkline.connection.negotiation import ClientIdentity, Negotiated, negotiate
 from trunkline.core.call import Call, Flight
 from trunkline.core.handlers import Handlers
+from trunkline.core.limits import Limits
 from trunkline.core.reply import Reply
 from trunkline.errors import (
     InvalidArgumentsError,
@@ -27,7 +28,6 @@ from trunkline.errors import (
 )
 from trunkline.protocol.eras import METHOD_NOT_FOUND, REFUSING_CODES, Family, request_meta
 from trunkline.protocol.frames import Encoder, Frame, RequestId, encode_error, encode_result
-from trunkline.protocol.limits import Limits
 from trunkline.transport.link import Link, Request, SessionLostError
 
 logger = logging.getLogger("trunkline.connection")

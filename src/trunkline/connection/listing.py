@@ -7,7 +7,7 @@ from typing import Any
 
 import msgspec
 
-from trunkline.protocol.limits import Limits
+from trunkline.core.limits import Limits
 
 
 class Pages(msgspec.Struct, frozen=True, kw_only=True):

@@ -67,7 +67,7 @@ class _Alarm:
         call, flight = self._call, self._call.flight
         sent = flight.delivery in ("unknown", "answered")
         if self._reason == "total":
-            message = f"no answer within {call.deadline - self._started:g} s ({flight.phase})"
+            message = f"no answer within {round(call.deadline - self._started, 2):g} s ({flight.phase})"
         else:
             message = f"no sign of life for {call.idle:g} s ({flight.phase})"
         return DeadlineExceededError(

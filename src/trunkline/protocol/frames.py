@@ -13,7 +13,8 @@ from typing import Any
 import msgspec
 from msgspec import UNSET, UnsetType
 
-from trunkline.protocol.limits import LimitExceeded, Limits, check_shape
+from trunkline.core.limits import Limits
+from trunkline.protocol.limits import LimitExceeded, check_shape
 
 RequestId = int | str
 

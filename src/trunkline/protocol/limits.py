@@ -1,36 +1,16 @@
-"""How large and how deep a peer's messages may be; each limit fails only what exceeded it."""
+"""Whether a message keeps to the limits on its shape, told from its bytes alone."""
 
 from __future__ import annotations
 
-import msgspec
-
-MIB = 1024 * 1024
-
-
-class Limits(msgspec.Struct, frozen=True, kw_only=True):
-    """Caps on what one server may send."""
-
-    frame_bytes: int = 64 * MIB
-    """Longest frame, in bytes. A frame without end at twice this closes the link."""
-    inflation: int = 100
-    """Largest ratio of a decompressed HTTP body to what was received."""
-    depth: int = 64
-    """Deepest nesting of arrays and objects in one frame."""
-    nodes: int = 200_000
-    """Most values (array items and object members) in one frame."""
-    stderr_line_bytes: int = 64 * 1024
-    """Longest line of standard error that is kept whole."""
-    pages: int = 1_000
-    """Most pages of one listing."""
-    items: int = 100_000
-    """Most items of one listing."""
+from trunkline.core.limits import Limits
 
 
 class LimitExceeded(ValueError):  # noqa: N818 - a verdict, not a fault of ours
     """A frame is over a limit; the text says which."""
 
 
-_ONLY_BRACKETS = bytes(code for code in range(256) if code not in b"[]{}")
+_BRACES_AS_BRACKETS = bytes.maketrans(b"{}", b"[]")
+_ALL_BUT_BRACKETS = bytes(code for code in range(256) if code not in b"[]{}")
 
 
 def check_shape(frame: bytes, limits: Limits) -> None:
@@ -60,9 +40,10 @@ def _drop_strings(frame: bytes) -> bytes:
 
 
 def _is_deeper(bare: bytes, depth: int) -> bool:
-    brackets = bare.translate(None, _ONLY_BRACKETS)
+    """Take away the innermost level as often as levels are allowed, and see whether anything is left."""
+    brackets = bare.translate(_BRACES_AS_BRACKETS, _ALL_BUT_BRACKETS)
     for _ in range(depth):
-        inner = brackets.replace(b"[]", b"").replace(b"{}", b"")
+        inner = brackets.replace(b"[]", b"")
         if len(inner) == len(brackets):
             break
         brackets = inner

@@ -77,8 +77,8 @@ class LineFramer:
             return []
         events: list[bytes | Oversized | Endless] = []
         if before <= self._max_bytes:
-            self._head = b"".join([*self._parts, piece[:_EDGE]])[:_EDGE]
-            self._tail = b"".join([*self._parts[-1:], piece])[-_EDGE:]
+            self._head = b"".join(part[:_EDGE] for part in (*self._parts[:_EDGE], piece))[:_EDGE]
+            self._tail = b"".join(part[-_EDGE:] for part in (*self._parts[-1:], piece))[-_EDGE:]
             self._parts.clear()
             events.append(Oversized(head=self._head, tail=b"", ended=False))
         else:

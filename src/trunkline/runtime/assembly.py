@@ -10,8 +10,8 @@ from trunkline.config.entry import BadEntry, Entry, HttpEntry, PeerEntry, StdioE
 from trunkline.config.policy import Policy
 from trunkline.connection.negotiation import ClientIdentity
 from trunkline.core.handlers import Handlers
+from trunkline.core.limits import Limits
 from trunkline.errors import ConfigError
-from trunkline.protocol.limits import Limits
 from trunkline.security.redact import Redactor
 from trunkline.security.sanitize import sanitize_text
 from trunkline.supervision.supervisor import ServerSettings
@@ -21,21 +21,13 @@ from trunkline.transport.link import Link
 def assemble(entry: Entry, policy: Policy, identity: ClientIdentity, handlers: Handlers) -> ServerSettings:
     """Give the settings of one server; a bad entry gives one that fails with its error."""
     rules = policy.for_server(entry.name)
-    limits = Limits(
-        frame_bytes=rules.limits.frame_bytes,
-        depth=rules.limits.depth,
-        nodes=rules.limits.nodes,
-        stderr_line_bytes=rules.limits.stderr_line_bytes,
-        pages=rules.limits.pages,
-        items=rules.limits.items,
-    )
     return ServerSettings(
         name=entry.name,
         transport=_kind(entry),
-        open_link=functools.partial(_open, entry, limits),
+        open_link=functools.partial(_open, entry, rules.limits),
         identity=identity,
         handlers=handlers,
-        limits=limits,
+        limits=rules.limits,
         family=None if rules.era == "auto" else rules.era,
         connect_timeout=rules.connect,
     )

@@ -295,8 +295,9 @@ class Trunk:
                 ):
                     pair = await self._names.find(selector)
             except TimeoutError:
+                late = [name for name, status in self.status().items() if status.state == "connecting"]
                 raise DeadlineExceededError(
-                    "not every server became ready in time to tell which one has this tool",
+                    f"which server has this tool is not known yet: still connecting: {', '.join(late)}",
                     tool=selector,
                     hint="Use the public name `server.tool`: it waits for its own server only.",
                 ) from None

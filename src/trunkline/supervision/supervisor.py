@@ -18,10 +18,10 @@ from trunkline.connection.listing import Pages
 from trunkline.connection.negotiation import ClientIdentity
 from trunkline.core.call import Flight
 from trunkline.core.handlers import Handlers
+from trunkline.core.limits import Limits
 from trunkline.core.status import ServerStatus, State
 from trunkline.errors import CallError, ConfigError, OutcomeUnknownError, TrunklineError, UnavailableError
 from trunkline.protocol.eras import Family
-from trunkline.protocol.limits import Limits
 from trunkline.transport.link import Link
 
 logger = logging.getLogger("trunkline.supervision")
@@ -77,7 +77,7 @@ class Supervisor:
         self._phase = "not started"
         self._family = settings.family
         self._revision: str | None = None
-        self._starts = 0
+        self._lives = 0
 
     def start(self) -> None:
         """Ask for a connection without waiting for it."""
@@ -102,7 +102,7 @@ class Supervisor:
             last_error=_message(self._error) if self._error is not None else None,
             hint=self._error.hint if self._error is not None else None,
             stderr=self._stderr() if failed else "",
-            restarts=max(0, self._starts - 1),
+            restarts=max(0, self._lives - 1),
             latency_ms=self.latency * 1000 if self.latency is not None else None,
             last_check=now - self.last_answer if self.last_answer is not None else None,
         )
@@ -168,7 +168,6 @@ class Supervisor:
 
     async def _live(self, stopping: asyncio.Future[Any]) -> None:
         """One life of the server, from start to loss."""
-        self._starts += 1
         self._move("connecting")
         links: list[Link] = []
         try:
@@ -198,6 +197,7 @@ class Supervisor:
             error = self._too_slow()
         elif (cause := starting.exception()) is None:
             connection = starting.result()
+            self._lives += 1
             self._move("ready")
             self._settle(connection)
             return connection

@@ -20,11 +20,11 @@ from yarl import URL
 
 from trunkline._version import __version__
 from trunkline.core.call import Flight
+from trunkline.core.limits import Limits
 from trunkline.errors import CallError, OutcomeUnknownError, ProtocolError, UnavailableError
 from trunkline.protocol.eras import Era
 from trunkline.protocol.frames import Broken, Frame, decode_frames, encode_notification
 from trunkline.protocol.headers import encode_value
-from trunkline.protocol.limits import Limits
 from trunkline.protocol.sse import EventParser, EventTooLarge
 from trunkline.transport.link import Inbox, Request, SessionLostError, advance
 from trunkline.transport.stream import oversized

@@ -8,7 +8,7 @@ from typing import Protocol
 
 import msgspec
 
-from trunkline.protocol.limits import Limits
+from trunkline.core.limits import Limits
 from trunkline.protocol.lines import Endless, LineFramer, Oversized
 from trunkline.transport.link import Inbox
 from trunkline.transport.stream import StreamCore

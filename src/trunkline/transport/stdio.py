@@ -17,8 +17,8 @@ from typing import Any, cast
 
 import msgspec
 
+from trunkline.core.limits import Limits
 from trunkline.errors import UnavailableError
-from trunkline.protocol.limits import Limits
 from trunkline.protocol.lines import LineFramer
 from trunkline.transport.link import Inbox
 from trunkline.transport.stderr import StderrTail

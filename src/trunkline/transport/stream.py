@@ -14,6 +14,7 @@ from collections.abc import Callable, Iterable
 from msgspec import UNSET
 
 from trunkline.core.call import Flight
+from trunkline.core.limits import Limits
 from trunkline.errors import OutcomeUnknownError, ProtocolError, UnavailableError
 from trunkline.protocol.eras import Era
 from trunkline.protocol.frames import (
@@ -24,7 +25,6 @@ from trunkline.protocol.frames import (
     encode_notification,
     recover_id,
 )
-from trunkline.protocol.limits import Limits
 from trunkline.protocol.lines import Endless, Oversized
 from trunkline.protocol.multiplexer import Multiplexer
 from trunkline.transport.link import Inbox, Request, advance
