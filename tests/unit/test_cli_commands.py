@@ -256,14 +256,6 @@ def test_an_empty_file_lists_nothing_and_says_so(trunkline: Trunkline, world: Wo
     assert trunkline("list").out == ""
 
 
-def test_no_file_at_all_is_a_configuration_error(trunkline: Trunkline, world: World) -> None:
-    world.config = Config(sources=())
-    run = trunkline()
-    assert (run.code, run.out) == (2, "")
-    assert run.err.startswith("trunkline: error: no .mcp.json")
-    assert "  hint: " in run.err
-
-
 def test_status_is_a_table(trunkline: Trunkline, world: World) -> None:
     world.statuses["time"] = failed(since=300, restarts=3)
     run = trunkline("status")

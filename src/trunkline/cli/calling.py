@@ -9,7 +9,7 @@ import typer
 
 from trunkline.cli import session
 from trunkline.cli.exits import UsageError
-from trunkline.cli.listing import saying_who_is_sick
+from trunkline.cli.listing import saying_who_is_sick, settle
 from trunkline.cli.options import (
     ConfigOption,
     JsonOption,
@@ -99,7 +99,7 @@ async def _resolve(trunk: Trunk, selector: Selector, given: Given, settings: Set
 
     if not needs_schema(given):
         return resolve_arguments(given, None)
-    await trunk.ready(selector.server, timeout=settings.timeout)
+    await settle(trunk, selector.server, settings)
     return resolve_arguments(given, _find_schema(trunk, selector))
 
 

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from trunkline.catalog.signature import render_signature
+from trunkline.cli.envelope import error_message
 from trunkline.cli.render import align, indent_text, line, render_status
 from trunkline.cli.schemas import Schema, types, walk
 from trunkline.cli.style import Paint
@@ -53,7 +54,7 @@ def render_error(error: BaseException) -> str:
 
     The first line begins with `trunkline: error:`, the others are indented.
     """
-    lines = [f"trunkline: error: {line(_message(error))}"]
+    lines = [f"trunkline: error: {line(error_message(error))}"]
     if isinstance(error, InvalidArgumentsError):
         lines += [f"  - {line(problem)}" for problem in error.problems if problem not in error.message]
     if isinstance(error, CallError) and error.delivery == "unknown":
@@ -68,12 +69,6 @@ def render_error(error: BaseException) -> str:
 def _last_words(stderr: str) -> list[str]:
     tail = stderr.strip().splitlines()[-_STDERR_LINES:]
     return ["  the server's last words:", indent_text("\n".join(tail), "    ")] if tail else []
-
-
-def _message(error: BaseException) -> str:
-    if isinstance(error, TrunklineError):
-        return str(error)
-    return f"internal error: {type(error).__name__}: {error}"
 
 
 def _hint(error: BaseException) -> str | None:

@@ -11,7 +11,7 @@ import msgspec
 from trunkline.core.reply import Reply
 from trunkline.core.status import ServerStatus
 from trunkline.core.tool import Tool
-from trunkline.errors import CallError, TrunklineError
+from trunkline.errors import CallError, ConfigError, TrunklineError, UnavailableError
 
 
 def reply_document(reply: Reply) -> dict[str, Any]:
@@ -40,11 +40,22 @@ def error_document(error: BaseException) -> dict[str, Any]:
     `delivery` is null where no request was concerned; what is not an error of ours is `internal_error`.
     """
     if not isinstance(error, TrunklineError):
-        message = f"{type(error).__name__}: {error}"
-        return {"ok": False, "error": _error("internal_error", message, None, None, None)}
+        return {"ok": False, "error": _error("internal_error", error_message(error), None, None, None)}
     delivery = error.delivery if isinstance(error, CallError) else None
     server = getattr(error, "server", None)
-    return {"ok": False, "error": _error(error.code, str(error), error.hint, delivery, server)}
+    return {"ok": False, "error": _error(error.code, error_message(error), error.hint, delivery, server)}
+
+
+def error_message(error: BaseException) -> str:
+    """Say what went wrong in one sentence that names the server or tool.
+
+    For a server that is down because of its entry, that is file, position and field of the entry.
+    """
+    if not isinstance(error, TrunklineError):
+        return f"internal error: {type(error).__name__}: {error}"
+    if isinstance(error, UnavailableError) and isinstance(error.__cause__, ConfigError):
+        return str(error.__cause__)
+    return str(error)
 
 
 def tool_document(tool: Tool) -> dict[str, Any]:

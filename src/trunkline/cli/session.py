@@ -37,14 +37,10 @@ def load_config(settings: Settings, terminal: Terminal) -> Config:
         ConfigError: a file is missing, unreadable or invalid, or there is none at all.
     """
     from trunkline.cli.render import line
-    from trunkline.errors import ConfigError
 
     config = read_config(settings.config)
     for warning in config.warnings:
         terminal.warn(line(warning))
-    if not config.sources:
-        hint = "Create mcp.json here, or name a file or a URL with --config."
-        raise ConfigError("no .mcp.json, mcp.json or .vscode/mcp.json was found", hint=hint)
     if not config.entries:
         terminal.warn(f"no server is configured in {line(', '.join(config.sources))}")
     return config
