@@ -17,6 +17,7 @@ from trunkline.cli import session
 from trunkline.cli.main import main
 from trunkline.core.call import Progress
 from trunkline.core.reply import Reply
+from trunkline.core.status import ServerStatus
 from trunkline.core.tool import Tool
 from trunkline.errors import (
     AmbiguousNameError,
@@ -29,21 +30,6 @@ from trunkline.errors import (
 )
 
 PNG = b"\x89PNG\r\n\x1a\n" + bytes(range(20))
-
-
-class Status(msgspec.Struct, frozen=True, kw_only=True):
-    state: str = "ready"
-    since: float = 1.0
-    era: str | None = "2025-11-25"
-    transport: str = "stdio"
-    tools: int | None = 2
-    resources: int | None = None
-    last_error: str | None = None
-    restarts: int = 0
-    latency_ms: float | None = None
-    last_check: float | None = None
-    breaker: str = "closed"
-    hint: str | None = None
 
 
 class Entry(msgspec.Struct, frozen=True, kw_only=True):
@@ -99,8 +85,8 @@ class FakeTrunk:
         if self.world.not_ready is not None:
             raise self.world.not_ready
 
-    def status(self) -> dict[str, Status]:
-        return {name: self.world.statuses.get(name, Status()) for name in self.names}
+    def status(self) -> dict[str, ServerStatus]:
+        return {name: self.world.statuses.get(name, ready()) for name in self.names}
 
     async def search(self, query: str, *, limit: int = 5) -> Sequence[Any]:
         found = [
@@ -113,7 +99,7 @@ class FakeTrunk:
         name: str,
         arguments: Mapping[str, Any],
         *,
-        timeout: float | None,
+        timeout: float | None,  # noqa: ASYNC109
         on_progress: Callable[..., None],
     ) -> Reply:
         self.world.called.append((name, dict(arguments), timeout))
@@ -142,7 +128,7 @@ class World:
 
     def __init__(self) -> None:
         self.config = Config(entries=(Entry(name="git"), Entry(name="time")))
-        self.statuses: dict[str, Status] = {}
+        self.statuses: dict[str, ServerStatus] = {}
         self.answer: Any = {"content": [{"type": "text", "text": "done"}]}
         self.progress: list[Progress] = []
         self.not_ready: Exception | None = None
@@ -173,6 +159,7 @@ def world(monkeypatch: pytest.MonkeyPatch) -> World:
 
     monkeypatch.setattr(session, "read_config", read_config)
     monkeypatch.setattr(session, "open_trunk", lambda config: FakeTrunk(config, world))
+    monkeypatch.setattr("trunkline.cli.loop._loop_factory", lambda: None)
     monkeypatch.setattr("sys.stdin", io.TextIOWrapper(io.BytesIO(b"")))
     return world
 
@@ -193,9 +180,20 @@ def trunkline(world: World, capfd: pytest.CaptureFixture[str]) -> Callable[..., 
 Trunkline = Callable[..., Run]
 
 
-def failed(**changes: Any) -> Status:
-    facts = {"state": "failed", "era": None, "tools": None, "last_error": "exited with 1", "hint": "Look."}
-    return Status(**(facts | changes))
+def ready() -> ServerStatus:
+    return ServerStatus(state="ready", since=1.0, era="2025-11-25", transport="stdio", tools=2)
+
+
+def failed(**changes: Any) -> ServerStatus:
+    facts = {
+        "state": "failed",
+        "since": 1.0,
+        "era": None,
+        "tools": None,
+        "last_error": "exited with 1",
+        "hint": "Look.",
+    }
+    return ServerStatus(**(facts | changes))
 
 
 # --- list, status ---
@@ -230,7 +228,7 @@ def test_list_as_json_has_a_stable_shape(trunkline: Trunkline, world: World) -> 
     assert document["ok"] is True
     assert [server["name"] for server in document["servers"]] == ["git", "time"]
     assert set(document["servers"][1]) == {
-        *("name", "state", "since", "era", "transport", "tools", "resources", "last_error", "hint"),
+        *("name", "state", "since", "era", "transport", "tools", "resources", "last_error", "hint", "stderr"),
         *("restarts", "latency_ms", "last_check", "breaker"),
     }
     assert [tool["public_name"] for tool in document["tools"]] == ["git.log", "git.status", "time.now"]
@@ -242,7 +240,7 @@ def test_list_as_json_has_a_stable_shape(trunkline: Trunkline, world: World) -> 
 
 def test_list_still_shows_what_is_there_when_the_time_is_up(trunkline: Trunkline, world: World) -> None:
     world.not_ready = DeadlineExceededError("not ready")
-    world.statuses["git"] = Status(state="connecting", tools=None)
+    world.statuses["git"] = ServerStatus(state="connecting", since=0.1)
     run = trunkline("list", "--timeout", "2")
     assert run.code == 0
     assert "connecting" in run.out
@@ -256,14 +254,6 @@ def test_an_empty_file_lists_nothing_and_says_so(trunkline: Trunkline, world: Wo
     assert run.document == {"ok": True, "servers": [], "tools": []}
     assert run.err == "trunkline: warning: no server is configured in mcp.json\n"
     assert trunkline("list").out == ""
-
-
-def test_no_file_at_all_is_a_configuration_error(trunkline: Trunkline, world: World) -> None:
-    world.config = Config(sources=())
-    run = trunkline()
-    assert (run.code, run.out) == (2, "")
-    assert run.err.startswith("trunkline: error: no .mcp.json")
-    assert "  hint: " in run.err
 
 
 def test_status_is_a_table(trunkline: Trunkline, world: World) -> None:
@@ -347,10 +337,22 @@ def test_info_of_an_unknown_tool_exits_five_with_the_nearest(trunkline: Trunklin
 
 
 def test_info_of_a_tool_on_a_failed_server_exits_four(trunkline: Trunkline, world: World) -> None:
-    world.statuses["git"] = failed()
+    world.not_ready = UnavailableError("exited with 1", server="git", hint="Look.")
     run = trunkline("info", "git.log")
     assert run.code == 4
     assert run.err == "trunkline: error: git: exited with 1\n  hint: Look.\n"
+
+
+def test_a_bare_name_that_is_not_found_names_the_servers_that_could_not_be_asked(
+    trunkline: Trunkline, world: World
+) -> None:
+    world.statuses["time"] = failed()
+    world.answer = NotFoundError("no such tool", tool="zone")
+    for argv in (["info", "zone"], ["call", "zone", "a=1"]):
+        run = trunkline(*argv)
+        assert run.code == 5
+        assert run.err.startswith("trunkline: warning: 1 of 2 servers is not ready: time\n")
+    assert "warning" not in trunkline("call", "git.zone").err
 
 
 def test_info_with_a_word_too_many_is_a_usage_error(trunkline: Trunkline) -> None:
@@ -401,6 +403,7 @@ def test_call_of_a_bare_name_coerces_by_the_one_tool_of_that_name(trunkline: Tru
 def test_call_reads_one_object_from_standard_input(
     trunkline: Trunkline, world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr("trunkline.cli.loop._loop_factory", lambda: None)
     monkeypatch.setattr("sys.stdin", io.TextIOWrapper(io.BytesIO(b'{"path": "p"}')))
     assert trunkline("call", "git.log").code == 0
     assert world.called == [("git.log", {"path": "p"}, None)]
@@ -410,6 +413,7 @@ def test_call_reads_one_object_from_standard_input(
 def test_call_refuses_standard_input_that_is_no_object(
     trunkline: Trunkline, world: World, monkeypatch: pytest.MonkeyPatch, data: bytes
 ) -> None:
+    monkeypatch.setattr("trunkline.cli.loop._loop_factory", lambda: None)
     monkeypatch.setattr("sys.stdin", io.TextIOWrapper(io.BytesIO(data)))
     run = trunkline("call", "git.log")
     assert run.code == 2
@@ -420,6 +424,7 @@ def test_call_refuses_standard_input_that_is_no_object(
 def test_call_leaves_standard_input_alone_when_arguments_are_given(
     trunkline: Trunkline, world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr("trunkline.cli.loop._loop_factory", lambda: None)
     monkeypatch.setattr("sys.stdin", None)
     trunkline("call", "git.log", "{}")
     trunkline("call", "git.log")
@@ -509,7 +514,7 @@ def test_raw_goes_with_no_other_form_of_output(
             "trunkline: error: git.log: link lost\n  delivery: unknown, the tool may have run\n",
         ),
         (
-            ConfigError("bad\x1b]0;x\x07", server="git", field="url", source="mcp.json", line=3),
+            ConfigError("bad\x1b[2J", server="git", field="url", source="mcp.json", line=3),
             2,
             "trunkline: error: mcp.json:3, server 'git', field 'url': bad\n",
         ),
@@ -707,7 +712,7 @@ def test_a_mistyped_command_line_exits_two_with_one_message(
 
 def test_version_and_help_print_to_standard_output(trunkline: Trunkline) -> None:
     assert trunkline("--version").out.startswith("trunkline ")
-    for argv in (["--help"], ["-h"], ["call", "--help"], ["status", "-h"]):
-        run = trunkline(*argv)
+    for words in (["--help"], ["-h"], ["call", "--help"], ["status", "-h"]):
+        run = trunkline(*words)
         assert run.code == 0
         assert run.out.startswith("Usage: trunkline")

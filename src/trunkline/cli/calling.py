@@ -9,6 +9,7 @@ import typer
 
 from trunkline.cli import session
 from trunkline.cli.exits import UsageError
+from trunkline.cli.listing import saying_who_is_sick, settle
 from trunkline.cli.options import (
     ConfigOption,
     JsonOption,
@@ -23,8 +24,8 @@ if TYPE_CHECKING:
     from trunkline.cli.arguments import Given
     from trunkline.cli.delivery import Delivery
     from trunkline.cli.selectors import Selector
-    from trunkline.config import Config
-    from trunkline.runtime import Trunk
+    from trunkline.config.loading import Config
+    from trunkline.runtime.trunk import Trunk
 
 
 def call_command(
@@ -85,7 +86,10 @@ async def _perform(
     async with session.open_trunk(config) as trunk:
         arguments = await _resolve(trunk, selector, given, settings)
         left = None if settings.timeout is None else max(settings.timeout - (clock() - started), 0.0)
-        with ProgressLine(delivery.terminal.note, verbose=settings.verbose) as progress:
+        with (
+            saying_who_is_sick(trunk, selector, delivery.terminal),
+            ProgressLine(delivery.terminal.note, verbose=settings.verbose) as progress,
+        ):
             reply = await trunk.call(selector.name, arguments, timeout=left, on_progress=progress.show)
         return delivery.deliver(reply)
 
@@ -95,7 +99,7 @@ async def _resolve(trunk: Trunk, selector: Selector, given: Given, settings: Set
 
     if not needs_schema(given):
         return resolve_arguments(given, None)
-    await trunk.ready(selector.server, timeout=settings.timeout)
+    await settle(trunk, selector.server, settings)
     return resolve_arguments(given, _find_schema(trunk, selector))
 
 
