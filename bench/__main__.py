@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import sys
+import time
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -88,7 +89,9 @@ def main() -> int:
         if options.only and name not in options.only.split(","):
             continue
         print(f"\n== {title}", flush=True)
+        start = time.perf_counter()
         measure()
+        print(f"({time.perf_counter() - start:.0f} s)")
     print(f"\n== Budgets\n{report.format_verdicts(run.verdicts)}")
     report.write_json(RESULTS, run.rows, run.verdicts, facts, run.sections)
     print(f"\nwritten: {RESULTS.relative_to(ROOT)}")
