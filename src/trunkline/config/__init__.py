@@ -9,7 +9,8 @@ from trunkline.config.discovery import user_file
 from trunkline.config.entry import BadEntry, Entry, HttpEntry, PeerEntry, StdioEntry
 from trunkline.config.loading import Config, load
 from trunkline.config.policy import Policy
-from trunkline.config.settings import Limits, ServerPolicy, ToolPolicy
+from trunkline.config.settings import ServerPolicy, ToolPolicy
+from trunkline.core.limits import Limits
 
 __all__ = [
     "BadEntry",

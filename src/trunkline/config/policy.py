@@ -14,7 +14,8 @@ from typing import Any, TypeVar
 
 import msgspec
 
-from trunkline.config.settings import Limits, ServerPolicy, ToolPolicy
+from trunkline.config.settings import ServerPolicy, ToolPolicy
+from trunkline.core.limits import Limits
 
 _Key = TypeVar("_Key")
 _Value = TypeVar("_Value")

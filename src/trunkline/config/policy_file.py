@@ -10,9 +10,9 @@ from typing import Any
 import msgspec
 
 from trunkline.config.policy import Policy, Table
-from trunkline.config.settings import Limits
 from trunkline.config.syntax import read_text
 from trunkline.config.wording import KeyPath, describe_path, describe_type, nearest
+from trunkline.core.limits import Limits
 from trunkline.errors import ConfigError
 
 MAX_SECONDS = 1_000_000_000

@@ -6,24 +6,9 @@ from typing import Literal
 
 import msgspec
 
+from trunkline.core.limits import Limits
+
 Era = Literal["auto", "legacy", "modern"]
-
-
-class Limits(msgspec.Struct, frozen=True, kw_only=True):
-    """How much one server may send; each limit fails only what exceeded it."""
-
-    frame_bytes: int = 64 * 1024 * 1024
-    """Largest message, in bytes. 64 MiB carries any sensible file and bounds memory."""
-    depth: int = 64
-    """Deepest nesting of a message. Real results stay below 20; parsers and callers recurse."""
-    nodes: int = 200_000
-    """Most values in one message. A small frame can hold millions of empty lists."""
-    stderr_line_bytes: int = 65_536
-    """Longest line of standard error kept, in bytes. The rest of a longer line is dropped."""
-    pages: int = 1000
-    """Most pages of one list. A server that always gives a next cursor would never end."""
-    items: int = 100_000
-    """Most items of one list, over all pages. Twenty times the largest catalog we plan for."""
 
 
 class ServerPolicy(msgspec.Struct, frozen=True, kw_only=True):

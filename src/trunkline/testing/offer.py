@@ -1,0 +1,113 @@
+"""What a fake server offers, and the ways to add to it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, TypedDict, TypeVar, Unpack, overload
+
+from trunkline.testing.script import Function, Note, Prompt, Report, Resource, Tool, pad
+
+AnyFunction = TypeVar("AnyFunction", bound=Function)
+
+
+class ToolScript(TypedDict, total=False):
+    """How a tool is listed and what a call of it does."""
+
+    schema: Mapping[str, Any]
+    """JSON Schema of the arguments, for listing only: a fake validates nothing."""
+    description: str
+    title: str
+    output_schema: Mapping[str, Any]
+    annotations: Mapping[str, Any]
+    returns: Any
+    """What it gives, in the forms a function may return."""
+    error: str
+    """Text of an `isError` result."""
+    rpc_error: tuple[int, str] | tuple[int, str, Any]
+    """Code, message and data of a JSON-RPC error."""
+    delay: float
+    """Seconds before it gives its result; in this process on the clock of the running loop."""
+    progress: Sequence[Note]
+    """Notifications spread evenly over `delay`, for clients that ask for them."""
+    reports: Report
+    """Answer with its own arguments or with facts of the server's process."""
+    cancellable: bool
+    """False records a cancellation and replies all the same."""
+
+
+class Offer:
+    """Tools, resources and prompts, each in the order they were added."""
+
+    def __init__(self) -> None:
+        self.tools: dict[str, Tool] = {}
+        self.resources: dict[str, Resource] = {}
+        self.prompts: dict[str, Prompt] = {}
+
+    @overload
+    def tool(self, name: AnyFunction, /) -> AnyFunction: ...
+
+    @overload
+    def tool(
+        self, name: str | None = None, /, **script: Unpack[ToolScript]
+    ) -> Callable[[AnyFunction], AnyFunction]: ...
+
+    def tool(self, name: str | AnyFunction | None = None, /, **script: Unpack[ToolScript]) -> Any:
+        """Add a tool: `tool("list", returns="...")` at once, or `@tool`, `@tool(schema=...)` on a function.
+
+        A function takes nothing, `(arguments)` or `(arguments, context)`, sync or async, and gives what
+        `returns` may be: a string, a list of content blocks, a `Result` sent as it is, None, or any other
+        JSON value as structured content. If it raises, the caller gets an `isError` result; `RpcError` gives
+        a JSON-RPC error.
+
+        Raises:
+            ValueError: a function and a scripted outcome at once.
+        """
+        listed = Tool(name if isinstance(name, str) else "", **_normalize(script))
+        if isinstance(name, str):
+            self.tools[name] = listed
+
+        def decorate(function: AnyFunction) -> AnyFunction:
+            if clash := script.keys() & {"returns", "error", "rpc_error", "reports"}:
+                raise ValueError(f"{function.__name__} is a function and cannot also have {', '.join(clash)}")
+            chosen = listed.name or function.__name__
+            self.tools[chosen] = listed._replace(
+                name=chosen,
+                description=listed.description or function.__doc__,
+                function=function,
+                takes=_count_parameters(function),
+            )
+            return function
+
+        return decorate(name) if callable(name) else decorate
+
+    def raw_tool(self, definition: Mapping[str, Any]) -> None:
+        """List a definition verbatim, however malformed; a call of its name answers with no content."""
+        name = str(definition.get("name", f"raw-{len(self.tools)}"))
+        self.tools[name] = Tool(name, definition=definition)
+
+    def resource(
+        self, uri: str, text: str = "", *, name: str | None = None, mime_type: str | None = None
+    ) -> None:
+        """Add a text resource, or a template if the URI holds `{...}`."""
+        self.resources[uri] = Resource(uri, name or uri, text, mime_type)
+
+    def prompt(
+        self, name: str, text: str = "", *, arguments: Sequence[str] = (), description: str | None = None
+    ) -> None:
+        """Add a prompt of one user message in which `{argument}` is filled in."""
+        self.prompts[name] = Prompt(name, text, tuple(arguments), description)
+
+
+def _normalize(script: ToolScript) -> dict[str, Any]:
+    error = script.get("rpc_error")
+    return {
+        **script,
+        "progress": tuple(script.get("progress", ())),
+        "rpc_error": None if error is None else pad(error),
+    }
+
+
+def _count_parameters(function: Function) -> int:
+    import inspect
+
+    return len(inspect.signature(function).parameters)
