@@ -46,8 +46,8 @@ def busy() -> str:
     if load < processors / 2:
         return ""
     return (
-        f"This machine is busy (load {load:.1f} on {processors} CPUs). Ratios of CPU per call hold roughly; what is "
-        "measured\nin wall time (large result, start-up) can only look worse than it is.\n"
+        f"This machine is busy (load {load:.1f} on {processors} CPUs). Ratios of CPU per call hold roughly;\n"
+        "what is measured in wall time (large result, start-up) can only look worse than it is.\n"
     )
 
 
