@@ -439,6 +439,28 @@ def test_call_waits_and_calls_within_one_timeout(trunkline: Trunkline, world: Wo
     assert 0 < left <= 10
 
 
+def test_call_without_a_schema_to_wait_for_has_its_whole_timeout(trunkline: Trunkline, world: World) -> None:
+    trunkline("call", "git.log", "{}", "--timeout", "10")
+    assert world.waited == []
+    assert world.called == [("git.log", {}, 10.0)]
+
+
+def test_call_leaves_it_to_the_call_to_say_why_its_server_failed(trunkline: Trunkline, world: World) -> None:
+    world.not_ready = UnavailableError("short")
+    world.answer = UnavailableError("long", tool="git.log", stderr="last words")
+    run = trunkline("call", "git.log", "path=.")
+    assert run.code == 4
+    assert "git.log: long" in run.err
+    assert "last words" in run.err
+
+
+def test_call_whose_server_is_not_ready_in_time_says_so(trunkline: Trunkline, world: World) -> None:
+    world.not_ready = DeadlineExceededError("not ready within 1 s", server="git")
+    run = trunkline("call", "git.log", "path=.", "--timeout", "1")
+    assert (run.code, run.err) == (7, "trunkline: error: git: not ready within 1 s\n")
+    assert world.called == []
+
+
 def test_call_as_json_gives_exactly_the_envelope(trunkline: Trunkline) -> None:
     run = trunkline("call", "git.log", "path=.", "--json")
     assert run.out.endswith("}\n")
