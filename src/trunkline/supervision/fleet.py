@@ -92,11 +92,8 @@ class Fleet:
             raise NotFoundError(f"there is no server {call.server!r}", server=call.server)
         connection = supervisor.live or await supervisor.connect(call.flight)
         call.flight.attempts += 1
-        loop = asyncio.get_running_loop()
-        started = loop.time()
         reply = await connection.call(call)
-        supervisor.last_answer = now = loop.time()
-        supervisor.latency = now - started
+        supervisor.note_answer(call.flight)
         return reply
 
     def _changed(self) -> None:

@@ -107,6 +107,12 @@ class Supervisor:
             last_check=now - self.last_answer if self.last_answer is not None else None,
         )
 
+    def note_answer(self, flight: Flight) -> None:
+        """A call was answered; its time counts as latency where nothing else was waited for."""
+        self.last_answer = now = self._loop.time()
+        if flight.activity == flight.started:
+            self.latency = now - flight.started
+
     async def settled(self) -> TrunklineError | None:
         """Wait until the server is ready or failed; give the failure."""
         outcome = await asyncio.shield(self._attempt)
@@ -155,7 +161,10 @@ class Supervisor:
                     wanted.cancel()
                     break
                 self._wanted.clear()
-                await self._live(stopping)
+                try:
+                    await self._live(stopping)
+                except Exception as cause:  # boundary: a fault in one server's life must not end the others
+                    self._fail(self._internal(cause))
         finally:
             stopping.cancel()
             self._settle(UnavailableError("the server was removed or the runtime is closed"))
@@ -206,12 +215,8 @@ class Supervisor:
         elif isinstance(cause, TrunklineError):
             error = cause
         else:
-            # A fault of ours or of an injected part: it ends this start only, and is told in full.
-            logger.error("%s: could not be started", self.settings.name, exc_info=cause)
-            error = UnavailableError(f"an internal error: {type(cause).__name__}: {cause}", code="internal")
-        self._error = error
-        self._move("failed")
-        self._settle(error)
+            error = self._internal(cause)
+        self._fail(error)
         return None
 
     async def _connect(self, links: list[Link]) -> Connection:
@@ -286,6 +291,18 @@ class Supervisor:
         self._since = self._loop.time()
         if state == "ready":
             self._error = None
+
+    def _fail(self, error: TrunklineError) -> None:
+        self._error = error
+        self._move("failed")
+        self._settle(error)
+
+    def _internal(self, cause: BaseException) -> UnavailableError:
+        """Tell a fault of ours, or of an injected part, in full."""
+        logger.error("%s: an internal error", self.settings.name, exc_info=cause)
+        error = UnavailableError(f"an internal error: {type(cause).__name__}: {cause}", code="internal")
+        error.__cause__ = cause
+        return error
 
     def _settle(self, outcome: Connection | TrunklineError) -> None:
         if not self._attempt.done():
