@@ -14,7 +14,7 @@ import pytest
 
 from trunkline.testing import FakeServer
 
-ROOT = Path(__file__).resolve().parents[2]
+ROOT = Path(__file__).resolve().parents[3]
 PAGE = ROOT / "docs/how-to/use-the-command-line.md"
 BLOCKS = re.findall(r"^```console\n(.*?)^```", PAGE.read_text(), re.MULTILINE | re.DOTALL)
 
