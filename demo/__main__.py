@@ -62,6 +62,8 @@ def reasons(error: BaseException) -> Iterator[str]:
             yield from reasons(inner)
     elif isinstance(error, NotShownError):
         yield f"it did not happen that {error}"
+    elif isinstance(error, StageError):
+        yield str(error)
     elif isinstance(error, TimeoutError):
         yield f"it was not over within {LONGEST:g} s"
     else:

@@ -9,6 +9,7 @@ import asyncio
 import contextlib
 import os
 import re
+import shutil
 import subprocess
 import tempfile
 from collections.abc import AsyncIterator, Iterator
@@ -30,7 +31,7 @@ def working_folder() -> Iterator[Path]:
     """Give a temporary folder with a git repository of two commits and one change since."""
     with tempfile.TemporaryDirectory(prefix="trunkline-demo-") as name:
         folder = Path(name).resolve()
-        _git(folder, "init", "--quiet", "--initial-branch=main")
+        _git(folder, "init", "--quiet")
         for text, subject in (("one rope\n", "Pack a rope"), ("one rope\ntwo maps\n", "Add maps")):
             (folder / "list.txt").write_text(text)
             _git(folder, "add", "list.txt")
@@ -46,10 +47,13 @@ async def http_server() -> AsyncIterator[str]:
     Raises:
         StageError: it is not installed, or it ended without listening.
     """
+    node = shutil.which("node")
+    if node is None:
+        raise StageError("Node is not installed: install Node 20 or newer, then run `make demo`")
     if not EVERYTHING.is_file():
-        raise StageError("the reference servers are not installed: run `make demo`, or `make peers` first")
+        raise StageError("the reference servers are not installed: run `make demo`")
     process = await asyncio.create_subprocess_exec(
-        *("node", "--import", (HERE / "loopback.mjs").as_uri(), str(EVERYTHING), "streamableHttp"),
+        *(node, "--import", (HERE / "loopback.mjs").as_uri(), str(EVERYTHING), "streamableHttp"),
         stdin=asyncio.subprocess.PIPE,
         stdout=asyncio.subprocess.DEVNULL,
         stderr=asyncio.subprocess.PIPE,
@@ -71,11 +75,12 @@ async def http_server() -> AsyncIterator[str]:
 
 async def _read_port(stderr: asyncio.StreamReader) -> int:
     said = b""
-    async with asyncio.timeout(PATIENCE):
-        while line := await stderr.readline():
-            said += line
-            if found := _LISTENING.search(line):
-                return int(found[1])
+    with contextlib.suppress(TimeoutError):
+        async with asyncio.timeout(PATIENCE):
+            while line := await stderr.readline():
+                said += line
+                if found := _LISTENING.search(line):
+                    return int(found[1])
     raise StageError(f"the HTTP server did not start: {said.decode(errors='replace').strip()}")
 
 
@@ -98,8 +103,10 @@ def _git(folder: Path, *words: str) -> None:
     environ = {name: value for name, value in os.environ.items() if not name.startswith("GIT_")}
     environ |= {"GIT_CONFIG_GLOBAL": os.devnull, "GIT_CONFIG_NOSYSTEM": "1"}
     identity = ("-c", "user.name=Demo", "-c", "user.email=demo@localhost")
-    done = subprocess.run(
-        ["git", *identity, *words], cwd=folder, env=environ, capture_output=True, text=True, check=False
-    )
-    if done.returncode:
-        raise StageError(f"git {words[0]} failed: {done.stderr.strip()}")
+    command = ["git", *identity, *words]
+    try:
+        subprocess.run(command, cwd=folder, env=environ, capture_output=True, text=True, check=True)
+    except FileNotFoundError:
+        raise StageError("git is not installed") from None
+    except subprocess.CalledProcessError as error:
+        raise StageError(f"git {words[0]} failed: {error.stderr.strip()}") from None
