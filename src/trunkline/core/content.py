@@ -75,7 +75,10 @@ def parse_content(block: object) -> Content:
     if kind == "resource_link" and isinstance(uri := block.get("uri"), str):
         mime = block.get("mimeType")
         return Link(
-            uri=uri, name=str(block.get("name", "")), mime_type=mime if isinstance(mime, str) else None, raw=block
+            uri=uri,
+            name=str(block.get("name", "")),
+            mime_type=mime if isinstance(mime, str) else None,
+            raw=block,
         )
     return Unknown(kind=kind, raw=block)
 

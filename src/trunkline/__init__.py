@@ -1,0 +1,89 @@
+"""Trunkline: the production MCP client runtime for Python.
+
+Importing this package loads nothing else; each public name loads its part on first use.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from trunkline._version import __version__
+
+if TYPE_CHECKING:
+    from trunkline.catalog.catalog import Catalog as Catalog
+    from trunkline.catalog.search import Match as Match
+    from trunkline.core.call import Progress as Progress
+    from trunkline.core.handlers import Handlers as Handlers
+    from trunkline.core.principal import Principal as Principal
+    from trunkline.core.reply import Reply as Reply
+    from trunkline.core.status import ServerStatus as ServerStatus
+    from trunkline.core.tool import Tool as Tool
+    from trunkline.errors import AgentError as AgentError
+    from trunkline.errors import AmbiguousNameError as AmbiguousNameError
+    from trunkline.errors import AuthorizationRequiredError as AuthorizationRequiredError
+    from trunkline.errors import CallError as CallError
+    from trunkline.errors import ConfigError as ConfigError
+    from trunkline.errors import DeadlineExceededError as DeadlineExceededError
+    from trunkline.errors import DeniedError as DeniedError
+    from trunkline.errors import InvalidArgumentsError as InvalidArgumentsError
+    from trunkline.errors import NotFoundError as NotFoundError
+    from trunkline.errors import OutcomeUnknownError as OutcomeUnknownError
+    from trunkline.errors import ProtocolError as ProtocolError
+    from trunkline.errors import RejectedError as RejectedError
+    from trunkline.errors import ServerError as ServerError
+    from trunkline.errors import TrunklineError as TrunklineError
+    from trunkline.errors import UnavailableError as UnavailableError
+    from trunkline.errors import WorkflowError as WorkflowError
+    from trunkline.runtime.connect import connect as connect
+    from trunkline.runtime.trunk import Trunk as Trunk
+
+_HOMES = {
+    "Catalog": "catalog.catalog",
+    "Match": "catalog.search",
+    "Progress": "core.call",
+    "Handlers": "core.handlers",
+    "Principal": "core.principal",
+    "Reply": "core.reply",
+    "ServerStatus": "core.status",
+    "Tool": "core.tool",
+    "Trunk": "runtime.trunk",
+    "connect": "runtime.connect",
+}
+_HOMES |= dict.fromkeys(
+    (
+        "AgentError",
+        "AmbiguousNameError",
+        "AuthorizationRequiredError",
+        "CallError",
+        "ConfigError",
+        "DeadlineExceededError",
+        "DeniedError",
+        "InvalidArgumentsError",
+        "NotFoundError",
+        "OutcomeUnknownError",
+        "ProtocolError",
+        "RejectedError",
+        "ServerError",
+        "TrunklineError",
+        "UnavailableError",
+        "WorkflowError",
+    ),
+    "errors",
+)
+
+__all__ = ["__version__", *sorted(_HOMES)]
+
+
+def __getattr__(name: str) -> Any:
+    home = _HOMES.get(name)
+    if home is None:
+        raise AttributeError(f"module 'trunkline' has no attribute {name!r}")
+    from importlib import import_module
+
+    value = getattr(import_module(f"trunkline.{home}"), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

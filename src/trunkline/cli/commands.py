@@ -1,0 +1,55 @@
+"""The commands by name; a command's module is imported when that command runs, and not before."""
+
+from __future__ import annotations
+
+from difflib import get_close_matches
+from importlib import import_module
+from typing import Any
+
+import typer
+from typer.main import get_command as build_command
+
+from trunkline.cli.values import LeanCommand, LeanGroup
+
+COMMANDS: dict[str, tuple[str, str]] = {
+    "list": ("listing:list_command", "List the servers and, beneath each, its tools."),
+    "tools": ("lookup:tools_command", "Show the tools of all servers, of one, or whose name fits."),
+    "info": ("lookup:info_command", "Show everything about one tool, or about one server."),
+    "search": ("searching:search_command", "Find tools by words, best first, each with its score."),
+    "call": ("calling:call_command", "Call one tool and print its reply."),
+    "status": ("listing:status_command", "Show the state of every server as a table."),
+}
+"""Name of the command, where its function is within this package, and its line in `--help`."""
+
+
+class CommandGroup(LeanGroup):
+    """The program: `--help` reads the table, any other use builds the one command it needs."""
+
+    def list_commands(self, ctx: Any) -> list[str]:  # noqa: ARG002
+        """Give the names, in the order of the table."""
+        return list(COMMANDS)
+
+    def get_command(self, ctx: Any, cmd_name: str) -> Any:  # noqa: ARG002
+        """Build one command, or give None when there is none of this name."""
+        return load_command(cmd_name) if cmd_name in COMMANDS else None
+
+    def format_commands(self, ctx: Any, formatter: Any) -> None:  # noqa: ARG002
+        """Write the table."""
+        with formatter.section("Commands"):
+            formatter.write_dl([(name, text) for name, (_, text) in COMMANDS.items()])
+
+    def resolve_command(self, ctx: Any, args: list[str]) -> Any:
+        """Find the command; an unknown name is answered with the nearest one."""
+        name = args[0]
+        if name in COMMANDS:
+            return name, load_command(name), args[1:]
+        nearest = get_close_matches(name, COMMANDS, n=1)
+        return ctx.fail(f"no such command {name!r}" + (f"; did you mean {nearest[0]!r}?" if nearest else ""))
+
+
+def load_command(name: str) -> Any:
+    """Import one command's module and build the command."""
+    module, _, function = COMMANDS[name][0].partition(":")
+    single = typer.Typer(add_completion=False, rich_markup_mode=None, pretty_exceptions_enable=False)
+    single.command(name, cls=LeanCommand)(getattr(import_module(f"trunkline.cli.{module}"), function))
+    return build_command(single)

@@ -1,0 +1,158 @@
+"""What a person reads: servers, tools, matches and errors as text. Pure.
+
+Every text that comes from a server goes through `sanitize_text` here, before it is painted.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping, Sequence
+
+from trunkline.catalog.search import Match
+from trunkline.catalog.signature import render_signature
+from trunkline.cli.style import Paint, Tone
+from trunkline.core.status import ServerStatus
+from trunkline.core.tool import Tool
+from trunkline.security.sanitize import sanitize_text
+
+Statuses = Mapping[str, ServerStatus]
+
+_TONES: dict[str, Tone] = {"ready": "good", "failed": "bad", "connecting": "busy", "stopped": "faint"}
+
+
+def render_list(statuses: Statuses, tools: Sequence[Tool], paint: Paint) -> str:
+    """Give each server on a line with its tools, or its trouble, beneath."""
+    lines: list[str] = []
+    for (name, status), head in zip(statuses.items(), _server_lines(statuses, paint), strict=True):
+        lines.append(head)
+        lines += [f"  {line(render_signature(tool))}" for tool in tools if tool.server == name]
+        lines += _trouble(status)
+    return "\n".join(lines)
+
+
+def render_status(statuses: Statuses, paint: Paint) -> str:
+    """Give a table with one server per line and the trouble of a sick one beneath it."""
+    header = (
+        "SERVER",
+        "STATE",
+        "FOR",
+        "ERA",
+        "TRANSPORT",
+        "TOOLS",
+        "RESOURCES",
+        "RESTARTS",
+        "LATENCY",
+        "BREAKER",
+    )
+    rows = [
+        (
+            line(name),
+            status.state,
+            _span(status.since),
+            line(status.era or "-"),
+            status.transport,
+            _count(status.tools),
+            _count(status.resources),
+            str(status.restarts),
+            "-" if status.latency_ms is None else f"{status.latency_ms:.1f} ms",
+            status.breaker,
+        )
+        for name, status in statuses.items()
+    ]
+    head, *body = align([header, *rows])
+    lines = [paint(head, "strong")]
+    for text, status in zip(body, statuses.values(), strict=True):
+        lines += [_paint_state(text, status.state, paint), *_trouble(status)]
+    return "\n".join(lines)
+
+
+def render_tools(tools: Sequence[Tool]) -> str:
+    """Give each tool's signature with the first sentence of its description beneath."""
+    lines: list[str] = []
+    for tool in tools:
+        lines.append(f"{line(tool.server)}.{line(render_signature(tool))}")
+        if sentence := first_sentence(tool.description):
+            lines.append(f"    {sentence}")
+    return "\n".join(lines)
+
+
+def render_matches(matches: Sequence[Match]) -> str:
+    """Give each match of a search with its score, signature and first sentence."""
+    lines: list[str] = []
+    for match in matches:
+        tool = match.tool
+        lines.append(f"{match.score:6.3f}  {line(tool.server)}.{line(render_signature(tool))}")
+        if sentence := first_sentence(tool.description):
+            lines.append(f"        {sentence}")
+    return "\n".join(lines)
+
+
+def first_sentence(description: str) -> str:
+    """Give the first sentence of a description on one line, or "" when there is none."""
+    text = line(description)
+    return re.split(r"(?<=[.!?])\s", text, maxsplit=1)[0]
+
+
+def line(text: str) -> str:
+    """Give untrusted text on one line, with nothing in it that acts on a terminal."""
+    return " ".join(sanitize_text(text, multiline=False).split())
+
+
+def indent_text(text: str, indent: str = "  ") -> str:
+    """Give untrusted text of several lines, sanitized and indented."""
+    return "\n".join(f"{indent}{part}".rstrip() for part in sanitize_text(text, multiline=True).splitlines())
+
+
+def align(rows: Sequence[Sequence[str]]) -> list[str]:
+    """Give rows of cells as lines of columns, two spaces apart."""
+    widths = [max(len(cell) for cell in column) for column in zip(*rows, strict=True)]
+    return [
+        "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows
+    ]
+
+
+def sick_warning(statuses: Statuses) -> str | None:
+    """Give one sentence about servers that are not ready, or None when all are."""
+    sick = [line(name) for name, status in statuses.items() if status.state not in ("ready", "stopped")]
+    if not sick:
+        return None
+    count = f"{len(sick)} of {len(statuses)} servers"
+    return f"{count} {'is' if len(sick) == 1 else 'are'} not ready: {', '.join(sick)}"
+
+
+def _server_lines(statuses: Statuses, paint: Paint) -> Iterable[str]:
+    rows = [
+        (line(name), status.state, line(status.era or "-"), status.transport, _tool_count(status.tools))
+        for name, status in statuses.items()
+    ]
+    for text, status in zip(align(rows) if rows else [], statuses.values(), strict=True):
+        yield _paint_state(text, status.state, paint)
+
+
+def _paint_state(text: str, state: str, paint: Paint) -> str:
+    tone = _TONES.get(state, "busy")
+    return re.sub(rf"(?<=  ){re.escape(state)}\b", lambda found: paint(found[0], tone), text, count=1)
+
+
+def _trouble(status: ServerStatus) -> list[str]:
+    if status.state in ("ready", "stopped") or not status.last_error:
+        return []
+    hint = [f"  hint: {line(status.hint)}"] if status.hint else []
+    return [f"  error: {line(status.last_error)}", *hint]
+
+
+def _tool_count(count: int | None) -> str:
+    if count is None:
+        return "-"
+    return f"{count} tool" if count == 1 else f"{count} tools"
+
+
+def _count(count: int | None) -> str:
+    return "-" if count is None else str(count)
+
+
+def _span(seconds: float) -> str:
+    if seconds < 60:
+        return f"{seconds:.1f} s"
+    minutes = int(seconds // 60)
+    return f"{minutes} min" if minutes < 120 else f"{minutes // 60} h"

@@ -1,0 +1,94 @@
+"""What every command shares: reading the configuration, opening the runtime, ending with a code."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from contextlib import AbstractAsyncContextManager
+from typing import TYPE_CHECKING
+
+from trunkline.cli.exits import InterruptedRunError, exit_code
+from trunkline.cli.options import Settings
+from trunkline.cli.terminal import Terminal
+
+if TYPE_CHECKING:
+    from trunkline.config.loading import Config
+    from trunkline.runtime.trunk import Trunk
+
+
+def guarded(settings: Settings, work: Callable[[Terminal], int]) -> int:
+    """Run one command and give its exit code; every failure is reported and none gets out."""
+    from trunkline.cli.logs import logs_shown
+
+    terminal = Terminal(settings)
+    with logs_shown(verbose=settings.verbose):
+        try:
+            return work(terminal)
+        except KeyboardInterrupt:
+            return _failed(terminal, InterruptedRunError("interrupted"))
+        except Exception as error:
+            # boundary: a command ends with one clear message and a code, whatever went wrong in it
+            return _failed(terminal, error)
+
+
+def load_config(settings: Settings, terminal: Terminal) -> Config:
+    """Read the server files that `--config` names, or those found from the working directory upward.
+
+    Raises:
+        ConfigError: a file is missing, unreadable or invalid, or there is none at all.
+    """
+    from trunkline.cli.render import line
+
+    config = read_config(settings.config)
+    for warning in config.warnings:
+        terminal.warn(line(warning))
+    if not config.entries:
+        terminal.warn(f"no server is configured in {line(', '.join(config.sources))}")
+    return config
+
+
+def read_config(names: Sequence[str]) -> Config:
+    """Read one file or URL, several, or, for none, those that are found."""
+    from trunkline.config.loading import load
+
+    return load(list(names) if len(names) > 1 else next(iter(names), None))
+
+
+def server_names(config: Config) -> tuple[str, ...]:
+    """Give the configured names, in the order of the files."""
+    return tuple(entry.name for entry in config.entries)
+
+
+def open_trunk(config: Config) -> AbstractAsyncContextManager[Trunk]:
+    """Give the runtime over every server of `config`; entering starts them."""
+    import trunkline
+
+    return trunkline.connect(config)
+
+
+def only(config: Config, server: str | None) -> Config:
+    """Keep one server, so that no other is started; None keeps all."""
+    from msgspec.structs import replace
+
+    if server is None:
+        return config
+    return replace(config, entries=tuple(entry for entry in config.entries if entry.name == server))
+
+
+def require_enabled(config: Config, word: str) -> None:
+    """Refuse what names a server that is switched off.
+
+    Raises:
+        ConfigError: naming the server.
+    """
+    from trunkline.cli.selectors import split_prefix
+    from trunkline.errors import ConfigError
+
+    selector = split_prefix(word, config.disabled)
+    server = word if word in config.disabled else selector.server if selector is not None else None
+    if server is not None and split_prefix(word, server_names(config)) is None:
+        raise ConfigError("is switched off", server=server, hint="Remove `disabled` from its entry.")
+
+
+def _failed(terminal: Terminal, error: Exception) -> int:
+    terminal.fail(error)
+    return exit_code(error)

@@ -1,0 +1,74 @@
+"""Where configuration files are looked for when none is named."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from pathlib import Path
+
+from trunkline.errors import ConfigError
+
+PROJECT_FILES = (".mcp.json", "mcp.json", ".vscode/mcp.json")
+"""Files of a project, the first wins a name."""
+
+POLICY_FILE = "trunkline.toml"
+
+EXAMPLE = '{"mcpServers": {"time": {"command": "uvx", "args": ["mcp-server-time"]}}}'
+
+_HOST_FOLDERS = frozenset({".cursor", ".vscode"})
+
+
+def discover(folder: Path, environ: Mapping[str, str]) -> list[Path]:
+    """Give the files of the nearest folder upward that has any, then the user's file.
+
+    Raises:
+        ConfigError: there is none.
+    """
+    found: list[Path] = []
+    for candidate in (folder, *folder.parents):
+        found = [file for name in PROJECT_FILES if _exists(file := candidate / name)]
+        if found:
+            break
+    own = user_file(environ)
+    found += [own] if _exists(own) and own not in found else []
+    if not found:
+        raise ConfigError(
+            f"no {', '.join(PROJECT_FILES[:2])} or {PROJECT_FILES[2]} in {folder} or above, and no {own}",
+            hint=f"Create mcp.json with {EXAMPLE}, or name a file.",
+        )
+    return found
+
+
+def user_file(environ: Mapping[str, str], *, windows: bool = os.name == "nt") -> Path:
+    """Give the user's own file: `$XDG_CONFIG_HOME/trunkline/mcp.json`, `~/.config` by default.
+
+    On Windows it is `%APPDATA%\\trunkline\\mcp.json`.
+    """
+    home = Path(home_folder(environ, windows=windows))
+    if windows:
+        return Path(environ.get("APPDATA") or home / "AppData" / "Roaming") / "trunkline" / "mcp.json"
+    stated = environ.get("XDG_CONFIG_HOME", "")
+    return (Path(stated) if os.path.isabs(stated) else home / ".config") / "trunkline" / "mcp.json"
+
+
+def home_folder(environ: Mapping[str, str], *, windows: bool = os.name == "nt") -> str:
+    """Give the home folder of the user this environment belongs to."""
+    return environ.get("USERPROFILE" if windows else "HOME") or os.path.expanduser("~")
+
+
+def workspace_of(file: Path) -> Path:
+    """Give the folder a configuration file speaks for: its own, or the one around `.vscode`."""
+    return file.parent.parent if file.parent.name in _HOST_FOLDERS else file.parent
+
+
+def find_policy(file: Path | None, folder: Path) -> Path | None:
+    """Give the `trunkline.toml` beside the first server file, else of the working directory."""
+    places = [file.parent, workspace_of(file), folder] if file is not None else [folder]
+    return next((path for place in places if _exists(path := place / POLICY_FILE)), None)
+
+
+def _exists(path: Path) -> bool:
+    try:
+        return path.exists() or path.is_symlink()
+    except OSError:
+        return True  # it may be there and unreadable: reading it tells why

@@ -1,0 +1,194 @@
+"""The one way in: from a target to a `Config`."""
+
+from __future__ import annotations
+
+import itertools
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import msgspec
+
+from trunkline.config.definition import define, is_disabled
+from trunkline.config.discovery import discover, find_policy, home_folder
+from trunkline.config.entry import BadEntry, Entry
+from trunkline.config.entry_error import EntryError
+from trunkline.config.environment import inherit
+from trunkline.config.expansion import Scope
+from trunkline.config.fields import Fields, check_name
+from trunkline.config.policy import Policy
+from trunkline.config.policy_file import parse_policy, read_policy
+from trunkline.config.source import (
+    ARGUMENT,
+    Definition,
+    Reading,
+    absolute_path,
+    read_file,
+    read_target,
+    repetition_warnings,
+)
+from trunkline.config.wording import describe_path, describe_type
+from trunkline.errors import ConfigError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
+UNNAMED = "server"
+"""What a server is called that nothing names."""
+
+
+class Config(msgspec.Struct, frozen=True, kw_only=True):
+    """Everything configuration says: which servers there are, and how to treat them."""
+
+    entries: tuple[Entry, ...] = ()
+    """In the order of the files, each name once."""
+    policy: Policy
+    sources: tuple[str, ...] = ()
+    """The server files read, in order; `argument` for values that were passed."""
+    warnings: tuple[str, ...] = ()
+    """One sentence each; nothing here stops a server."""
+    disabled: tuple[str, ...] = ()
+    """Names of the servers that are switched off in their file."""
+
+
+def load(
+    target: object = None,
+    *,
+    cwd: str | Path | None = None,
+    environ: Mapping[str, str] | None = None,
+    name: str | None = None,
+    policy: str | Path | Mapping[str, object] | Policy | None = None,
+) -> Config:
+    """Read servers and policy.
+
+    Args:
+        target: a URL, a path, a mapping (a file's content, one entry, or a bare map of servers, whose
+            values may be live peers), one live peer, or a list of these; None looks for files.
+        cwd: working directory; None is the process's own.
+        environ: variables to expand and to pass on; None is the process's own environment.
+        name: name of the one server that `target` leaves unnamed; None calls it `server`.
+        policy: a path or the content of a `trunkline.toml`; None looks for one.
+
+    Raises:
+        ConfigError: a file cannot be read or is invalid, or the target is none of the above. A bad
+            entry raises nothing: it becomes a `BadEntry`.
+    """
+    folder = _working_directory(cwd)
+    variables = dict(os.environ if environ is None else environ)
+    readings = _read(target, folder, variables)
+    warnings = [warning for reading in readings for warning in repetition_warnings(reading.definitions)]
+    chosen = _merge(_named(readings, name), warnings)
+    entries, disabled = _resolve(chosen, folder, variables, warnings)
+    return Config(
+        entries=entries,
+        policy=_policy(policy, readings, folder),
+        sources=tuple(dict.fromkeys(reading.origin.source for reading in readings)),
+        warnings=tuple(warnings),
+        disabled=disabled,
+    )
+
+
+def _working_directory(cwd: str | Path | None) -> Path:
+    try:
+        return Path(os.path.abspath(cwd if cwd is not None else os.getcwd()))
+    except OSError as error:
+        message = "the working directory does not exist any more"
+        raise ConfigError(message, hint="Change to a folder that exists.") from error
+
+
+def _read(target: object, folder: Path, environ: Mapping[str, str]) -> list[Reading]:
+    if target is None:
+        return [read_file(path) for path in discover(folder, environ)]
+    targets = target if isinstance(target, list | tuple) else [target]
+    return [read_target(item, folder) for item in targets]
+
+
+def _named(readings: Iterable[Reading], name: str | None) -> list[tuple[str, Definition]]:
+    definitions = [definition for reading in readings for definition in reading.definitions]
+    unnamed = sum(definition.name is None for definition in definitions)
+    if name is not None and unnamed != 1:
+        what = "every server has a name already" if not unnamed else f"{unnamed} servers have none"
+        hint = "Leave name out, or pass one URL, one entry or one peer."
+        raise ConfigError(f"name={name!r} names one unnamed server, and {what}", hint=hint)
+    defaults = itertools.chain([name or UNNAMED], (f"{UNNAMED}-{number}" for number in itertools.count(2)))
+    return [
+        (next(defaults) if definition.name is None else definition.name, definition)
+        for definition in definitions
+    ]
+
+
+def _merge(named: Iterable[tuple[str, Definition]], warnings: list[str]) -> dict[str, Definition]:
+    chosen: dict[str, Definition] = {}
+    for key, definition in named:
+        first = chosen.setdefault(key, definition)
+        if first is not definition:
+            here, there = definition.origin.source, first.origin.source
+            warnings.append(f"{here}: server {key!r} is not used, {there} defines it first")
+    return chosen
+
+
+def _resolve(
+    chosen: Mapping[str, Definition], folder: Path, environ: Mapping[str, str], warnings: list[str]
+) -> tuple[tuple[Entry, ...], tuple[str, ...]]:
+    public, home = inherit(environ), home_folder(environ)
+    entries: list[Entry] = []
+    disabled: list[str] = []
+    for key, definition in chosen.items():
+        workspace = str(definition.origin.workspace)
+        scope = Scope(environ=environ, public=public, home=home, workspace=workspace, cwd=str(folder))
+        try:
+            check_name(key)
+            if is_disabled(definition.raw):
+                disabled.append(key)
+                continue
+            warnings += _misspelled(key, definition, scope)
+            entries.append(define(key, definition.raw, scope=scope, source=definition.origin.source))
+        except EntryError as mistake:
+            entries.append(_bad(key, definition, mistake))
+    return tuple(entries), tuple(disabled)
+
+
+def _misspelled(name: str, definition: Definition, scope: Scope) -> Iterator[str]:
+    if not isinstance(definition.raw, Mapping):
+        return
+    for key, meant in Fields(definition.raw, scope).misspelled().items():
+        yield (
+            f"{definition.origin.source}: server {name!r} has the unknown key {key!r}, which is not read; "
+            f"did you mean {meant!r}?"
+        )
+
+
+def _bad(name: str, definition: Definition, mistake: EntryError) -> BadEntry:
+    origin = definition.origin
+    line, column = next(iter(origin.locate((*definition.path, *mistake.path))), (None, None))
+    if mistake.source is not None:
+        line, column = mistake.line, None
+    error = ConfigError(
+        mistake.message,
+        server=name,
+        field=describe_path(mistake.path) or None,
+        source=mistake.source or (origin.source if origin.file else None),
+        line=line,
+        column=column,
+        hint=mistake.hint,
+    )
+    error.__cause__ = mistake.__cause__
+    return BadEntry(name=name.encode("utf-8", "replace").decode(), error=error, source=origin.source)
+
+
+def _policy(given: object, readings: Iterable[Reading], folder: Path) -> Policy:
+    match given:
+        case Policy():
+            return given
+        case str() | os.PathLike():
+            return read_policy(absolute_path(given, folder))
+        case Mapping():
+            return parse_policy(given, source=ARGUMENT)
+        case None:
+            file = next((reading.origin.file for reading in readings if reading.origin.file), None)
+            found = find_policy(file, folder)
+            return Policy() if found is None else read_policy(found)
+        case _:
+            message = f"a policy cannot be read from {describe_type(given)}"
+            raise ConfigError(message, hint="Pass the path of a trunkline.toml, or a mapping of its tables.")

@@ -1,0 +1,39 @@
+"""What policy decides for one server and for one tool, after every table has been applied."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+import msgspec
+
+from trunkline.core.limits import Limits
+
+Era = Literal["auto", "legacy", "modern"]
+
+
+class ServerPolicy(msgspec.Struct, frozen=True, kw_only=True):
+    """How one server is treated."""
+
+    timeout: float = 600.0
+    """Total time of a call, in seconds. Ten minutes lets builds finish and still ends."""
+    idle: float = 60.0
+    """Longest silence within a call, in seconds; progress starts it anew."""
+    connect: float = 30.0
+    """Time to start and negotiate, in seconds. Includes the first download by a package runner."""
+    era: Era = "auto"
+    """Protocol family: `legacy` shakes hands, `modern` is stateless, `auto` finds out by itself."""
+    trust: bool = False
+    """Whether the server's annotations may relax policy. Off, because any server may claim anything."""
+    limits: Limits = Limits()
+    """How much the server may send."""
+
+
+class ToolPolicy(msgspec.Struct, frozen=True, kw_only=True):
+    """How calls of one tool are treated."""
+
+    timeout: float = 600.0
+    """Total time of a call, in seconds; the server's unless the tool has its own."""
+    idle: float = 60.0
+    """Longest silence within a call, in seconds; the server's unless the tool has its own."""
+    validate: bool = True
+    """Whether arguments are checked against the input schema before anything is sent."""

@@ -1,0 +1,36 @@
+"""How one server is doing."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+import msgspec
+
+State = Literal["stopped", "connecting", "ready", "failed"]
+
+
+class ServerStatus(msgspec.Struct, frozen=True, kw_only=True):
+    """What is known of one server at one moment."""
+
+    state: State
+    since: float
+    """Seconds it has been in this state."""
+    era: str | None = None
+    """Protocol revision in use, or last used."""
+    transport: str = ""
+    tools: int | None = None
+    """How many tools it listed; None before the first list."""
+    resources: int | None = None
+    """How many resources it listed; None while resources are not listed."""
+    last_error: str | None = None
+    hint: str | None = None
+    """What to do about `last_error`."""
+    stderr: str = ""
+    """Last lines of its standard error, when it failed."""
+    restarts: int = 0
+    """How often it was started again after it was lost."""
+    latency_ms: float | None = None
+    """Time of the last answered call, in milliseconds."""
+    last_check: float | None = None
+    """Seconds since it last answered anything."""
+    breaker: str = "closed"

@@ -1,0 +1,161 @@
+"""JSON-RPC 2.0 frames: bytes to values and back.
+
+One parser serves every caller. A frame that cannot be used becomes a `Broken` that still names the
+request it answers where that can be read, so that one bad frame fails one call.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from typing import Any
+
+import msgspec
+from msgspec import UNSET, UnsetType
+
+from trunkline.core.limits import Limits
+from trunkline.protocol.limits import LimitExceeded, check_shape
+
+RequestId = int | str
+
+
+class RpcError(msgspec.Struct, frozen=True, kw_only=True):
+    """The `error` member of a response."""
+
+    code: int
+    message: str = ""
+    data: Any = None
+
+
+class Frame(msgspec.Struct, frozen=True, kw_only=True):
+    """One incoming message: a response, a request or a notification."""
+
+    id: RequestId | UnsetType | None = UNSET
+    method: str | UnsetType = UNSET
+    params: Any = UNSET
+    result: Any = UNSET
+    error: RpcError | UnsetType = UNSET
+
+
+class Broken(msgspec.Struct, frozen=True, kw_only=True):
+    """An incoming frame that cannot be used."""
+
+    reason: str
+    id: RequestId | None = None
+    """The request it answers, where that could be read."""
+
+
+_decoder = msgspec.json.Decoder(Frame)
+_batch_decoder = msgspec.json.Decoder(list[msgspec.Raw])
+_id_decoder: msgspec.json.Decoder[RequestId] = msgspec.json.Decoder(RequestId)
+_encoder = msgspec.json.Encoder()
+_ID_AT_START = re.compile(
+    rb'\s*\{(?:\s*"jsonrpc"\s*:\s*"2\.0"\s*,)?\s*"id"\s*:\s*(-?\d+|"(?:[^"\\]|\\.)*")\s*[,}]'
+)
+_ID_AT_END = re.compile(
+    rb'[}\]"\dels]\s*,\s*"id"\s*:\s*(-?\d+|"(?:[^"\\]|\\.)*")\s*(?:,\s*"jsonrpc"\s*:\s*"2\.0"\s*)?\}\s*\Z'
+)
+
+
+def decode_frame(data: bytes, limits: Limits) -> Frame | Broken:
+    """Decode one message; never raises."""
+    try:
+        check_shape(data, limits)
+        return _decoder.decode(data)
+    except LimitExceeded as over:
+        return Broken(reason=f"the message {over}", id=recover_id(data))
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as cause:
+        return Broken(reason=f"the message is not valid JSON-RPC ({cause})", id=recover_id(data))
+
+
+def decode_frames(data: bytes, limits: Limits) -> list[Frame | Broken]:
+    """Decode a message or a batch of them (2025-03-26, basic/index, "Batching"); never raises."""
+    if not data.lstrip().startswith(b"["):
+        return [decode_frame(data, limits)]
+    try:
+        check_shape(data, limits)
+        return [decode_frame(bytes(part), limits) for part in _batch_decoder.decode(data)]
+    except (LimitExceeded, msgspec.DecodeError, RecursionError) as cause:
+        return [Broken(reason=f"the batch is not valid JSON-RPC ({cause})")]
+
+
+def recover_id(data: bytes, tail: bytes | None = None) -> RequestId | None:
+    """Read the id of a response whose body cannot be decoded, from its first or last members only.
+
+    Looks at the edges of the frame, where an id belongs to the envelope and not to the payload.
+
+    Args:
+        data: the frame, or its beginning.
+        tail: the end of the frame, when `data` is only its beginning.
+    """
+    end = data if tail is None else tail
+    match = _ID_AT_START.match(data[:1024]) or _ID_AT_END.search(end[-1024:])
+    if match is None:
+        return None
+    try:
+        return _id_decoder.decode(match[1])
+    except msgspec.DecodeError:
+        return None
+
+
+class Encoder:
+    """Encodes what one connection sends; the era's `_meta` members are encoded once."""
+
+    def __init__(self, meta: Mapping[str, object]) -> None:
+        encoded = _encoder.encode(dict(meta))
+        self._meta_tail = b"," + encoded[1:] if meta else b"}"
+        self._meta = encoded if meta else None
+
+    def call_tool(self, request_id: int, name: str, arguments: Mapping[str, Any]) -> bytes:
+        """Encode `tools/call`, asking for progress under the request's own id.
+
+        Raises:
+            TypeError: an argument is not JSON.
+        """
+        number = b"%d" % request_id
+        return b"".join(
+            (
+                b'{"jsonrpc":"2.0","id":',
+                number,
+                b',"method":"tools/call","params":{"name":',
+                _encoder.encode(name),
+                b',"arguments":',
+                _encoder.encode(arguments),
+                b',"_meta":{"progressToken":',
+                number,
+                self._meta_tail,
+                b"}}",
+            )
+        )
+
+    def request(self, request_id: int, method: str, params: Mapping[str, Any] | None = None) -> bytes:
+        """Encode any request; members of `_meta` in `params` are kept beside the era's own."""
+        message: dict[str, Any] = {"jsonrpc": "2.0", "id": request_id, "method": method}
+        if (complete := self._with_meta(params)) is not None:
+            message["params"] = complete
+        return _encoder.encode(message)
+
+    def _with_meta(self, params: Mapping[str, Any] | None) -> Mapping[str, Any] | None:
+        if self._meta is None:
+            return params
+        own = (params or {}).get("_meta") or {}
+        era_meta = msgspec.json.decode(self._meta)
+        return {**(params or {}), "_meta": {**own, **era_meta}}
+
+
+def encode_notification(method: str, params: Mapping[str, Any] | None = None) -> bytes:
+    """Encode a notification."""
+    message: dict[str, Any] = {"jsonrpc": "2.0", "method": method}
+    if params is not None:
+        message["params"] = params
+    return _encoder.encode(message)
+
+
+def encode_result(request_id: RequestId, result: Mapping[str, Any]) -> bytes:
+    """Encode the answer to a legacy server's request."""
+    return _encoder.encode({"jsonrpc": "2.0", "id": request_id, "result": result})
+
+
+def encode_error(request_id: RequestId, code: int, message: str) -> bytes:
+    """Encode the refusal of a legacy server's request."""
+    return _encoder.encode({"jsonrpc": "2.0", "id": request_id, "error": {"code": code, "message": message}})

@@ -1,0 +1,50 @@
+"""Whether a message keeps to the limits on its shape, told from its bytes alone."""
+
+from __future__ import annotations
+
+from trunkline.core.limits import Limits
+
+
+class LimitExceeded(ValueError):  # noqa: N818 - a verdict, not a fault of ours
+    """A frame is over a limit; the text says which."""
+
+
+_BRACES_AS_BRACKETS = bytes.maketrans(b"{}", b"[]")
+_ALL_BUT_BRACKETS = bytes(code for code in range(256) if code not in b"[]{}")
+
+
+def check_shape(frame: bytes, limits: Limits) -> None:
+    """Refuse a frame that nests too deep or holds too many values, before anything is built from it.
+
+    Linear in the frame's length. Counting brackets and commas over the raw bytes can only
+    overestimate, so nearly every frame is cleared without looking inside its strings.
+
+    Raises:
+        LimitExceeded: the frame is too deep or too wide.
+    """
+    opened = frame.count(b"[") + frame.count(b"{")
+    if opened <= limits.depth and opened + frame.count(b",") <= limits.nodes:
+        return
+    bare = _drop_strings(frame)
+    opened = bare.count(b"[") + bare.count(b"{")
+    if opened + bare.count(b",") > limits.nodes:
+        raise LimitExceeded(f"holds more than {limits.nodes:,} values")
+    if opened > limits.depth and _is_deeper(bare, limits.depth):
+        raise LimitExceeded(f"is nested deeper than {limits.depth} levels")
+
+
+def _drop_strings(frame: bytes) -> bytes:
+    """Give the frame without its strings; an unescaped quote starts or ends each one."""
+    plain = frame.replace(b"\\\\", b"").replace(b'\\"', b"") if b"\\" in frame else frame
+    return b"".join(plain.split(b'"')[::2])
+
+
+def _is_deeper(bare: bytes, depth: int) -> bool:
+    """Take away the innermost level as often as levels are allowed, and see whether anything is left."""
+    brackets = bare.translate(_BRACES_AS_BRACKETS, _ALL_BUT_BRACKETS)
+    for _ in range(depth):
+        inner = brackets.replace(b"[]", b"")
+        if len(inner) == len(brackets):
+            break
+        brackets = inner
+    return bool(brackets)

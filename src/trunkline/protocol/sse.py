@@ -1,0 +1,99 @@
+"""Server-sent events: the byte stream of the WHATWG HTML standard, section "Server-sent events"."""
+
+from __future__ import annotations
+
+import msgspec
+
+
+class Event(msgspec.Struct, frozen=True, kw_only=True):
+    """One dispatched event."""
+
+    data: bytes
+    event: str = "message"
+    id: str | None = None
+
+
+class EventTooLarge(ValueError):  # noqa: N818 - a verdict, not a fault of ours
+    """An event passed the cap on its size."""
+
+
+class EventParser:
+    """Turns chunks of an event stream into events, in linear time and bounded memory."""
+
+    def __init__(self, max_bytes: int) -> None:
+        self._max_bytes = max_bytes
+        self._line: list[bytes] = []
+        self._size = 0
+        self._data: list[bytes] = []
+        self._event = ""
+        self._last_id: str | None = None
+        self._after_cr = False
+        self._started = False
+        self.retry_ms: int | None = None
+        """The reconnection time the server asked for, or None."""
+
+    def feed(self, chunk: bytes) -> list[Event]:
+        """Take the next bytes and give the events they complete.
+
+        Raises:
+            EventTooLarge: one event is larger than the cap.
+        """
+        if self._after_cr and chunk.startswith(b"\n"):
+            chunk = chunk[1:]
+        if not chunk:
+            return []
+        self._after_cr = chunk.endswith(b"\r")
+        if b"\r" in chunk:
+            chunk = chunk.replace(b"\r\n", b"\n").replace(b"\r", b"\n")
+        *lines, rest = chunk.split(b"\n")
+        events: list[Event] = []
+        for line in lines:
+            self._grow(len(line))
+            whole = b"".join([*self._line, line]) if self._line else line
+            self._line.clear()
+            if (event := self._take_line(whole)) is not None:
+                events.append(event)
+        if rest:
+            self._grow(len(rest))
+            self._line.append(rest)
+        return events
+
+    def _grow(self, count: int) -> None:
+        self._size += count
+        if self._size > self._max_bytes:
+            raise EventTooLarge(f"an event is larger than {self._max_bytes:,} bytes")
+
+    def _take_line(self, line: bytes) -> Event | None:
+        if not self._started:
+            self._started = True
+            line = line.removeprefix(b"\xef\xbb\xbf")
+        if not line:
+            return self._dispatch()
+        if line.startswith(b":"):
+            self._size -= len(line)
+            return None
+        field, _, value = line.partition(b":")
+        self._set_field(field, value.removeprefix(b" "))
+        return None
+
+    def _set_field(self, field: bytes, value: bytes) -> None:
+        match field:
+            case b"data":
+                self._data.append(value)
+            case b"event":
+                self._event = value.decode("utf-8", "replace")
+            case b"id" if b"\0" not in value:
+                self._last_id = value.decode("utf-8", "replace")
+            case b"retry" if value.isdigit() and len(value) < 10:
+                self.retry_ms = int(value)
+            case _:
+                pass
+
+    def _dispatch(self) -> Event | None:
+        data, event = self._data, self._event
+        self._data, self._event, self._size = [], "", 0
+        if not data:
+            return None
+        return Event(
+            data=data[0] if len(data) == 1 else b"\n".join(data), event=event or "message", id=self._last_id
+        )

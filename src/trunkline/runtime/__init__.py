@@ -1,0 +1,1 @@
+"""The composition root and the one front door: `connect` gives a `Trunk`."""

@@ -1,0 +1,281 @@
+"""Trunk: every call, list and question of an application enters here."""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+import os
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+
+from trunkline.catalog.catalog import Catalog
+from trunkline.catalog.search import Match
+from trunkline.config.entry import BadEntry
+from trunkline.config.loading import Config, load
+from trunkline.core.call import Call, Flight
+from trunkline.core.handlers import Handlers
+from trunkline.core.principal import LOCAL, Principal
+from trunkline.core.reply import Reply
+from trunkline.core.status import ServerStatus
+from trunkline.errors import (
+    ConfigError,
+    DeadlineExceededError,
+    TrunklineError,
+    UnavailableError,
+)
+from trunkline.runtime.assembly import assemble, client_identity
+from trunkline.runtime.inventory import Inventory
+from trunkline.runtime.progress import ProgressHandler, progress_sink
+from trunkline.runtime.routes import Route, Routes, no_server
+from trunkline.supervision.fleet import Fleet
+from trunkline.supervision.supervisor import Supervisor
+
+
+class Trunk:
+    """Many servers behind one front door; made by `connect`, used as an async context manager.
+
+    Entering returns at once: servers connect in the background, and a call waits for its own server
+    only. Every method may be called from any task of the loop it was entered in.
+    """
+
+    def __init__(
+        self,
+        target: object = None,
+        *,
+        require: Sequence[str] = (),
+        principal: Principal | None = None,
+        policy: str | Path | Mapping[str, Any] | None = None,
+        handlers: Handlers | None = None,
+        client_info: Mapping[str, str] | None = None,
+        name: str | None = None,
+    ) -> None:
+        self._target = target
+        self._require = (require,) if isinstance(require, str) else tuple(require)
+        self._principal = principal or LOCAL
+        self._policy_source = policy
+        self._handlers = handlers or Handlers()
+        self._identity = client_identity(client_info)
+        self._name = name
+        self._root: asyncio.Task[None] | None = None
+
+    async def __aenter__(self) -> Self:
+        """Read the configuration and start connecting.
+
+        Raises:
+            ConfigError: a file cannot be used, or `require` names no server.
+            UnavailableError: a required server could not be connected.
+        """
+        if self._root is not None:
+            raise RuntimeError("a Trunk can be entered once; call `connect` again for another")
+        config = self._target if isinstance(self._target, Config) else self._load()
+        self.config = config
+        self._policy = config.policy
+        self._loop = asyncio.get_running_loop()
+        self._fleet = Fleet()
+        self._inventory = Inventory(self._fleet)
+        self._routes = Routes(self._fleet, self._inventory, self._policy, self._settled)
+        self._call_ids = map(f"{os.urandom(3).hex()}-{{:x}}".format, itertools.count(1))
+        for entry in config.entries:
+            self._fleet.add(assemble(entry, self._policy, self._identity, self._handlers))
+        self._check_required(config)
+        self._root = asyncio.create_task(self._fleet.run(), name="trunkline")
+        await self._fleet.wait_running()
+        try:
+            for server in self._require:
+                await self.ready(server)
+        except BaseException:
+            await self.aclose()
+            raise
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        await self.aclose()
+
+    async def aclose(self) -> None:
+        """End every server and everything started for it; callable from any task, more than once."""
+        if self._root is None:
+            return
+        self._fleet.stop()
+        await asyncio.shield(self._root)
+
+    @property
+    def catalog(self) -> Catalog:
+        """What exists, as of now; the tools of a lost server stay listed."""
+        return self._inventory.catalog()
+
+    def status(self) -> dict[str, ServerStatus]:
+        """Say how each configured server is doing, in configuration order."""
+        return self._fleet.status()
+
+    async def ready(self, server: str | None = None, timeout: float | None = None) -> None:  # noqa: ASYNC109
+        """Wait until every server is ready or failed, or until one is ready.
+
+        Args:
+            server: wait for this one only, and raise if it fails.
+            timeout: seconds; without it the servers' connect timeouts are the bound.
+
+        Raises:
+            NotFoundError: there is no such server.
+            UnavailableError: the named server could not be connected.
+            DeadlineExceededError: `timeout` passed first.
+        """
+        waited = self._settled() if server is None else self._ready_one(server)
+        try:
+            async with asyncio.timeout(timeout):
+                await waited
+        except TimeoutError:
+            late = [name for name, status in self.status().items() if status.state == "connecting"]
+            raise DeadlineExceededError(
+                f"not ready within {timeout:g} s: {', '.join(late) or server}",
+                server=server,
+                retryable=True,
+                hint="Allow more time, or look at `trunk.status()` to see what each server waits for.",
+            ) from None
+
+    async def call(
+        self,
+        tool: str,
+        arguments: Mapping[str, Any] | None = None,
+        *,
+        timeout: float | None = None,  # noqa: ASYNC109 - spent by the Deadline layer, from one clock
+        on_progress: ProgressHandler | None = None,
+    ) -> Reply:
+        """Call a tool by its public name `server.tool`, or by its bare name where that is unique.
+
+        Args:
+            arguments: an object of JSON values; checked against the tool's schema before it is sent.
+            timeout: seconds for the whole call; without it the policy's (600).
+            on_progress: called with each `Progress` the server reports; sync or async.
+
+        Raises:
+            CallError: the call failed; `delivery` says what is known of it. A tool that reports a
+                failure of its own (`isError`) gives a Reply.
+        """
+        route = self._routes.recall(tool) or await self._routes.find(tool, timeout)
+        if on_progress is None:
+            return await route.service(self._make_call(route, arguments, timeout, None))
+        async with progress_sink(on_progress) as sink:
+            return await route.service(self._make_call(route, arguments, timeout, sink))
+
+    async def call_many(
+        self, calls: Sequence[tuple[str, Mapping[str, Any] | None]], *, max_concurrency: int = 8
+    ) -> list[Reply | TrunklineError]:
+        """Make several calls, at most `max_concurrency` at a time; errors stand as values, in order."""
+        if max_concurrency < 1:
+            raise ValueError("max_concurrency must be at least 1")
+        results: list[Reply | TrunklineError | None] = [None] * len(calls)
+        waiting = iter(enumerate(calls))
+
+        async def work() -> None:
+            for place, (tool, arguments) in waiting:
+                try:
+                    results[place] = await self.call(tool, arguments)
+                except TrunklineError as error:
+                    results[place] = error
+
+        async with asyncio.TaskGroup() as group:
+            for _ in range(min(max_concurrency, len(calls))):
+                group.create_task(work())
+        return [result for result in results if result is not None]
+
+    async def search(
+        self, query: str | Sequence[str], *, limit: int = 5, min_score: float | None = None
+    ) -> tuple[Match, ...]:
+        """Find the tools that fit a need in words, best first, once every server is ready or failed.
+
+        Args:
+            query: one need, or a list of them; several are answered interleaved.
+            limit: at most this many matches.
+            min_score: leave out what scores less, 0 to 1; without it what hardly fits is left out.
+        """
+        await self._settled()
+        index = self._inventory.index()
+        if isinstance(query, str):
+            return index.search(query, limit=limit, min_score=min_score)
+        return index.search_many(query, limit=limit, min_score=min_score)
+
+    async def add(self, name: str, entry: object) -> None:
+        """Take in one more server and start connecting it; returns at once.
+
+        Args:
+            entry: as in `mcpServers`: an object with `command` or `url`, or a peer in this process.
+
+        Raises:
+            ConfigError: the name is taken, or the entry cannot be used.
+        """
+        if name in self._fleet:
+            raise ConfigError(
+                f"there is already a server {name!r}",
+                server=name,
+                hint="Remove it first, or use another name.",
+            )
+        (added,) = load({"mcpServers": {name: entry}}, policy={}).entries
+        if isinstance(added, BadEntry):
+            raise added.error
+        self._fleet.add(assemble(added, self._policy, self._identity, self._handlers))
+        self._routes.forget()
+
+    async def remove(self, name: str) -> None:
+        """End one server; calls in flight on it fail with what is known of them.
+
+        Raises:
+            NotFoundError: there is no such server.
+        """
+        if name not in self._fleet:
+            raise no_server(name, self._fleet)
+        await self._fleet.remove(name)
+        self._routes.forget()
+
+    def _load(self) -> Config:
+        return load(self._target, name=self._name, policy=self._policy_source)
+
+    def _check_required(self, config: Config) -> None:
+        for name in self._require:
+            if name not in self._fleet:
+                raise ConfigError(
+                    f"`require` names {name!r}, which is not configured",
+                    server=name,
+                    hint=f"Configured are: {', '.join(self._fleet.servers) or 'none'}.",
+                )
+        for entry in config.entries:
+            if isinstance(entry, BadEntry) and entry.name in self._require:
+                raise entry.error
+
+    def _make_call(
+        self, route: Route, arguments: Mapping[str, Any] | None, timeout: float | None, sink: Any
+    ) -> Call:
+        now = self._loop.time()
+        return Call(
+            id=next(self._call_ids),
+            server=route.server,
+            name=route.tool,
+            public_name=route.public_name,
+            arguments={} if arguments is None else arguments,
+            principal=self._principal,
+            deadline=now + (route.timeout if timeout is None else timeout),
+            idle=route.idle if timeout is None else max(route.idle, timeout),
+            flight=Flight(now, sink),
+        )
+
+    async def _settled(self) -> None:
+        for _, supervisor in tuple(self._fleet):
+            await supervisor.settled()
+
+    async def _ready_one(self, server: str) -> None:
+        error = await self._supervisor(server).settled()
+        if isinstance(error, ConfigError):
+            raise error
+        if error is not None:
+            raise UnavailableError(
+                f"the server could not be connected: {error}", code=error.code, server=server, hint=error.hint
+            ) from error
+
+    def _supervisor(self, server: str) -> Supervisor:
+        supervisor = self._fleet.get(server)
+        if supervisor is None:
+            raise no_server(server, self._fleet)
+        return supervisor

@@ -1,0 +1,1 @@
+"""Guards around untrusted input; this package knows no server and no transport."""

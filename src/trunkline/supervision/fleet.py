@@ -1,0 +1,101 @@
+"""All servers of one runtime: the innermost service of the pipeline, and the owner of every supervisor."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterator
+
+from trunkline.core.call import Call
+from trunkline.core.reply import Reply
+from trunkline.core.status import ServerStatus
+from trunkline.errors import NotFoundError
+from trunkline.supervision.settings import ServerSettings
+from trunkline.supervision.supervisor import Supervisor
+
+
+class Fleet:
+    """The supervisors, by server name, in the order they were configured."""
+
+    def __init__(self) -> None:
+        self._supervisors: dict[str, Supervisor] = {}
+        self._tasks: dict[str, asyncio.Task[None]] = {}
+        self._group: asyncio.TaskGroup | None = None
+        self._running = asyncio.Event()
+        self._stopping = asyncio.Event()
+        self.generation = 0
+        """Counts up whenever a list of tools or the set of servers changes."""
+
+    def __iter__(self) -> Iterator[tuple[str, Supervisor]]:
+        return iter(self._supervisors.items())
+
+    def __contains__(self, server: str) -> bool:
+        return server in self._supervisors
+
+    @property
+    def servers(self) -> tuple[str, ...]:
+        """Server names in configuration order."""
+        return tuple(self._supervisors)
+
+    def get(self, server: str) -> Supervisor | None:
+        """Give the supervisor of a server, or None."""
+        return self._supervisors.get(server)
+
+    def status(self) -> dict[str, ServerStatus]:
+        """Say how each server is doing."""
+        return {name: supervisor.status() for name, supervisor in self._supervisors.items()}
+
+    def add(self, settings: ServerSettings) -> Supervisor:
+        """Take a server in and start it, when the fleet runs."""
+        supervisor = Supervisor(settings, self._changed)
+        self._supervisors[settings.name] = supervisor
+        self._changed()
+        supervisor.start()
+        if self._group is not None:
+            self._tasks[settings.name] = self._group.create_task(supervisor.run())
+        return supervisor
+
+    async def remove(self, server: str) -> None:
+        """End a server and everything it owns."""
+        supervisor = self._supervisors.pop(server)
+        self._changed()
+        supervisor.stop()
+        if (task := self._tasks.pop(server, None)) is not None:
+            await asyncio.wait({task})
+
+    async def run(self) -> None:
+        """Own every server until `stop`: the body of the runtime's root task."""
+        async with asyncio.TaskGroup() as group:
+            self._group = group
+            for name, supervisor in self._supervisors.items():
+                self._tasks[name] = group.create_task(supervisor.run())
+            self._running.set()
+            await self._stopping.wait()
+            self._group = None
+            for supervisor in self._supervisors.values():
+                supervisor.stop()
+
+    async def wait_running(self) -> None:
+        """Wait until the fleet takes calls."""
+        await self._running.wait()
+
+    def stop(self) -> None:
+        """End every server; `run` returns when all have ended."""
+        self._stopping.set()
+
+    async def call(self, call: Call) -> Reply:
+        """Dispatch one call to its server, once.
+
+        Raises:
+            CallError: with a true `delivery`.
+        """
+        supervisor = self._supervisors.get(call.server)
+        if supervisor is None:
+            raise NotFoundError(f"there is no server {call.server!r}", server=call.server)
+        connection = supervisor.live or await supervisor.connect(call.flight)
+        call.flight.attempts += 1
+        reply = await connection.call(call)
+        supervisor.note_answer(call.flight)
+        return reply
+
+    def _changed(self) -> None:
+        self.generation += 1

@@ -1,0 +1,281 @@
+"""One server's life: started when wanted, owned by one task, its state readable at any moment.
+
+The first cut of the supervisor: a server that was lost is started again by the next call; one that
+could not be started is tried again by a call once `_RETRY_AFTER` has passed.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Callable
+from typing import Any
+
+from trunkline.connection.connection import Connection
+from trunkline.connection.listing import Pages
+from trunkline.core.call import Flight
+from trunkline.core.status import ServerStatus, State
+from trunkline.errors import CallError, OutcomeUnknownError, TrunklineError, UnavailableError
+from trunkline.protocol.eras import Family
+from trunkline.supervision.failure import describe, internal, start_failed, too_slow, unavailable
+from trunkline.supervision.settings import Listed, ServerSettings
+from trunkline.transport.link import Link
+
+logger = logging.getLogger("trunkline.supervision")
+
+_RETRY_AFTER = 1.0
+"""Seconds during which calls to a server that could not be started fail at once with the reason."""
+
+
+class Supervisor:
+    """Owns one server's connection."""
+
+    def __init__(self, settings: ServerSettings, on_listed: Callable[[], None]) -> None:
+        self.settings = settings
+        self.listed: Listed | None = None
+        self.connection: Connection | None = None
+        self.last_answer: float | None = None
+        self.latency: float | None = None
+        self._on_listed = on_listed
+        self._loop = asyncio.get_running_loop()
+        self._wanted = asyncio.Event()
+        self._stopping = asyncio.Event()
+        self._refreshed = asyncio.Event()
+        self._attempt: asyncio.Future[Connection | TrunklineError] = self._loop.create_future()
+        self._state: State = "stopped"
+        self._since = self._loop.time()
+        self._error: TrunklineError | None = None
+        self._stderr: Callable[[], str] = str
+        self._phase = "not started"
+        self._family = settings.family
+        self._revision: str | None = None
+        self._lives = 0
+
+    def start(self) -> None:
+        """Ask for a connection without waiting for it."""
+        if self._attempt.done():
+            self._attempt = self._loop.create_future()
+        self._wanted.set()
+
+    def stop(self) -> None:
+        """End the server; `run` returns when everything it owned has ended."""
+        self._stopping.set()
+
+    def status(self) -> ServerStatus:
+        """Say how the server is doing."""
+        now = self._loop.time()
+        failed = self._state == "failed" and self._error is not None
+        return ServerStatus(
+            state=self._state,
+            since=now - self._since,
+            era=self._revision,
+            transport=self.settings.transport,
+            tools=len(self.listed.tools) if self.listed is not None else None,
+            last_error=describe(self._error) if self._error is not None else None,
+            hint=self._error.hint if self._error is not None else None,
+            stderr=self._stderr() if failed else "",
+            restarts=max(0, self._lives - 1),
+            latency_ms=self.latency * 1000 if self.latency is not None else None,
+            last_check=now - self.last_answer if self.last_answer is not None else None,
+        )
+
+    def note_answer(self, flight: Flight) -> None:
+        """A call was answered; its time counts as latency where nothing else was waited for."""
+        self.last_answer = now = self._loop.time()
+        if flight.activity == flight.started:
+            self.latency = now - flight.started
+
+    async def settled(self) -> TrunklineError | None:
+        """Wait until the server is ready or failed; give the failure."""
+        outcome = await asyncio.shield(self._attempt)
+        return outcome if isinstance(outcome, TrunklineError) else None
+
+    async def connect(self, flight: Flight) -> Connection:
+        """Give the live connection, starting the server if need be; one start serves all who wait.
+
+        Raises:
+            UnavailableError: it could not be started; `__cause__` is the reason.
+        """
+        if (connection := self.live) is not None:
+            return connection
+        flight.phase = f"waiting for the server: {self._phase}"
+        flight.stderr = self._stderr_now
+        if self._may_start():
+            self.start()
+        outcome = await asyncio.shield(self._attempt)
+        if isinstance(outcome, TrunklineError):
+            raise unavailable(self.settings.name, outcome, self._stderr()) from outcome
+        flight.activity = self._loop.time()
+        return outcome
+
+    async def refresh(self) -> None:
+        """List the tools again, if connected; a failure keeps the list there is."""
+        if (connection := self.live) is not None:
+            try:
+                self._keep(connection, await connection.list_tools())
+            except CallError as error:
+                logger.warning("%s: the tools could not be listed again: %s", self.settings.name, error)
+
+    @property
+    def live(self) -> Connection | None:
+        """The connection, unless it is known to be lost."""
+        connection = self.connection
+        return connection if connection is not None and not connection.link.lost else None
+
+    async def run(self) -> None:
+        """Own the server until `stop`: the body of its one task."""
+        stopping: asyncio.Future[Any] = asyncio.ensure_future(self._stopping.wait())
+        try:
+            while not stopping.done():
+                wanted = asyncio.ensure_future(self._wanted.wait())
+                await asyncio.wait({wanted, stopping}, return_when=asyncio.FIRST_COMPLETED)
+                if stopping.done():
+                    wanted.cancel()
+                    break
+                self._wanted.clear()
+                try:
+                    await self._live(stopping)
+                except Exception as cause:  # boundary: a fault in one server's life must not end the others
+                    self._fail(self._internal(cause))
+        finally:
+            stopping.cancel()
+            self._settle(UnavailableError("the server was removed or the runtime is closed"))
+            self._move("stopped")
+
+    def _may_start(self) -> bool:
+        if self._state == "connecting" or self._wanted.is_set():
+            return False
+        return self._state != "failed" or self._loop.time() - self._since >= _RETRY_AFTER
+
+    async def _live(self, stopping: asyncio.Future[Any]) -> None:
+        """One life of the server, from start to loss."""
+        self._move("connecting")
+        links: list[Link] = []
+        try:
+            connection = await self._start(links, stopping)
+            if connection is not None:
+                await self._serve(connection, stopping)
+        finally:
+            self.connection = None
+            for link in links:
+                await asyncio.shield(link.close())
+
+    async def _start(self, links: list[Link], stopping: asyncio.Future[Any]) -> Connection | None:
+        starting = asyncio.ensure_future(self._connect(links))
+        either: set[asyncio.Future[Any]] = {starting, stopping}
+        try:
+            await asyncio.wait(
+                either,
+                timeout=self.settings.connect_timeout,
+                return_when=asyncio.FIRST_COMPLETED,
+            )
+        finally:
+            if not starting.done():
+                starting.cancel()
+                await asyncio.wait({starting})
+        error: TrunklineError
+        if starting.cancelled():
+            error = too_slow(self.settings.name, self._phase, self.settings.connect_timeout)
+        elif (cause := starting.exception()) is None:
+            connection = starting.result()
+            self._lives += 1
+            self._move("ready")
+            self._settle(connection)
+            return connection
+        elif isinstance(cause, OutcomeUnknownError | UnavailableError):
+            error = start_failed(self.settings.name, self._phase, cause)
+        elif isinstance(cause, TrunklineError):
+            error = cause
+        else:
+            error = self._internal(cause)
+        self._fail(error)
+        return None
+
+    async def _connect(self, links: list[Link]) -> Connection:
+        try:
+            connection = await self._open(links, self._family)
+        except (UnavailableError, OutcomeUnknownError):
+            if self.settings.transport != "stdio" or self._family is not None or not links:
+                raise
+            # Some legacy servers exit when they meet a request they do not know.
+            self._phase = "starting again with initialize"
+            await links.pop().close()
+            connection = await self._open(links, "legacy")
+        self._family = self.settings.family or connection.agreed.era.family
+        self._revision = connection.revision
+        self._phase = "listing tools"
+        self._keep(connection, await connection.list_tools())
+        self.connection = connection
+        return connection
+
+    async def _open(self, links: list[Link], family: Family | None) -> Connection:
+        settings = self.settings
+        self._phase = "starting the process" if settings.transport == "stdio" else "connecting"
+        link = await settings.open_link()
+        links.append(link)
+        self._stderr = link.stderr_tail
+        self._phase = "negotiating the protocol"
+        return await Connection.open(
+            settings.name,
+            link,
+            settings.identity,
+            family=family,
+            limits=settings.limits,
+            handlers=settings.handlers,
+        )
+
+    async def _serve(self, connection: Connection, stopping: asyncio.Future[Any]) -> None:
+        """Stay with a ready connection until it is lost or the server is stopped."""
+        lost = asyncio.ensure_future(connection.link.wait_closed())
+        owned: set[asyncio.Future[Any]] = {
+            asyncio.ensure_future(connection.serve()),
+            asyncio.ensure_future(self._watch_tools(connection)),
+            lost,
+        }
+        try:
+            await asyncio.wait({lost, stopping}, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            for task in owned:
+                task.cancel()
+            await asyncio.wait(owned)
+        if not stopping.done():
+            reason = "" if lost.cancelled() else lost.result()
+            self._error = UnavailableError(f"the server was lost: {reason}", server=self.settings.name)
+            self._move("stopped")
+            logger.info("%s: lost: %s", self.settings.name, reason)
+
+    async def _watch_tools(self, connection: Connection) -> None:
+        """List again after a change; changes during a listing cause one more, however many they are."""
+        while True:
+            await connection.tools_changed.wait()
+            connection.tools_changed.clear()
+            await self.refresh()
+
+    def _keep(self, connection: Connection, pages: Pages) -> None:
+        self.last_answer = self._loop.time()
+        self.listed = Listed(
+            tools=pages.items, warnings=pages.warnings, instructions=connection.agreed.instructions
+        )
+        self._on_listed()
+
+    def _move(self, state: State) -> None:
+        self._state = state
+        self._since = self._loop.time()
+        if state == "ready":
+            self._error = None
+
+    def _fail(self, error: TrunklineError) -> None:
+        self._error = error
+        self._move("failed")
+        self._settle(error)
+
+    def _internal(self, cause: BaseException) -> TrunklineError:
+        logger.error("%s: an internal error", self.settings.name, exc_info=cause)
+        return internal(cause)
+
+    def _settle(self, outcome: Connection | TrunklineError) -> None:
+        if not self._attempt.done():
+            self._attempt.set_result(outcome)
+
+    def _stderr_now(self) -> str:
+        return self._stderr()

@@ -1,0 +1,1 @@
+"""Ways to reach a server: each opens a `Link` that carries exchanges; none knows what they mean."""

@@ -1,0 +1,240 @@
+"""Streamable HTTP: every request is one POST with a fate of its own, answered as JSON or as SSE.
+
+Imported only when a server is reached over HTTP, since aiohttp is not small.
+Sources: specification 2026-07-28 and 2025-11-25, basic/transports ("Streamable HTTP").
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping
+from typing import Any
+
+import aiohttp
+import msgspec
+from yarl import URL
+
+from trunkline._version import __version__
+from trunkline.core.call import Flight
+from trunkline.core.limits import Limits
+from trunkline.errors import CallError, OutcomeUnknownError, UnavailableError
+from trunkline.protocol.eras import Era
+from trunkline.protocol.frames import Frame, encode_notification
+from trunkline.protocol.headers import encode_value
+from trunkline.transport.http_answer import AnswerReader
+from trunkline.transport.http_client import TrackedBody, make_client
+from trunkline.transport.link import Inbox, Request, SessionLostError
+
+_SESSION = "Mcp-Session-Id"
+_FAREWELL = 2.0
+"""Seconds that leaving messages (a cancellation, the end of a session, a drained stream) may take."""
+_NAMED = frozenset({"tools/call", "resources/read", "prompts/get"})
+
+
+class HttpTransport(msgspec.Struct, frozen=True, kw_only=True):
+    """How to reach one server over Streamable HTTP."""
+
+    server: str
+    url: str
+    headers: Mapping[str, str] = {}
+    limits: Limits = Limits()
+
+    async def open(self) -> HttpLink:
+        """Prepare the link; nothing is sent before the first request."""
+        return HttpLink(self)
+
+
+class HttpLink:
+    """One server behind one URL; loses no request but the one that fails."""
+
+    kind = "http"
+
+    def __init__(self, settings: HttpTransport) -> None:
+        self._settings = settings
+        self._loop = asyncio.get_running_loop()
+        self._url = URL(settings.url)
+        self._client = make_client()
+        self._era: Era | None = None
+        self._session_id: str | None = None
+        self._headers = self._common_headers()
+        self._last_id = 0
+        self._farewells: set[asyncio.Task[None]] = set()
+        self._draining: set[aiohttp.ClientResponse] = set()
+        self._closed: asyncio.Future[str] = self._loop.create_future()
+        self.unsolicited = Inbox()
+        self._answers = AnswerReader(settings.server, settings.limits, self.unsolicited)
+
+    @property
+    def lost(self) -> bool:
+        """Whether the link was closed; nothing else ends it."""
+        return self._closed.done()
+
+    def next_id(self) -> int:
+        """Give an id no request of this link has had."""
+        self._last_id += 1
+        return self._last_id
+
+    def adopt(self, era: Era) -> None:
+        """Follow this era's headers and way of cancelling from now on."""
+        self._era = era
+        self._headers = self._common_headers()
+
+    def forget_session(self) -> None:
+        """Drop a session the server no longer knows."""
+        self._session_id = None
+        self._headers = self._common_headers()
+
+    def stderr_tail(self) -> str:
+        """A remote server's standard error is not ours to see."""
+        return ""
+
+    async def wait_closed(self) -> str:
+        """Wait until the link is closed by us; a network error ends one request, never the link."""
+        return await asyncio.shield(self._closed)
+
+    async def request(self, request: Request) -> Frame:
+        """POST one request and wait for its answer.
+
+        Raises:
+            CallError: with a true `delivery`.
+            SessionLostError: the server no longer knows our session.
+        """
+        if self._closed.done():
+            raise UnavailableError("the link is closed", server=self._settings.server)
+        flight = request.flight
+        response: aiohttp.ClientResponse | None = None
+        try:
+            response = await self._post(request.body, flight, self._headers_of(request))
+            frame = await self._read(response, request)
+        except asyncio.CancelledError:
+            self._abandon(request, response)
+            raise
+        except (aiohttp.ClientError, OSError) as cause:
+            _discard(response)
+            raise self._network_error(cause, flight) from cause
+        except BaseException:
+            _discard(response)
+            raise
+        self._drain(response)
+        return frame
+
+    async def notify(self, body: bytes) -> None:
+        """POST a message that has no answer; what the server says to it is not looked at."""
+        flight = Flight(self._loop.time())
+        try:
+            response = await self._post(body, flight, self._headers)
+            response.release()
+        except (aiohttp.ClientError, OSError) as cause:
+            raise self._network_error(cause, flight) from cause
+
+    async def close(self) -> None:
+        """End the session at the server, where there is one, and every connection."""
+        if self._closed.done():
+            return
+        self._closed.set_result("it was closed")
+        self.unsolicited.close()
+        if self._session_id is not None:
+            self._say_farewell(self._end_session())
+        if self._farewells:
+            _, late = await asyncio.wait(self._farewells, timeout=_FAREWELL)
+            for task in late:
+                task.cancel()
+        for response in tuple(self._draining):
+            response.close()
+        await self._client.close()
+
+    async def _post(self, body: bytes, flight: Flight, headers: Mapping[str, str]) -> aiohttp.ClientResponse:
+        return await self._client.post(
+            self._url, data=TrackedBody(body, flight), headers=headers, allow_redirects=False
+        )
+
+    def _common_headers(self) -> dict[str, str]:
+        headers = {"User-Agent": f"trunkline/{__version__}", **self._settings.headers}
+        headers["Content-Type"] = "application/json"
+        headers["Accept"] = "application/json, text/event-stream"
+        if self._era is not None and self._era.version_header:
+            headers["MCP-Protocol-Version"] = self._era.revision
+        if self._session_id is not None:
+            headers[_SESSION] = self._session_id
+        return headers
+
+    def _headers_of(self, request: Request) -> Mapping[str, str]:
+        if self._era is None or not self._era.mirrored_headers:
+            return self._headers
+        headers = {**self._headers, "Mcp-Method": request.method, **request.headers}
+        if request.name is not None and request.method in _NAMED:
+            headers["Mcp-Name"] = encode_value(request.name)
+        return headers
+
+    async def _read(self, response: aiohttp.ClientResponse, request: Request) -> Frame:
+        if response.status == 404 and self._session_id is not None:
+            raise SessionLostError
+        frame = await self._answers.read(response, request)
+        if request.method == "initialize" and (session := response.headers.get(_SESSION)):
+            self._session_id = session
+            self._headers = self._common_headers()
+        return frame
+
+    def _network_error(self, cause: Exception, flight: Flight) -> CallError:
+        server = self._settings.server
+        if flight.delivery == "never_sent":
+            return UnavailableError(
+                f"cannot connect to {self._url.host}:{self._url.port} ({_describe(cause)})",
+                code="connect_failed",
+                server=server,
+                hint="Check that the server runs and that the URL's host and port are right.",
+            )
+        return OutcomeUnknownError(
+            f"the connection was lost before the answer ({_describe(cause)})",
+            server=server,
+            hint="The tool may have run; check its effect before calling again.",
+        )
+
+    def _abandon(self, request: Request, response: aiohttp.ClientResponse | None) -> None:
+        """Cancel at the server: closing the stream does it in modern eras, a notification before."""
+        _discard(response)
+        sent = request.flight.delivery != "never_sent" and request.method != "initialize"
+        if sent and not self._closed.done() and self._era is not None and not self._era.cancels_by_closing:
+            params = {"requestId": request.id, "reason": "the caller stopped waiting"}
+            self._say_farewell(self.notify(encode_notification("notifications/cancelled", params)))
+
+    def _say_farewell(self, message: Any) -> None:
+        """Send something nobody waits for, in a task this link owns and ends."""
+
+        async def send() -> None:
+            try:
+                async with asyncio.timeout(_FAREWELL):
+                    await message
+            except (CallError, TimeoutError, aiohttp.ClientError, OSError):
+                return
+
+        task = self._loop.create_task(send())
+        self._farewells.add(task)
+        task.add_done_callback(self._farewells.discard)
+
+    async def _end_session(self) -> None:
+        response = await self._client.delete(self._url, headers=self._headers, allow_redirects=False)
+        response.release()
+
+    def _drain(self, response: aiohttp.ClientResponse) -> None:
+        """Let an event stream end by itself, so that its connection can be used again."""
+        if response.content.is_eof():
+            return
+        self._draining.add(response)
+        timer = self._loop.call_later(_FAREWELL, response.close)
+
+        def settled() -> None:
+            timer.cancel()
+            self._draining.discard(response)
+
+        response.content.on_eof(settled)
+
+
+def _discard(response: aiohttp.ClientResponse | None) -> None:
+    if response is not None:
+        response.close()
+
+
+def _describe(cause: BaseException) -> str:
+    text = str(cause) or type(cause).__name__
+    return text if len(text) <= 200 else text[:200] + "…"

@@ -1,0 +1,114 @@
+"""memory: the server is an object in this process; for tests and embedded servers."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from typing import Protocol
+
+import msgspec
+
+from trunkline.core.limits import Limits
+from trunkline.protocol.lines import Endless, LineFramer, Oversized
+from trunkline.transport.link import Inbox
+from trunkline.transport.stream import StreamCore
+
+
+class Peer(Protocol):
+    """A server in this process."""
+
+    async def serve(self, receive: Callable[[], Awaitable[bytes]], send: Callable[[bytes], None]) -> None:
+        """Serve one connection; returning ends it.
+
+        Args:
+            receive: gives the next frame without its newline, b"" when the client has gone.
+            send: sends one frame, given without a newline.
+        """
+        ...
+
+
+_MOST_WAITING = 1024
+"""Frames a peer may leave unread before the client holds back."""
+
+
+class MemoryTransport(msgspec.Struct, frozen=True, kw_only=True):
+    """How to reach a peer in this process."""
+
+    server: str
+    peer: Peer
+    limits: Limits = Limits()
+
+    async def open(self) -> MemoryLink:
+        """Start serving one connection."""
+        return MemoryLink(self)
+
+
+class MemoryLink:
+    """One connection to a peer; the peer runs in a task this link owns until it is closed."""
+
+    kind = "memory"
+
+    def __init__(self, settings: MemoryTransport) -> None:
+        self._settings = settings
+        self._to_peer: asyncio.Queue[bytes] = asyncio.Queue()
+        self._framer = LineFramer(settings.limits.frame_bytes)
+        self._core = StreamCore(settings.server, settings.limits, self._deliver)
+        self.next_id = self._core.next_id
+        self.request = self._core.request
+        self.adopt = self._core.adopt
+        self.wait_closed = self._core.wait_lost
+        self._task = asyncio.get_running_loop().create_task(self._serve())
+
+    @property
+    def lost(self) -> bool:
+        """Whether the stream has ended."""
+        return self._core.lost_reason is not None
+
+    @property
+    def unsolicited(self) -> Inbox:
+        """What the peer sends outside exchanges."""
+        return self._core.inbox
+
+    def stderr_tail(self) -> str:
+        """A peer in memory has no standard error."""
+        return ""
+
+    async def notify(self, body: bytes) -> None:
+        """Send a message that has no answer."""
+        self._core.notify(body)
+
+    async def close(self) -> None:
+        """End the connection and the task that serves it."""
+        self._core.lose("it was closed")
+        self._to_peer.put_nowait(b"")
+        self._task.cancel()
+        await asyncio.wait({self._task})
+
+    async def _serve(self) -> None:
+        try:
+            await self._settings.peer.serve(self._next_frame, self._receive)
+            reason = "it ended the connection"
+        except Exception as cause:  # boundary: a peer is foreign code; its fault ends its own connection only
+            reason = f"it failed: {type(cause).__name__}: {cause}"
+        except asyncio.CancelledError:
+            self._core.lose("it was closed")
+            raise
+        self._core.lose(reason)
+
+    async def _next_frame(self) -> bytes:
+        frame = await self._to_peer.get()
+        if self._to_peer.qsize() == _MOST_WAITING // 2:
+            self._core.resume()
+        return frame
+
+    def _deliver(self, data: bytes) -> None:
+        for frame in data.split(b"\n"):
+            if frame:
+                self._to_peer.put_nowait(frame)
+        if self._to_peer.qsize() >= _MOST_WAITING:
+            self._core.pause()
+
+    def _receive(self, frame: bytes) -> None:
+        arrived: list[bytes | Oversized | Endless] = self._framer.feed(frame + b"\n")
+        # A turn of the loop lies between the peer's send and the client's reading, as with a pipe.
+        asyncio.get_running_loop().call_soon(self._core.receive, arrived)

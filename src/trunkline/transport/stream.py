@@ -1,0 +1,239 @@
+"""A link over one shared stream of frames: stdio, memory, and later WebSocket and HTTP+SSE.
+
+Writing happens in the caller's task and reading in the stream's callbacks: no queue hop and no task
+per call. A frame that cannot be written yet waits here, where a cancelled call can still take it
+back; what has been handed to the stream counts as sent.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from collections.abc import Callable, Iterable
+
+from msgspec import UNSET
+
+from trunkline.core.call import Flight
+from trunkline.core.limits import Limits
+from trunkline.errors import OutcomeUnknownError, ProtocolError, UnavailableError
+from trunkline.protocol.eras import Era
+from trunkline.protocol.frames import (
+    Broken,
+    Frame,
+    decode_frame,
+    decode_frames,
+    encode_notification,
+    recover_id,
+)
+from trunkline.protocol.lines import Endless, Oversized
+from trunkline.protocol.multiplexer import Multiplexer
+from trunkline.transport.link import Inbox, Request, advance
+
+_BATCH_BYTES = 64 * 1024
+"""Frames waiting together are written together up to this many bytes."""
+
+
+class Exchange:
+    """One request waiting for its answer on a shared stream."""
+
+    __slots__ = ("flight", "future")
+
+    def __init__(self, request: Request, loop: asyncio.AbstractEventLoop) -> None:
+        self.flight = request.flight
+        self.future: asyncio.Future[Frame] = loop.create_future()
+
+    def settle(self, frame: Frame) -> None:
+        if not self.future.done():
+            self.future.set_result(frame)
+
+    def fail(self, error: BaseException) -> None:
+        if not self.future.done():
+            self.future.set_exception(error)
+
+
+class StreamCore:
+    """The correlation, ordering and failure rules of a shared stream; knows no pipe or socket.
+
+    The owner gives `write`, which takes bytes at once, and calls `receive`, `pause`, `resume` and
+    `lose` as its stream lives.
+    """
+
+    def __init__(self, server: str, limits: Limits, write: Callable[[bytes], None]) -> None:
+        self._server = server
+        self._limits = limits
+        self._write = write
+        self._loop = asyncio.get_running_loop()
+        self._exchanges: Multiplexer[Exchange] = Multiplexer()
+        self._outbox: deque[tuple[bytes, Flight | None]] = deque()
+        self._paused = False
+        self._flush_scheduled = False
+        self._batches = False
+        self._lost: asyncio.Future[str] = self._loop.create_future()
+        self.inbox = Inbox()
+        self.noise = 0
+        """Frames that were neither answers of ours nor usable messages."""
+        self.next_id = self._exchanges.next_id
+
+    @property
+    def strays(self) -> int:
+        """Answers that matched no waiting exchange."""
+        return self._exchanges.strays
+
+    @property
+    def lost_reason(self) -> str | None:
+        """Why the stream ended, or None while it lives."""
+        return self._lost.result() if self._lost.done() else None
+
+    def adopt(self, era: Era) -> None:
+        """Read batches only where the era has them."""
+        self._batches = era.batches
+
+    async def request(self, request: Request) -> Frame:
+        """Send one request and wait for its response; see `Link.request`."""
+        if self._lost.done():
+            raise UnavailableError(
+                f"the server is gone ({self._lost.result()})", server=self._server, delivery="never_sent"
+            )
+        exchange = Exchange(request, self._loop)
+        self._exchanges.open(request.id, exchange)
+        self._send(request.body, request.flight)
+        try:
+            return await exchange.future
+        except asyncio.CancelledError:
+            self._abandon(request)
+            raise
+
+    def notify(self, body: bytes) -> None:
+        """Send a message that has no answer; dropped when the stream is gone."""
+        if not self._lost.done():
+            self._send(body, None)
+
+    def pause(self) -> None:
+        """The stream takes no more bytes for now."""
+        self._paused = True
+
+    def resume(self) -> None:
+        """The stream takes bytes again."""
+        self._paused = False
+        self._flush()
+
+    async def wait_lost(self) -> str:
+        """Wait until the stream has ended; give the reason."""
+        return await asyncio.shield(self._lost)
+
+    def lose(self, reason: str) -> None:
+        """The stream has ended: every exchange on it fails with what is true of its delivery."""
+        if self._lost.done():
+            return
+        self._lost.set_result(reason)
+        self._outbox.clear()
+        for exchange in self._exchanges.take_all():
+            exchange.fail(self._loss_of(exchange, reason))
+        self.inbox.close()
+
+    def receive(self, frames: Iterable[bytes | Oversized | Endless]) -> None:
+        """Take the frames that have arrived."""
+        for data in frames:
+            if type(data) is bytes:
+                if self._batches:
+                    for frame in decode_frames(data, self._limits):
+                        self._route(frame)
+                else:
+                    self._route(decode_frame(data, self._limits))
+            elif isinstance(data, Oversized):
+                self._refuse_oversized(data)
+            else:
+                self.lose(f"it sent a frame of over {2 * self._limits.frame_bytes:,} bytes without end")
+
+    def _route(self, frame: Frame | Broken) -> None:
+        if isinstance(frame, Broken):
+            self._fail_broken(frame)
+        elif frame.method is UNSET:
+            if (exchange := self._exchanges.take(frame.id)) is not None:
+                exchange.settle(frame)
+        elif frame.method == "notifications/progress" and isinstance(frame.params, dict):
+            if (waiting := self._exchanges.get(frame.params.get("progressToken"))) is not None:
+                advance(waiting.flight, frame.params, self._loop.time())
+        else:
+            self.inbox.put(frame)
+
+    def _fail_broken(self, broken: Broken) -> None:
+        exchange = self._exchanges.take(broken.id) if broken.id is not None else None
+        if exchange is None:
+            self.noise += 1
+            return
+        exchange.fail(
+            ProtocolError(
+                f"the answer cannot be read: {broken.reason}",
+                code="malformed_answer",
+                server=self._server,
+                delivery="unknown",
+                hint="The tool may have run; report the malformed answer to the server's author.",
+            )
+        )
+
+    def _refuse_oversized(self, frame: Oversized) -> None:
+        request_id = recover_id(frame.head, frame.tail)
+        if request_id is None and b'"method"' not in frame.head[:256]:
+            request_id = self._exchanges.only()
+        exchange = self._exchanges.take(request_id) if self._exchanges.get(request_id) else None
+        if exchange is None:
+            self.noise += frame.ended
+            return
+        exchange.fail(oversized(self._server, self._limits.frame_bytes))
+
+    def _loss_of(self, exchange: Exchange, reason: str) -> Exception:
+        if exchange.flight.delivery == "never_sent":
+            return UnavailableError(
+                f"the server is gone ({reason})", server=self._server, delivery="never_sent"
+            )
+        return OutcomeUnknownError(
+            f"the connection was lost before the answer ({reason})",
+            server=self._server,
+            hint="The tool may have run; check its effect before calling again.",
+        )
+
+    def _abandon(self, request: Request) -> None:
+        self._exchanges.forget(request.id)
+        if request.flight.delivery == "never_sent":
+            self._outbox = deque(item for item in self._outbox if item[1] is not request.flight)
+        elif request.method != "initialize":
+            params = {"requestId": request.id, "reason": "the caller stopped waiting"}
+            self.notify(encode_notification("notifications/cancelled", params))
+
+    def _send(self, body: bytes, flight: Flight | None) -> None:
+        if self._paused or self._outbox or len(self._exchanges) > 1:
+            self._outbox.append((body, flight))
+            if not self._paused and not self._flush_scheduled:
+                self._flush_scheduled = True
+                self._loop.call_soon(self._flush)
+            return
+        if flight is not None:
+            flight.delivery = "unknown"
+        self._write(body + b"\n")
+
+    def _flush(self) -> None:
+        self._flush_scheduled = False
+        outbox = self._outbox
+        while outbox and not self._paused and not self._lost.done():
+            batch: list[bytes] = []
+            size = 0
+            while outbox and size < _BATCH_BYTES:
+                body, flight = outbox.popleft()
+                if flight is not None:
+                    flight.delivery = "unknown"
+                batch.append(body)
+                size += len(body)
+            batch.append(b"")
+            self._write(b"\n".join(batch))
+
+
+def oversized(server: str, max_bytes: int) -> ProtocolError:
+    """Give the error of an answer that is larger than the limit."""
+    return ProtocolError(
+        f"the answer is larger than the limit of {max_bytes:,} bytes",
+        code="answer_too_large",
+        server=server,
+        delivery="unknown",
+        hint="The tool has probably run; ask it for less, or raise limits.frame_bytes for this server.",
+    )

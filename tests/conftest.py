@@ -1,0 +1,183 @@
+"""What every test gets: the asyncio backend, the repository, the reference servers, and a watch on leaks.
+
+A test fails when a task, child process, socket or pipe that it opened is still there at its end.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import gc
+import os
+import shutil
+import subprocess
+import threading
+from collections.abc import AsyncIterator, Iterator
+from pathlib import Path
+from typing import NamedTuple
+
+import pytest
+
+ROOT = Path(__file__).resolve().parent.parent
+PROC = Path("/proc/self")
+GRACE = 2.0
+"""Seconds that a child process or descriptor may take to vanish after its test."""
+
+
+class Peers(NamedTuple):
+    """How to start each reference server, and the interpreter that has the official SDK."""
+
+    time: tuple[str, ...]
+    git: tuple[str, ...]
+    filesystem: tuple[str, ...]
+    """Append the directories it may serve."""
+    everything: tuple[str, ...]
+    """Append `stdio`, `sse` or `streamableHttp`; the port of the latter two is `PORT` in its environment."""
+    python: str
+
+
+class Repository(NamedTuple):
+    """The working tree these tests belong to."""
+
+    root: Path
+    files: tuple[Path, ...]
+    """Every file git tracks or would add, relative to `root`, sorted."""
+
+
+@pytest.fixture
+def anyio_backend() -> str:
+    """Async tests run on asyncio only."""
+    return "asyncio"
+
+
+@pytest.fixture(scope="session")
+def peers() -> Peers:
+    """Give the installed reference servers; fail, and do not skip, when they are missing."""
+    python = ROOT / ".peers/python/bin"
+    servers = ROOT / ".peers/node/node_modules/@modelcontextprotocol"
+    node = shutil.which("node")
+    found = Peers(
+        time=(str(python / "mcp-server-time"), "--local-timezone", "UTC"),
+        git=(str(python / "mcp-server-git"),),
+        filesystem=(node or "node", str(servers / "server-filesystem/dist/index.js")),
+        everything=(node or "node", str(servers / "server-everything/dist/index.js")),
+        python=str(python / "python"),
+    )
+    wanted = (found.time[0], found.git[0], found.filesystem[1], found.everything[1])
+    missing = [path for path in wanted if not Path(path).is_file()]
+    if missing or node is None:
+        pytest.fail(
+            f"reference servers are not installed ({missing[0] if missing else 'node'}): run make peers"
+        )
+    return found
+
+
+@pytest.fixture(scope="session")
+def repository() -> Repository:
+    """Give the working tree and its files."""
+    listed = subprocess.run(
+        ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"],
+        cwd=ROOT,
+        check=True,
+        capture_output=True,
+        text=True,
+    ).stdout
+    files = sorted({Path(name) for name in listed.split("\0") if name})
+    return Repository(root=ROOT, files=tuple(path for path in files if (ROOT / path).is_file()))
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Mark what uses the reference servers, so that `-m "not peers"` runs without them."""
+    for item in items:
+        if "peers" in getattr(item, "fixturenames", ()):
+            item.add_marker("peers")
+
+
+@pytest.fixture(autouse=True)
+def nothing_is_left_open(request: pytest.FixtureRequest) -> Iterator[None]:
+    """Fail a test that leaves a process or descriptor; async tests are watched from their own loop."""
+    if request.node.get_closest_marker("leaves_open"):
+        yield
+    elif "anyio_backend" in request.fixturenames:
+        request.getfixturevalue("nothing_is_left_running")
+        yield
+    else:
+        before = census()
+        yield
+        for _ in range(int(GRACE / 0.02)):
+            if not (left := leaked(before)):
+                return
+            threading.Event().wait(0.02)
+        pytest.fail(f"left open by the test: {', '.join(left)}")
+
+
+@pytest.fixture
+async def nothing_is_left_running() -> AsyncIterator[None]:
+    """Fail an asynchronous test that leaves a task, process or descriptor."""
+    before, tasks = census(), asyncio.all_tasks()
+    yield
+    for _ in range(10):
+        await asyncio.sleep(0)
+    names = [
+        f"task {task.get_name()} {task.get_coro()}"
+        for task in asyncio.all_tasks() - tasks
+        if not _runs_tests(task)
+    ]
+    for _ in range(int(GRACE / 0.02)):
+        if not (left := leaked(before)):
+            break
+        await asyncio.sleep(0.02)
+    if names or left:
+        pytest.fail(f"left open by the test: {', '.join([*names, *left])}")
+
+
+def census() -> frozenset[str]:
+    """Give the open sockets, pipes and child processes of this process; empty where there is no /proc."""
+    return frozenset(_descriptors(PROC)) | frozenset(_children())
+
+
+def leaked(before: frozenset[str]) -> list[str]:
+    """Give what is open now and was not `before`, apart from the one watchdog process and its pipe."""
+    left = census() - before
+    if left:
+        gc.collect()
+        left = census() - before
+    watchdogs = {child for child in left if "watchdog" in child}
+    theirs = {end for child in watchdogs for end in _descriptors(Path("/proc", child.split()[1]))}
+    return sorted(left - watchdogs - theirs)
+
+
+def _runs_tests(task: asyncio.Task[object]) -> bool:
+    return getattr(task.get_coro(), "__qualname__", "").startswith("TestRunner.")
+
+
+def _descriptors(process: Path) -> Iterator[str]:
+    try:
+        entries = os.listdir(process / "fd")
+    except OSError:
+        return
+    for entry in entries:
+        try:
+            target = os.readlink(process / "fd" / entry)
+        except OSError:
+            continue
+        if target.startswith(("socket:", "pipe:")):
+            yield target
+
+
+def _children() -> Iterator[str]:
+    for listing in PROC.glob("task/*/children"):
+        try:
+            pids = listing.read_text().split()
+        except OSError:
+            continue
+        for pid in pids:
+            yield f"process {pid} {_command(pid)}"
+
+
+def _command(pid: str) -> str:
+    try:
+        return (
+            Path("/proc", pid, "cmdline").read_bytes().replace(b"\0", b" ").decode(errors="replace").strip()
+        )
+    except OSError:
+        return "(ended)"
