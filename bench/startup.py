@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import json
-import os
 import subprocess
 import sys
-import tempfile
 import time
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -58,7 +56,7 @@ class StartupResult:
 
 
 def measure(*, rounds: int) -> StartupResult:
-    """Run the commands in turn; bytecode is compiled beforehand, into a folder of its own."""
+    """Run the commands in turn, after one run of each that leaves its bytecode compiled."""
     script = Path(sys.executable).with_name("trunkline")
     installed = script.exists()
     run_help = [str(script), "--help"] if installed else [sys.executable, "-m", "trunkline", "--help"]
@@ -70,13 +68,12 @@ def measure(*, rounds: int) -> StartupResult:
         IMPORT: [sys.executable, "-c", "import trunkline"],
         HELP: run_help,
     }
-    with tempfile.TemporaryDirectory() as cache:
-        env = startup_env(cache)
-        for name, command in commands.items():
-            _prepare(name, command, env, result)
-        for _ in range(rounds):
-            for name in result.seconds:
-                result.seconds[name].append(_time(commands[name], env))
+    env = child_env()
+    for name, command in commands.items():
+        _prepare(name, command, env, result)
+    for _ in range(rounds):
+        for name in result.seconds:
+            result.seconds[name].append(_time(commands[name], env))
     return result
 
 
@@ -101,26 +98,20 @@ def _prepare(name: str, command: list[str], env: dict[str, str], result: Startup
     try:
         _time(command, env)
         if name in _PROBED:
-            result.loaded[name] = [module for module in new_modules(_PROBED[name], env) if module in BANNED]
+            result.loaded[name] = [module for module in _new_modules(_PROBED[name], env) if module in BANNED]
         result.seconds[name] = []
     except subprocess.CalledProcessError as error:
         result.invalid[name] = last_line(error.stderr.decode(errors="replace")) or str(error)
 
 
-def startup_env(cache: str) -> dict[str, str]:
-    """Give an environment in which bytecode is cached, whatever the caller's environment says."""
-    env = {name: value for name, value in child_env().items() if name != "PYTHONDONTWRITEBYTECODE"}
-    return {**env, "PYTHONPYCACHEPREFIX": cache}
-
-
-def new_modules(arguments: list[str], env: dict[str, str] | None = None) -> list[str]:
+def _new_modules(arguments: list[str], env: dict[str, str]) -> list[str]:
     """Name the modules that `import trunkline`, or the command with these arguments, adds to an interpreter.
 
     Raises subprocess.CalledProcessError when it fails.
     """
     done = subprocess.run(
         [sys.executable, "-c", _PROBE, *arguments],
-        env=env or dict(os.environ),
+        env=env,
         check=True,
         capture_output=True,
         timeout=60,

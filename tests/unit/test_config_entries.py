@@ -266,6 +266,22 @@ def test_secrets_are_every_outside_value_and_every_value_of_env_and_headers() ->
     assert list(entry.secrets) == sorted(entry.secrets, key=lambda secret: (-len(secret), secret))
 
 
+@pytest.mark.parametrize(
+    "raw",
+    [
+        {"command": "${TOKEN}"},
+        {"command": "x", "args": ["a${TOKEN}b"]},
+        {"command": "x", "env": {"A": "a ${TOKEN}"}},
+        {"url": "https://h/${TOKEN}/mcp"},
+        {"url": "https://h", "headers": {"Accept": "a/${TOKEN}"}},
+    ],
+)
+def test_the_value_of_a_variable_is_a_secret_in_every_field(raw: dict[str, Any]) -> None:
+    entry = resolve(raw)
+    assert isinstance(entry, StdioEntry | HttpEntry)
+    assert "sk-123456" in entry.secrets
+
+
 def test_the_credential_of_a_header_is_a_secret_without_its_scheme_too() -> None:
     headers = {"Authorization": "Bearer lit-bearer", "Accept": "application/json"}
     assert remote({"url": "https://h", "headers": headers}).secrets == ("Bearer lit-bearer", "lit-bearer")

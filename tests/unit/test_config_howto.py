@@ -47,11 +47,11 @@ def test_the_errors_shown_are_the_ones_given(tmp_path: Path) -> None:
     (tmp_path / "mcp.json").write_text("\n".join(servers))
     issues = next(entry for entry in load(cwd=tmp_path, environ={}).entries if entry.name == "issues")
     assert isinstance(issues, BadEntry)
-    assert str(issues.error).replace(str(tmp_path), "/work") == unset.strip()
+    assert str(issues.error).replace(str(tmp_path), "/srv/app") == unset.strip()
     (tmp_path / "mcp.json").write_text('{\n  "time": {\n    "command" "uvx"\n  }\n}')
     with pytest.raises(Exception, match="invalid JSON") as caught:
         load(cwd=tmp_path, environ={})
-    assert str(caught.value).replace(str(tmp_path), "/work") == broken.strip()
+    assert str(caught.value).replace(str(tmp_path), "/srv/app") == broken.strip()
 
 
 def test_every_key_and_every_inherited_variable_is_named() -> None:

@@ -126,6 +126,7 @@ def test_every_value_remembers_where_it_came_from(tmp_path: Path) -> None:
         "era": ("auto", "default"),
         "trust": (False, "default"),
         "limits.frame_bytes": (67_108_864, "default"),
+        "limits.inflation": (100, "default"),
         "limits.depth": (64, "default"),
         "limits.nodes": (200_000, "default"),
         "limits.stderr_line_bytes": (65_536, "default"),

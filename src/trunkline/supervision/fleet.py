@@ -9,7 +9,8 @@ from trunkline.core.call import Call
 from trunkline.core.reply import Reply
 from trunkline.core.status import ServerStatus
 from trunkline.errors import NotFoundError
-from trunkline.supervision.supervisor import ServerSettings, Supervisor
+from trunkline.supervision.settings import ServerSettings
+from trunkline.supervision.supervisor import Supervisor
 
 
 class Fleet:

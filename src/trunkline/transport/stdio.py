@@ -6,11 +6,8 @@ Source: specification 2026-07-28, basic/transports/stdio ("Shutdown", "Unexpecte
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import os
 import shutil
-import signal
-import sys
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import cast
@@ -22,6 +19,7 @@ from trunkline.errors import UnavailableError
 from trunkline.protocol.lines import LineFramer
 from trunkline.transport.link import Inbox
 from trunkline.transport.pipes import OWN_PIPES, ChildPipes
+from trunkline.transport.process import describe_exit, end_process
 from trunkline.transport.stderr import StderrTail
 from trunkline.transport.stream import StreamCore
 
@@ -220,20 +218,13 @@ class StdioLink(asyncio.SubprocessProtocol):
 
     def _lose(self) -> None:
         if self._exited.done():
-            self._core.lose(_describe_exit(self._exited.result()))
+            self._core.lose(describe_exit(self._exited.result()))
         else:
             self._core.lose("it closed its standard streams")
 
     async def _end(self) -> None:
-        grace = self._settings.grace
         self._stdin.close()
-        for signal_number in (None, signal.SIGTERM, signal.SIGKILL):
-            if signal_number is not None:
-                _signal_group(self.pid, signal_number)
-            await asyncio.wait({self._exited}, timeout=grace)
-            if self._exited.done():
-                break
-        await self._end_group()
+        await end_process(self.pid, self._exited, self._settings.grace)
         await asyncio.wait({self._drained}, timeout=_DRAIN)
         self._transport.close()
         if self._input_open:
@@ -242,17 +233,6 @@ class StdioLink(asyncio.SubprocessProtocol):
             self._stdout.close()
         # asyncio closes the descriptors one turn after `close`.
         await asyncio.sleep(0)
-
-    async def _end_group(self) -> None:
-        """End what the server left behind in its group."""
-        if not _signal_group(self.pid, signal.SIGTERM):
-            return
-        deadline = self._loop.time() + self._settings.grace
-        while _signal_group(self.pid, 0):
-            if self._loop.time() >= deadline:
-                _signal_group(self.pid, signal.SIGKILL)
-                return
-            await asyncio.sleep(0.02)
 
 
 class _Output(asyncio.Protocol):
@@ -280,23 +260,3 @@ class _Input(asyncio.BaseProtocol):
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._link.pipe_connection_lost(0, exc)
-
-
-def _signal_group(pid: int, number: int) -> bool:
-    """Signal a process group; False when nobody is left in it."""
-    if sys.platform == "win32":
-        return False
-    try:
-        os.killpg(pid, number)
-    except (ProcessLookupError, PermissionError):
-        return False
-    return True
-
-
-def _describe_exit(code: int) -> str:
-    if code >= 0:
-        return f"its process exited with code {code}"
-    name = str(-code)
-    with contextlib.suppress(ValueError):
-        name = signal.Signals(-code).name
-    return f"its process was ended by {name}"
