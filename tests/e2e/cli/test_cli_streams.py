@@ -54,6 +54,15 @@ def test_a_reader_that_goes_away_is_no_failure(place: Any) -> None:
     assert (run.code, run.err) == (0, "")
 
 
+def test_a_reader_of_bytes_that_goes_away_is_no_failure(place: Any) -> None:
+    place.write()
+    with place.start("call", "echo.draw", "{}", "-o", "-") as process:
+        process.stdout.close()
+        process.stdout = None
+        run = place.finish(process)
+    assert (run.code, run.err) == (0, "  a dot\n")
+
+
 def test_a_pipe_gets_server_text_to_the_letter(place: Any) -> None:
     assert place.run("call", "echo.loud", "{}").out == "red \x1b[31mtext\x1b[0m\u202e\n"
     assert "\\u202e" in place.run("call", "echo.loud", "{}", "--json").out
