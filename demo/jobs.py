@@ -53,6 +53,8 @@ def main() -> None:
         message = json.loads(line)
         if "id" in message and "method" in message:
             threading.Thread(target=answer, args=(message,), daemon=True).start()
+    # A job may be writing just now; the interpreter's own way out would wait for it or abort.
+    os._exit(0)
 
 
 def answer(message: dict[str, Any]) -> None:
