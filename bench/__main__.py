@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import sys
+import time
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -28,7 +29,7 @@ class Run:
         self.sections: dict[str, Any] = {}
 
     def measure_calls(self) -> None:
-        rounds, seconds = (15, 0.05) if self.options.quick else (31, 0.12)
+        rounds, seconds = (11, 0.05) if self.options.quick else (31, 0.12)
         print(report.row_head())
         for row in calls.ROWS:
             if self.options.rows not in row.label:
@@ -45,7 +46,7 @@ class Run:
             self.verdicts += calls.judge(self.rows)
 
     def measure_large(self) -> None:
-        rounds = 3 if self.options.quick else 5
+        rounds = 2 if self.options.quick else 5
         found = large.measure(self.contenders, rounds=rounds, uvloop=self.options.uvloop)
         print("\n".join(result.describe() for result in found))
         self._keep("large", found, large.judge(found))
@@ -83,13 +84,15 @@ def main() -> int:
     facts = report.environment(
         loop, [CONTENDERS[name.partition(":")[0]].version() for name in run.contenders]
     )
-    print(f"{report.HEAD}\n{facts}")
+    print(f"{report.HEAD}\n{facts}{report.busy()}")
     for name, (title, measure) in _sections(run).items():
         if options.only and name not in options.only.split(","):
             continue
         print(f"\n== {title}", flush=True)
+        start = time.perf_counter()
         measure()
-    print(f"\n== Budgets\n{report.format_verdicts(run.verdicts)}")
+        print(f"({time.perf_counter() - start:.0f} s)")
+    print(f"\n== Budgets\n{report.busy()}{report.format_verdicts(run.verdicts)}")
     report.write_json(RESULTS, run.rows, run.verdicts, facts, run.sections)
     print(f"\nwritten: {RESULTS.relative_to(ROOT)}")
     failed = [verdict.what for verdict in run.verdicts if verdict.passed is False]

@@ -17,7 +17,7 @@ from bench.verdict import CALL_BUDGETS, Verdict
 from bench.worker import Worker, WorkerError, last_line
 
 _MASK = (1 << 64) - 1
-_WARM_ROUNDS = 3
+_WARM_ROUNDS = 2
 
 
 @dataclass(frozen=True, kw_only=True)

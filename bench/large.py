@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import tempfile
 from contextlib import ExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
-from statistics import median
 
 from bench.tally import Tally
 from bench.target import stdio_target
@@ -21,22 +20,25 @@ _LINEAR = 0.67
 
 @dataclass(frozen=True, kw_only=True)
 class LargeResult:
-    """Median seconds of one contender for each size in bytes, or why there are none."""
+    """Seconds of one contender for each size in bytes, one entry per round, or why there are none."""
 
     contender: str
-    seconds: dict[int, float]
+    seconds: dict[int, list[float]] = field(default_factory=dict)
     invalid: str = ""
 
     def rate(self, size: int) -> float:
-        """Megabytes (10**6 bytes) per second at that size."""
-        return size / 1e6 / self.seconds[size]
+        """Megabytes (10**6 bytes) per second at that size, in the best round.
+
+        This is wall time of two processes side by side, which whatever else runs can only make longer.
+        """
+        return size / 1e6 / min(self.seconds[size])
 
     def describe(self) -> str:
         """Give one line for people."""
         if self.invalid:
             return f"{self.contender:<12} INVALID: {last_line(self.invalid)}"
         cells = (f"{size / 1e6:g} MB at {self.rate(size):.0f} MB/s" for size in self.seconds)
-        return f"{self.contender:<12} {'; '.join(cells)}"
+        return f"{self.contender:<12} {'; '.join(cells)} (best of {len(next(iter(self.seconds.values())))})"
 
 
 def measure(contenders: list[str], *, rounds: int, uvloop: bool) -> list[LargeResult]:
@@ -48,7 +50,7 @@ def measure(contenders: list[str], *, rounds: int, uvloop: bool) -> list[LargeRe
             try:
                 lanes[name] = _Lane(name, stack, uvloop)
             except WorkerError as error:
-                results.append(LargeResult(contender=name, seconds={}, invalid=str(error)))
+                results.append(LargeResult(contender=name, invalid=str(error)))
         for _ in range(rounds):
             for lane in lanes.values():
                 lane.run()
@@ -64,7 +66,7 @@ def judge(results: list[LargeResult]) -> list[Verdict]:
     note = last_line(found.invalid)
     rate = None if note else found.rate(SIZES[-1])
     linear = None if note else found.rate(SIZES[-1]) / found.rate(SIZES[0])
-    what = "50 MB result over stdio, first byte to decoded"
+    what = "50 MB result over stdio, first byte to decoded, best"
     line = "rate at 50 MB / rate at 12.5 MB (1 = linear)"
     return [
         Verdict(what=what, value=rate, unit="MB/s", must=100, at_least=True, note=note),
@@ -99,6 +101,5 @@ class _Lane:
             self._samples[size].append(answer["done"] - self._tally.first_byte)
 
     def result(self) -> LargeResult:
-        """Give the medians."""
-        seconds = {} if self._invalid else {size: median(samples) for size, samples in self._samples.items()}
-        return LargeResult(contender=self._contender, seconds=seconds, invalid=self._invalid)
+        """Give what was measured."""
+        return LargeResult(contender=self._contender, seconds=self._samples, invalid=self._invalid)

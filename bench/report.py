@@ -40,6 +40,17 @@ def environment(loop: str, versions: Iterable[str]) -> str:
     )
 
 
+def busy() -> str:
+    """Warn when other work competes for the processors, or give ""."""
+    load, processors = os.getloadavg()[0], os.cpu_count() or 1
+    if load < processors / 2:
+        return ""
+    return (
+        f"This machine is busy (load {load:.1f} on {processors} CPUs). Ratios of CPU per call hold roughly;\n"
+        "what is measured in wall time (large result, start-up) can only look worse than it is.\n"
+    )
+
+
 def format_row(result: RowResult) -> str:
     """Give one line per contender: CPU and wall per call."""
     if result.invalid:

@@ -3,17 +3,15 @@
 from __future__ import annotations
 
 import json
-import os
 import subprocess
 import sys
-import tempfile
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from statistics import median
 
 from bench.verdict import Verdict
-from bench.worker import child_env
+from bench.worker import child_env, last_line
 
 BANNED = ("mcp", "aiohttp", "pydantic", "numpy")
 _PROBE = """
@@ -28,89 +26,92 @@ print("\\n" + json.dumps(sorted(set(sys.modules) - before)))
 """
 
 
+BARE, IMPORT, HELP = "bare interpreter", "import trunkline", "trunkline --help"
+_PROBED = {IMPORT: [], HELP: ["--help"]}
+_BUDGETS = {IMPORT: (60.0, 40.0), HELP: (150.0, 100.0)}
+
+
 @dataclass(frozen=True, kw_only=True)
 class StartupResult:
-    """Wall seconds of each command, one entry per round, and the banned modules each loads."""
+    """Wall seconds of each command, one entry per round; the banned modules it loads; why it is invalid."""
 
-    seconds: dict[str, list[float]]
-    loaded: dict[str, list[str]]
     command: str
     """How `trunkline --help` was run."""
-    invalid: str = ""
+    seconds: dict[str, list[float]] = field(default_factory=dict)
+    loaded: dict[str, list[str]] = field(default_factory=dict)
+    invalid: dict[str, str] = field(default_factory=dict)
 
     def over_bare(self, name: str) -> tuple[float, float]:
         """Milliseconds over the bare interpreter: best against best, median against median."""
-        mine, bare = self.seconds[name], self.seconds["bare interpreter"]
+        mine, bare = self.seconds[name], self.seconds[BARE]
         return (min(mine) - min(bare)) * 1000, (median(mine) - median(bare)) * 1000
 
     def describe(self) -> str:
         """Give lines for people."""
-        if self.invalid:
-            return f"INVALID: {self.invalid}"
-        return "\n".join(
+        lines = [
             f"{name:<20} best {min(times) * 1000:.0f} ms, median {median(times) * 1000:.0f} ms"
             for name, times in self.seconds.items()
-        )
+        ]
+        return "\n".join(lines + [f"{name:<20} INVALID: {reason}" for name, reason in self.invalid.items()])
 
 
 def measure(*, rounds: int) -> StartupResult:
-    """Run the commands in turn; bytecode is compiled beforehand, into a folder of its own."""
+    """Run the commands in turn, after one run of each that leaves its bytecode compiled."""
     script = Path(sys.executable).with_name("trunkline")
-    run_help = [str(script), "--help"] if script.exists() else [sys.executable, "-m", "trunkline", "--help"]
+    installed = script.exists()
+    run_help = [str(script), "--help"] if installed else [sys.executable, "-m", "trunkline", "--help"]
+    result = StartupResult(
+        command="the installed script" if installed else "python -m trunkline, not installed"
+    )
     commands = {
-        "bare interpreter": [sys.executable, "-c", "pass"],
-        "import trunkline": [sys.executable, "-c", "import trunkline"],
-        "trunkline --help": run_help,
+        BARE: [sys.executable, "-c", "pass"],
+        IMPORT: [sys.executable, "-c", "import trunkline"],
+        HELP: run_help,
     }
-    seconds: dict[str, list[float]] = {name: [] for name in commands}
-    shown = "the installed script" if script.exists() else "python -m trunkline (no installed script)"
-    try:
-        with tempfile.TemporaryDirectory() as cache:
-            env = startup_env(cache)
-            loaded = {
-                "import trunkline": [name for name in new_modules([], env) if name in BANNED],
-                "trunkline --help": [name for name in new_modules(["--help"], env) if name in BANNED],
-            }
-            for command in commands.values():
-                _time(command, env)
-            for _ in range(rounds):
-                for name, command in commands.items():
-                    seconds[name].append(_time(command, env))
-    except subprocess.CalledProcessError as error:
-        said = str(error.stderr or b"", errors="replace").strip().splitlines()
-        return StartupResult(seconds={}, loaded={}, command=shown, invalid=said[-1] if said else str(error))
-    return StartupResult(seconds=seconds, loaded=loaded, command=shown)
+    env = child_env()
+    for name, command in commands.items():
+        _prepare(name, command, env, result)
+    for _ in range(rounds):
+        for name in result.seconds:
+            result.seconds[name].append(_time(commands[name], env))
+    return result
 
 
 def judge(result: StartupResult) -> list[Verdict]:
     """Hold the best times over the bare interpreter against their budgets."""
     verdicts = []
-    for name, must, aim in (("import trunkline", 60.0, 40.0), ("trunkline --help", 150.0, 100.0)):
-        best = None if result.invalid else result.over_bare(name)[0]
-        note = result.invalid or f"median {result.over_bare(name)[1]:.0f} ms"
+    for name, (must, aim) in _BUDGETS.items():
+        reason = result.invalid.get(name, "")
+        best, middle = (None, None) if reason else result.over_bare(name)
+        note = reason or f"median {middle:.0f} ms"
         what = f"{name} over a bare interpreter, best"
         verdicts.append(Verdict(what=what, value=best, unit="ms", must=must, aim=aim, note=note))
-        found = None if result.invalid else float(len(result.loaded[name]))
-        note = result.invalid or ", ".join(result.loaded[name])
+        found = None if reason else float(len(result.loaded[name]))
+        note = reason or ", ".join(result.loaded[name])
         what = f"{name}: how many of {', '.join(BANNED)} it loads"
         verdicts.append(Verdict(what=what, value=found, unit="", must=0, note=note))
     return verdicts
 
 
-def startup_env(cache: str) -> dict[str, str]:
-    """Give an environment in which bytecode is cached, whatever the caller's environment says."""
-    env = {name: value for name, value in child_env().items() if name != "PYTHONDONTWRITEBYTECODE"}
-    return {**env, "PYTHONPYCACHEPREFIX": cache}
+def _prepare(name: str, command: list[str], env: dict[str, str], result: StartupResult) -> None:
+    """Compile the command's bytecode by running it, and look at what it loads."""
+    try:
+        _time(command, env)
+        if name in _PROBED:
+            result.loaded[name] = [module for module in _new_modules(_PROBED[name], env) if module in BANNED]
+        result.seconds[name] = []
+    except subprocess.CalledProcessError as error:
+        result.invalid[name] = last_line(error.stderr.decode(errors="replace")) or str(error)
 
 
-def new_modules(arguments: list[str], env: dict[str, str] | None = None) -> list[str]:
+def _new_modules(arguments: list[str], env: dict[str, str]) -> list[str]:
     """Name the modules that `import trunkline`, or the command with these arguments, adds to an interpreter.
 
     Raises subprocess.CalledProcessError when it fails.
     """
     done = subprocess.run(
         [sys.executable, "-c", _PROBE, *arguments],
-        env=env or dict(os.environ),
+        env=env,
         check=True,
         capture_output=True,
         timeout=60,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
 import json
 import os
 import select
@@ -96,7 +97,19 @@ def last_line(error: str) -> str:
 
 
 def child_env() -> dict[str, str]:
-    """Give the environment of a process that runs code of the bench from any working directory."""
+    """Give the environment of a process that runs code of the bench from any working directory.
+
+    Compiled bytecode is kept, in a folder that lasts as long as this run where the caller's environment
+    forbids to write it beside the source.
+    """
     places = os.environ.get("PYTHONPATH", "").split(os.pathsep)
     inherited = [str(Path(place).resolve()) for place in places if place]
-    return {**os.environ, "PYTHONPATH": os.pathsep.join([str(ROOT), *inherited])}
+    env = {**os.environ, "PYTHONPATH": os.pathsep.join([str(ROOT), *inherited])}
+    if env.pop("PYTHONDONTWRITEBYTECODE", ""):
+        env["PYTHONPYCACHEPREFIX"] = _bytecode().name
+    return env
+
+
+@functools.cache
+def _bytecode() -> tempfile.TemporaryDirectory[str]:
+    return tempfile.TemporaryDirectory()

@@ -34,8 +34,8 @@ if TYPE_CHECKING:
     from trunkline.errors import TrunklineError as TrunklineError
     from trunkline.errors import UnavailableError as UnavailableError
     from trunkline.errors import WorkflowError as WorkflowError
+    from trunkline.runtime.connect import connect as connect
     from trunkline.runtime.trunk import Trunk as Trunk
-    from trunkline.runtime.trunk import connect as connect
 
 _HOMES = {
     "Catalog": "catalog.catalog",
@@ -47,7 +47,7 @@ _HOMES = {
     "ServerStatus": "core.status",
     "Tool": "core.tool",
     "Trunk": "runtime.trunk",
-    "connect": "runtime.trunk",
+    "connect": "runtime.connect",
 }
 _HOMES |= dict.fromkeys(
     (

@@ -41,6 +41,7 @@ class Catalog:
             servers: every configured name, in configuration order, listed or not.
         """
         order = dict.fromkeys(servers)
+        dotted = {server for server in order if "." in server}
         given = {listing.server: listing for listing in listings}
         warnings = [
             f"server '{sanitize_text(name)}' is not configured: ignored its listing"
@@ -50,7 +51,7 @@ class Catalog:
         tools: list[Tool] = []
         for listing in (given[server] for server in order if server in given):
             warnings += listing.warnings
-            hidden = _hidden(listing, order)
+            hidden = _hidden(listing, dotted)
             tools += (tool for tool in listing.tools if tool.name not in hidden)
             warnings += hidden.values()
         return cls(tuple(tools), tuple(order), tuple(warnings))
@@ -102,11 +103,12 @@ class Catalog:
 
 
 def _hidden(listing: Listing, servers: Collection[str]) -> dict[str, str]:
-    """Give a warning for each tool name of this listing that the name of another server swallows."""
+    """Give a warning for each tool name of this listing that one of these servers' names swallows."""
     prefix = f"{listing.server}."
     if not any(server.startswith(prefix) for server in servers):
         return {}
-    owners = {tool.name: split_name(tool.public_name, servers) for tool in listing.tools}
+    known = {*servers, listing.server}
+    owners = {tool.name: split_name(tool.public_name, known) for tool in listing.tools}
     return {
         name: f"server '{sanitize_text(listing.server)}': left out tool '{sanitize_text(name)}', "
         f"as its public name belongs to server '{sanitize_text(owner[0])}'; rename one of the two servers"

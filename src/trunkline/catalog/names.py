@@ -6,10 +6,11 @@ name that fits wins, and what follows it is looked up in that server only: a nam
 
 from __future__ import annotations
 
+import re
 from collections.abc import Collection, Sequence
 from typing import Protocol
 
-from trunkline.catalog.nearest import nearest_tools
+from trunkline.catalog.nearest import nearest_names
 from trunkline.core.tool import Tool
 from trunkline.errors import AmbiguousNameError, NotFoundError
 from trunkline.security.sanitize import sanitize_text
@@ -86,10 +87,8 @@ def _ambiguous(selector: str, owners: Sequence[Tool]) -> AmbiguousNameError:
 
 def _unknown_tool(server: str, name: str, catalog: Names) -> NotFoundError:
     own = catalog.of_server(server)
-    near = nearest_tools(name, own)
-    if len(near) < _NEAR:
-        others = [tool for tool in catalog.tools if tool.server != server]
-        near += nearest_tools(name, others, limit=_NEAR - len(near))
+    near = _near(name, own)
+    near += [tool for tool in _near(name, catalog.tools) if tool.server != server][: _NEAR - len(near)]
     found = f"server '{_shown(server)}' has no tool '{_shown(name)}'"
     return NotFoundError(
         found if own else f"{found}, it lists no tools at all",
@@ -112,13 +111,29 @@ def _only_a_server(selector: str, catalog: Names) -> NotFoundError:
 
 
 def _unknown_name(selector: str, catalog: Names) -> NotFoundError:
-    near = nearest_tools(selector, catalog.tools)
+    near = _near_selector(selector, catalog.tools)
     return NotFoundError(
         "no server has a tool of this name",
         candidates=tuple(tool.public_name for tool in near),
         tool=_shown(selector),
         hint=_hint(near, "`trunkline tools` lists all tools"),
     )
+
+
+def _near_selector(selector: str, tools: Sequence[Tool]) -> list[Tool]:
+    """Where it holds a separator, the whole may be misspelled, or only the server's part be wrong."""
+    bare = re.split(f"[{re.escape(CLI_SEPARATORS)}]", selector)[-1]
+    if bare == selector:
+        return _near(selector, tools)
+    public_names = [tool.public_name for tool in tools]
+    near = [tools[place] for place in nearest_names(selector, public_names, limit=_NEAR)]
+    if len(near) < _NEAR:
+        near += _near(bare, tools)
+    return list({tool.public_name: tool for tool in near}.values())[:_NEAR]
+
+
+def _near(name: str, tools: Sequence[Tool]) -> list[Tool]:
+    return [tools[place] for place in nearest_names(name, [tool.name for tool in tools], limit=_NEAR)]
 
 
 def _hint(near: Sequence[Tool], fallback: str) -> str:

@@ -1,7 +1,7 @@
 """Find the few tools that fit a need in words: BM25 over weighted fields (BM25F), in memory.
 
-The index is a value: built once from a catalog's tools, never changed. Ranking uses only the words of
-a tool; annotations and the order of servers break ties, nothing else.
+The index is a value: built once from a catalog's tools, never changed. Only the words of a tool move its
+rank; equal scores stand in catalog order.
 """
 
 from __future__ import annotations
@@ -9,6 +9,7 @@ from __future__ import annotations
 import math
 from collections import Counter
 from collections.abc import Iterable, Sequence
+from heapq import nsmallest
 from typing import NamedTuple
 
 import msgspec
@@ -86,13 +87,17 @@ class SearchIndex:
         total = sum(self._weights.get(term, self._unknown) for term in terms)
         sums = self._add_up(terms)
         if server is not None:
-            sums = {place: value for place, value in sums.items() if self._tools[place].server == server}
-        if not sums or limit < 1:
+            sums = [
+                value if tool.server == server else 0.0 for value, tool in zip(sums, self._tools, strict=True)
+            ]
+        best = max(sums, default=0.0)
+        if best == 0:
             return ()
-        floor = max(_FLOOR, _RELATIVE_FLOOR * max(sums.values()) / total) if min_score is None else min_score
-        hits = sorted((-value, place) for place, value in sums.items() if value >= floor * total)
+        least = max(_FLOOR * total, _RELATIVE_FLOOR * best) if min_score is None else min_score * total
+        fitting = ((-value, place) for place, value in enumerate(sums) if value and value >= least)
         return tuple(
-            Match(tool=self._tools[place], score=min(1.0, -value / total)) for value, place in hits[:limit]
+            Match(tool=self._tools[place], score=min(1.0, -value / total))
+            for value, place in nsmallest(limit, fitting)
         )
 
     def search_many(
@@ -117,12 +122,11 @@ class SearchIndex:
                     found[match.tool.public_name] = match
         return tuple(found.values())[:limit]
 
-    def _add_up(self, terms: Iterable[str]) -> dict[int, float]:
-        sums: dict[int, float] = {}
-        known = sums.get
+    def _add_up(self, terms: Iterable[str]) -> list[float]:
+        sums = [0.0] * len(self._tools)
         for term in terms:
             for place, value in zip(*self._postings.get(term, ((), ())), strict=True):
-                sums[place] = known(place, 0.0) + value
+                sums[place] += value
         return sums
 
 

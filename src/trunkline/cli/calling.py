@@ -9,6 +9,7 @@ import typer
 
 from trunkline.cli import session
 from trunkline.cli.exits import UsageError
+from trunkline.cli.listing import saying_who_is_sick
 from trunkline.cli.options import (
     ConfigOption,
     JsonOption,
@@ -23,8 +24,8 @@ if TYPE_CHECKING:
     from trunkline.cli.arguments import Given
     from trunkline.cli.delivery import Delivery
     from trunkline.cli.selectors import Selector
-    from trunkline.config import Config
-    from trunkline.runtime import Trunk
+    from trunkline.config.loading import Config
+    from trunkline.runtime.trunk import Trunk
 
 
 def call_command(
@@ -78,25 +79,34 @@ async def _perform(
 ) -> int:
     from asyncio import get_running_loop
 
+    from trunkline.cli.arguments import needs_schema, resolve_arguments
     from trunkline.cli.progress import ProgressLine
 
     clock = get_running_loop().time
-    started = clock()
     async with session.open_trunk(config) as trunk:
-        arguments = await _resolve(trunk, selector, given, settings)
-        left = None if settings.timeout is None else max(settings.timeout - (clock() - started), 0.0)
-        with ProgressLine(delivery.terminal.note, verbose=settings.verbose) as progress:
+        left, started = settings.timeout, clock()
+        if needs_schema(given):
+            await _await_schema(trunk, selector, settings)
+            left = None if left is None else max(left - (clock() - started), 0.0)
+        arguments = resolve_arguments(given, _find_schema(trunk, selector))
+        with (
+            saying_who_is_sick(trunk, selector, delivery.terminal),
+            ProgressLine(delivery.terminal.note, verbose=settings.verbose) as progress,
+        ):
             reply = await trunk.call(selector.name, arguments, timeout=left, on_progress=progress.show)
         return delivery.deliver(reply)
 
 
-async def _resolve(trunk: Trunk, selector: Selector, given: Given, settings: Settings) -> dict[str, Any]:
-    from trunkline.cli.arguments import needs_schema, resolve_arguments
+async def _await_schema(trunk: Trunk, selector: Selector, settings: Settings) -> None:
+    """Wait for the tool's definition; that its server has failed is for the call to say, which knows more."""
+    from trunkline.errors import DeadlineExceededError, TrunklineError
 
-    if not needs_schema(given):
-        return resolve_arguments(given, None)
-    await trunk.ready(selector.server, timeout=settings.timeout)
-    return resolve_arguments(given, _find_schema(trunk, selector))
+    try:
+        await trunk.ready(selector.server, timeout=settings.timeout)
+    except DeadlineExceededError:
+        raise
+    except TrunklineError:
+        return
 
 
 def _find_schema(trunk: Trunk, selector: Selector) -> Mapping[str, Any] | None:

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from trunkline.catalog.signature import render_signature
+from trunkline.cli.envelope import error_message
 from trunkline.cli.render import align, indent_text, line, render_status
 from trunkline.cli.schemas import Schema, types, walk
 from trunkline.cli.style import Paint
+from trunkline.core.status import ServerStatus
 from trunkline.core.tool import Tool
 from trunkline.errors import (
     AmbiguousNameError,
@@ -17,9 +19,6 @@ from trunkline.errors import (
     NotFoundError,
     TrunklineError,
 )
-
-if TYPE_CHECKING:
-    from trunkline.runtime import ServerStatus
 
 _HINTS = ("readOnlyHint", "destructiveHint", "idempotentHint", "openWorldHint")
 _STDERR_LINES = 10
@@ -44,9 +43,7 @@ def render_tool(tool: Tool, paint: Paint) -> str:
 def render_server(name: str, status: ServerStatus, tools: Sequence[Tool], paint: Paint) -> str:
     """Give everything about one server: its status and the signatures of its tools."""
     parts = [render_status({name: status}, paint)]
-    instructions = getattr(status, "instructions", None)
-    if instructions:
-        parts += ["", "Instructions:", indent_text(instructions.strip())]
+    parts += _last_words(status.stderr)
     if tools:
         parts += ["", "Tools:", *(f"  {line(render_signature(tool))}" for tool in tools)]
     return "\n".join(parts)
@@ -57,23 +54,21 @@ def render_error(error: BaseException) -> str:
 
     The first line begins with `trunkline: error:`, the others are indented.
     """
-    lines = [f"trunkline: error: {line(_message(error))}"]
+    lines = [f"trunkline: error: {line(error_message(error))}"]
     if isinstance(error, InvalidArgumentsError):
         lines += [f"  - {line(problem)}" for problem in error.problems if problem not in error.message]
     if isinstance(error, CallError) and error.delivery == "unknown":
         lines.append("  delivery: unknown, the tool may have run")
     if hint := _hint(error):
         lines.append(f"  hint: {line(hint)}")
-    if isinstance(error, CallError) and error.stderr.strip():
-        tail = error.stderr.strip().splitlines()[-_STDERR_LINES:]
-        lines += ["  the server's last words:", indent_text("\n".join(tail), "    ")]
+    if isinstance(error, CallError):
+        lines += _last_words(error.stderr)
     return "\n".join(lines)
 
 
-def _message(error: BaseException) -> str:
-    if isinstance(error, TrunklineError):
-        return str(error)
-    return f"internal error: {type(error).__name__}: {error}"
+def _last_words(stderr: str) -> list[str]:
+    tail = stderr.strip().splitlines()[-_STDERR_LINES:]
+    return ["  the server's last words:", indent_text("\n".join(tail), "    ")] if tail else []
 
 
 def _hint(error: BaseException) -> str | None:

@@ -4,31 +4,14 @@ from __future__ import annotations
 
 import unicodedata
 from collections.abc import Iterable, Mapping
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import msgspec
 
 from trunkline.core.reply import Reply
+from trunkline.core.status import ServerStatus
 from trunkline.core.tool import Tool
-from trunkline.errors import CallError, TrunklineError
-
-if TYPE_CHECKING:
-    from trunkline.runtime import ServerStatus
-
-_STATUS_FIELDS = (
-    "state",
-    "since",
-    "era",
-    "transport",
-    "tools",
-    "resources",
-    "last_error",
-    "hint",
-    "restarts",
-    "latency_ms",
-    "last_check",
-    "breaker",
-)
+from trunkline.errors import CallError, ConfigError, TrunklineError, UnavailableError
 
 
 def reply_document(reply: Reply) -> dict[str, Any]:
@@ -57,11 +40,22 @@ def error_document(error: BaseException) -> dict[str, Any]:
     `delivery` is null where no request was concerned; what is not an error of ours is `internal_error`.
     """
     if not isinstance(error, TrunklineError):
-        message = f"{type(error).__name__}: {error}"
-        return {"ok": False, "error": _error("internal_error", message, None, None, None)}
+        return {"ok": False, "error": _error("internal_error", error_message(error), None, None, None)}
     delivery = error.delivery if isinstance(error, CallError) else None
     server = getattr(error, "server", None)
-    return {"ok": False, "error": _error(error.code, str(error), error.hint, delivery, server)}
+    return {"ok": False, "error": _error(error.code, error_message(error), error.hint, delivery, server)}
+
+
+def error_message(error: BaseException) -> str:
+    """Say what went wrong in one sentence that names the server or tool.
+
+    For a server that is down because of its entry, that is file, position and field of the entry.
+    """
+    if not isinstance(error, TrunklineError):
+        return f"internal error: {type(error).__name__}: {error}"
+    if isinstance(error, UnavailableError) and isinstance(error.__cause__, ConfigError):
+        return str(error.__cause__)
+    return str(error)
 
 
 def tool_document(tool: Tool) -> dict[str, Any]:
@@ -80,7 +74,7 @@ def tool_document(tool: Tool) -> dict[str, Any]:
 
 def server_document(name: str, status: ServerStatus) -> dict[str, Any]:
     """Give the status of one server."""
-    return {"name": name} | {field: getattr(status, field) for field in _STATUS_FIELDS}
+    return {"name": name} | msgspec.structs.asdict(status)
 
 
 def tools_document(tools: Iterable[Tool]) -> dict[str, Any]:

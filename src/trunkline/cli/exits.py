@@ -50,7 +50,6 @@ _CODES: tuple[tuple[type[BaseException], int], ...] = (
     (ConfigError, USAGE),
     (InvalidArgumentsError, USAGE),
     (AuthorizationRequiredError, AUTHORIZATION),
-    (UnavailableError, UNREACHABLE),
     (RejectedError, UNREACHABLE),
     (NotFoundError, TOOL_ERROR),
     (AmbiguousNameError, TOOL_ERROR),
@@ -66,8 +65,15 @@ _CODES: tuple[tuple[type[BaseException], int], ...] = (
 def exit_code(error: BaseException) -> int:
     """Give the exit code of a command that ended with `error`.
 
-    A broken protocol is an internal failure (1) unless the request may have been executed (7).
+    A broken protocol is an internal failure (1) unless the request may have been executed (7). A server
+    that is down for want of credentials (3) or of a usable configuration (2) is told apart from one that
+    cannot be reached (4).
     """
+    if isinstance(error, UnavailableError):
+        cause = error.__cause__
+        return (
+            exit_code(cause) if isinstance(cause, ConfigError | AuthorizationRequiredError) else UNREACHABLE
+        )
     if isinstance(error, ProtocolError):
         return UNKNOWN_OUTCOME if error.delivery == "unknown" else INTERNAL
     return next((code for kind, code in _CODES if isinstance(error, kind)), INTERNAL)

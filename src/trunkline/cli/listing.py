@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 import typer
@@ -19,8 +21,9 @@ from trunkline.cli.options import (
 from trunkline.cli.terminal import Terminal
 
 if TYPE_CHECKING:
-    from trunkline.config import Config
-    from trunkline.runtime import Trunk
+    from trunkline.cli.selectors import Selector
+    from trunkline.config.loading import Config
+    from trunkline.runtime.trunk import Trunk
 
 
 def list_command(
@@ -56,11 +59,11 @@ async def settle(trunk: Trunk, server: str | None, settings: Settings) -> None:
 
     A server that is not ready by then is shown as it is; it is not an error of the command.
     """
-    from trunkline.errors import CallError
+    from trunkline.errors import TrunklineError
 
     try:
         await trunk.ready(server, timeout=settings.timeout)
-    except CallError:
+    except TrunklineError:
         return
 
 
@@ -70,6 +73,19 @@ def warn_of_sick(trunk: Trunk, terminal: Terminal) -> None:
 
     if (warning := sick_warning(trunk.status())) is not None:
         terminal.warn(warning)
+
+
+@contextmanager
+def saying_who_is_sick(trunk: Trunk, selector: Selector, terminal: Terminal) -> Iterator[None]:
+    """Warn of sick servers when a bare name is not found: one of them may have the tool."""
+    from trunkline.errors import NotFoundError
+
+    try:
+        yield
+    except NotFoundError:
+        if selector.server is None:
+            warn_of_sick(trunk, terminal)
+        raise
 
 
 def _show_list(settings: Settings, terminal: Terminal) -> int:

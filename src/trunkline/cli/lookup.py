@@ -10,7 +10,7 @@ import typer
 
 from trunkline.cli import session
 from trunkline.cli.exits import OK
-from trunkline.cli.listing import settle, warn_of_sick
+from trunkline.cli.listing import saying_who_is_sick, settle, warn_of_sick
 from trunkline.cli.options import (
     ConfigOption,
     JsonOption,
@@ -23,9 +23,9 @@ from trunkline.cli.terminal import Terminal
 
 if TYPE_CHECKING:
     from trunkline.cli.selectors import Selector
-    from trunkline.config import Config
+    from trunkline.config.loading import Config
     from trunkline.core.tool import Tool
-    from trunkline.runtime import Trunk
+    from trunkline.runtime.trunk import Trunk
 
 
 def tools_command(
@@ -77,16 +77,10 @@ async def require_tool(trunk: Trunk, selector: Selector, settings: Settings) -> 
     """Give the selected tool.
 
     Raises:
-        UnavailableError: its server has failed.
+        ConfigError, UnavailableError: its server has failed.
         NotFoundError, AmbiguousNameError: there is no such tool, or more than one.
     """
-    from trunkline.errors import UnavailableError
-
     await trunk.ready(selector.server, timeout=settings.timeout)
-    status = trunk.status().get(selector.server or "")
-    if status is not None and status.state == "failed":
-        message = status.last_error or "the server has failed"
-        raise UnavailableError(message, server=selector.server, hint=status.hint)
     return trunk.catalog.resolve(selector.name)
 
 
@@ -160,7 +154,8 @@ async def _tool_info(selector: Selector, config: Config, settings: Settings, ter
     from trunkline.cli.envelope import tool_document
 
     async with session.open_trunk(config) as trunk:
-        tool = await require_tool(trunk, selector, settings)
+        with saying_who_is_sick(trunk, selector, terminal):
+            tool = await require_tool(trunk, selector, settings)
         if settings.as_json:
             terminal.print_document({"ok": True, "tool": tool_document(tool)})
         else:

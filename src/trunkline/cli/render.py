@@ -7,17 +7,15 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping, Sequence
-from typing import TYPE_CHECKING, Any
 
+from trunkline.catalog.search import Match
 from trunkline.catalog.signature import render_signature
 from trunkline.cli.style import Paint, Tone
+from trunkline.core.status import ServerStatus
 from trunkline.core.tool import Tool
 from trunkline.security.sanitize import sanitize_text
 
-if TYPE_CHECKING:
-    from trunkline.runtime import ServerStatus
-
-Statuses = Mapping[str, "ServerStatus"]
+Statuses = Mapping[str, ServerStatus]
 
 _TONES: dict[str, Tone] = {"ready": "good", "failed": "bad", "connecting": "busy", "stopped": "faint"}
 
@@ -78,7 +76,7 @@ def render_tools(tools: Sequence[Tool]) -> str:
     return "\n".join(lines)
 
 
-def render_matches(matches: Sequence[Any]) -> str:
+def render_matches(matches: Sequence[Match]) -> str:
     """Give each match of a search with its score, signature and first sentence."""
     lines: list[str] = []
     for match in matches:

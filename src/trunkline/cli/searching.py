@@ -20,7 +20,7 @@ from trunkline.cli.options import (
 from trunkline.cli.terminal import Terminal
 
 if TYPE_CHECKING:
-    from trunkline.config import Config
+    from trunkline.config.loading import Config
 
 
 def search_command(

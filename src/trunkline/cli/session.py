@@ -11,8 +11,8 @@ from trunkline.cli.options import Settings
 from trunkline.cli.terminal import Terminal
 
 if TYPE_CHECKING:
-    from trunkline.config import Config
-    from trunkline.runtime import Trunk
+    from trunkline.config.loading import Config
+    from trunkline.runtime.trunk import Trunk
 
 
 def guarded(settings: Settings, work: Callable[[Terminal], int]) -> int:
@@ -37,14 +37,10 @@ def load_config(settings: Settings, terminal: Terminal) -> Config:
         ConfigError: a file is missing, unreadable or invalid, or there is none at all.
     """
     from trunkline.cli.render import line
-    from trunkline.errors import ConfigError
 
     config = read_config(settings.config)
     for warning in config.warnings:
         terminal.warn(line(warning))
-    if not config.sources:
-        hint = "Create mcp.json here, or name a file or a URL with --config."
-        raise ConfigError("no .mcp.json, mcp.json or .vscode/mcp.json was found", hint=hint)
     if not config.entries:
         terminal.warn(f"no server is configured in {line(', '.join(config.sources))}")
     return config
@@ -52,7 +48,7 @@ def load_config(settings: Settings, terminal: Terminal) -> Config:
 
 def read_config(names: Sequence[str]) -> Config:
     """Read one file or URL, several, or, for none, those that are found."""
-    from trunkline.config import load
+    from trunkline.config.loading import load
 
     return load(list(names) if len(names) > 1 else next(iter(names), None))
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
+from trunkline.config.fields import KNOWN_KEYS
+
 if TYPE_CHECKING:
     from trunkline.config.wording import KeyPath
 
@@ -15,7 +17,7 @@ _SHOWABLE = re.compile(
     r'|[^\s{}\[\],:"]+'
 )
 _OPENED: dict[str, tuple[int | None]] = {"{": (None,), "[": (0,)}
-_WORDS = frozenset({"true", "false", "null"})
+_WORDS = frozenset({"true", "false", "null", "mcpServers", "servers", *KNOWN_KEYS})
 _WIDTH = 72
 
 
@@ -52,7 +54,7 @@ def find_keys(text: str, path: KeyPath) -> list[int]:
 def point_at(text: str, offset: int) -> str:
     """Give the line around a character with a caret below it.
 
-    Every string and long word that is not a key is blotted out with asterisks of the same width:
+    Every string and long word that is no key is blotted out with asterisks of the same width:
     the excerpt ends up in logs, and the line may hold a token.
     """
     start = text.rfind("\n", 0, offset) + 1
@@ -66,6 +68,6 @@ def point_at(text: str, offset: int) -> str:
 
 def _blot(match: re.Match[str]) -> str:
     word = match[0]
-    if match["key"] or (not match["string"] and (len(word) < 6 or word in _WORDS)):
+    if match["key"] or word.strip('"') in _WORDS or (not match["string"] and len(word) < 6):
         return word
     return re.sub(r'[^"]', "*", word)

@@ -43,7 +43,10 @@ def conceal(text: str) -> tuple[str, list[str]]:
 
 
 def conceal_arguments(arguments: Iterable[Expanded]) -> tuple[tuple[str, ...], list[str]]:
-    """Conceal a command line, including the word after an option such as `--token`."""
+    """Conceal a command line, including the word after an option such as `--token`.
+
+    Gives the shown words and what was blotted out; values of variables are not repeated there.
+    """
     shown: list[str] = []
     secrets: list[str] = []
     announced = False
@@ -57,7 +60,7 @@ def conceal_arguments(arguments: Iterable[Expanded]) -> tuple[tuple[str, ...], l
             argument.shown.startswith("-") and "=" not in argument.shown and _names_credential(argument.shown)
         )
         shown.append(text)
-        secrets += (*argument.secrets, *hidden)
+        secrets += hidden
     return tuple(shown), secrets
 
 

@@ -26,10 +26,12 @@ class Flight:
     layers outside it read it when they have to end the call or explain its failure.
     """
 
-    __slots__ = ("activity", "attempts", "delivery", "on_progress", "phase", "stderr")
+    __slots__ = ("activity", "attempts", "delivery", "on_progress", "phase", "started", "stderr")
 
-    def __init__(self, activity: float, on_progress: Callable[[Progress], None] | None = None) -> None:
-        self.activity = activity
+    def __init__(self, started: float, on_progress: Callable[[Progress], None] | None = None) -> None:
+        self.started = started
+        """Moment, on the clock of the running loop, at which the caller asked."""
+        self.activity = started
         """Moment of the last sign of life of this call; the idle deadline counts from here."""
         self.attempts = 0
         self.delivery: Delivery = "never_sent"
@@ -48,6 +50,8 @@ class Call(msgspec.Struct, frozen=True, kw_only=True):
     """Configured name of the server."""
     name: str
     """The server's own name of the tool."""
+    public_name: str
+    """`server.name`."""
     arguments: Mapping[str, Any]
     principal: Principal
     deadline: float
@@ -58,8 +62,3 @@ class Call(msgspec.Struct, frozen=True, kw_only=True):
     method: str = "tools/call"
     headers: Mapping[str, str] = {}
     """`Mcp-Param-*` headers that mirror arguments, for transports that carry headers."""
-
-    @property
-    def public_name(self) -> str:
-        """`server.name`."""
-        return f"{self.server}.{self.name}"

@@ -38,7 +38,7 @@ class Deadline(msgspec.Struct, frozen=True, kw_only=True):
 class _Alarm:
     """The timer of one call; re-armed, not replaced, when the call has shown a sign of life."""
 
-    __slots__ = ("_call", "_cancelling", "_handle", "_loop", "_reason", "_started", "_task")
+    __slots__ = ("_call", "_cancelling", "_handle", "_loop", "_reason", "_task")
 
     def __init__(self, call: Call) -> None:
         task = asyncio.current_task()
@@ -48,7 +48,6 @@ class _Alarm:
         self._call = call
         self._cancelling = task.cancelling()
         self._reason: Literal["total", "idle"] | None = None
-        self._started = self._loop.time()
         self._handle = self._loop.call_at(self._due(), self._ring)
 
     def stop(self) -> None:
@@ -67,7 +66,7 @@ class _Alarm:
         call, flight = self._call, self._call.flight
         sent = flight.delivery in ("unknown", "answered")
         if self._reason == "total":
-            message = f"no answer within {round(call.deadline - self._started, 2):g} s ({flight.phase})"
+            message = f"no answer within {round(call.deadline - flight.started, 2):g} s ({flight.phase})"
         else:
             message = f"no sign of life for {call.idle:g} s ({flight.phase})"
         return DeadlineExceededError(

@@ -7,6 +7,7 @@ import logging
 from typing import ClassVar
 
 import msgspec
+from msgspec.structs import replace
 
 from trunkline.core.call import Call
 from trunkline.core.reply import Reply
@@ -25,16 +26,14 @@ class Observe(msgspec.Struct, frozen=True, kw_only=True):
         """Time `inner`; fill in what only the outermost layer knows."""
 
         async def observe(call: Call) -> Reply:
-            loop = asyncio.get_running_loop()
-            started = loop.time()
+            flight = call.flight
             try:
                 reply = await inner(call)
             except CallError as error:
-                _complete(error, call, loop.time() - started)
+                _complete(error, call, asyncio.get_running_loop().time() - flight.started)
                 raise
-            reply = msgspec.structs.replace(
-                reply, elapsed=loop.time() - started, attempts=call.flight.attempts or 1
-            )
+            elapsed = asyncio.get_running_loop().time() - flight.started
+            reply = replace(reply, elapsed=elapsed, attempts=flight.attempts or 1)
             if logger.isEnabledFor(logging.DEBUG):
                 logger.debug("%s %s answered in %.1f ms", call.id, call.public_name, reply.elapsed * 1000)
             return reply

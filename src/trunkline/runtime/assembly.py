@@ -14,7 +14,7 @@ from trunkline.core.limits import Limits
 from trunkline.errors import ConfigError
 from trunkline.security.redact import Redactor
 from trunkline.security.sanitize import sanitize_text
-from trunkline.supervision.supervisor import ServerSettings
+from trunkline.supervision.settings import ServerSettings
 from trunkline.transport.link import Link
 
 

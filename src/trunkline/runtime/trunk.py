@@ -10,10 +10,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
-import msgspec
-
 from trunkline.catalog.catalog import Catalog
-from trunkline.catalog.names import resolve
 from trunkline.catalog.search import Match
 from trunkline.config.entry import BadEntry
 from trunkline.config.loading import Config, load
@@ -22,35 +19,18 @@ from trunkline.core.handlers import Handlers
 from trunkline.core.principal import LOCAL, Principal
 from trunkline.core.reply import Reply
 from trunkline.core.status import ServerStatus
-from trunkline.core.tool import Tool
 from trunkline.errors import (
     ConfigError,
     DeadlineExceededError,
-    NotFoundError,
     TrunklineError,
     UnavailableError,
 )
-from trunkline.pipeline.deadline import Deadline
-from trunkline.pipeline.observe import Observe
-from trunkline.pipeline.service import Layer, Service, stack
-from trunkline.pipeline.validate import Validate
 from trunkline.runtime.assembly import assemble, client_identity
 from trunkline.runtime.inventory import Inventory
-from trunkline.runtime.mirror import mirror_headers
-from trunkline.runtime.names import Names
 from trunkline.runtime.progress import ProgressHandler, progress_sink
+from trunkline.runtime.routes import Route, Routes, no_server
 from trunkline.supervision.fleet import Fleet
 from trunkline.supervision.supervisor import Supervisor
-
-
-class Route(msgspec.Struct, frozen=True, kw_only=True):
-    """Where a selector leads, and the time its calls have."""
-
-    server: str
-    tool: str
-    timeout: float
-    idle: float
-    service: Service
 
 
 class Trunk:
@@ -95,11 +75,8 @@ class Trunk:
         self._loop = asyncio.get_running_loop()
         self._fleet = Fleet()
         self._inventory = Inventory(self._fleet)
-        self._names = Names(self._fleet, self._inventory.catalog, self._settled)
-        self._routes: dict[str, Route] = {}
+        self._routes = Routes(self._fleet, self._inventory, self._policy, self._settled)
         self._call_ids = map(f"{os.urandom(3).hex()}-{{:x}}".format, itertools.count(1))
-        self._checked = self._build_service(Validate(known=self._known_tool, find=self._find_tool))
-        self._unchecked = self._build_service()
         for entry in config.entries:
             self._fleet.add(assemble(entry, self._policy, self._identity, self._handlers))
         self._check_required(config)
@@ -178,7 +155,7 @@ class Trunk:
             CallError: the call failed; `delivery` says what is known of it. A tool that reports a
                 failure of its own (`isError`) gives a Reply.
         """
-        route = self._routes.get(tool) or await self._route(tool, timeout)
+        route = self._routes.recall(tool) or await self._routes.find(tool, timeout)
         if on_progress is None:
             return await route.service(self._make_call(route, arguments, timeout, None))
         async with progress_sink(on_progress) as sink:
@@ -240,7 +217,7 @@ class Trunk:
         if isinstance(added, BadEntry):
             raise added.error
         self._fleet.add(assemble(added, self._policy, self._identity, self._handlers))
-        self._forget_routes()
+        self._routes.forget()
 
     async def remove(self, name: str) -> None:
         """End one server; calls in flight on it fail with what is known of them.
@@ -249,9 +226,9 @@ class Trunk:
             NotFoundError: there is no such server.
         """
         if name not in self._fleet:
-            raise self._no_server(name)
+            raise no_server(name, self._fleet)
         await self._fleet.remove(name)
-        self._forget_routes()
+        self._routes.forget()
 
     def _load(self) -> Config:
         return load(self._target, name=self._name, policy=self._policy_source)
@@ -268,9 +245,6 @@ class Trunk:
             if isinstance(entry, BadEntry) and entry.name in self._require:
                 raise entry.error
 
-    def _build_service(self, *more: Layer) -> Service:
-        return stack([Observe(), Deadline(), *more], mirror_headers(self._inventory, self._fleet.call))
-
     def _make_call(
         self, route: Route, arguments: Mapping[str, Any] | None, timeout: float | None, sink: Any
     ) -> Call:
@@ -279,62 +253,13 @@ class Trunk:
             id=next(self._call_ids),
             server=route.server,
             name=route.tool,
+            public_name=route.public_name,
             arguments={} if arguments is None else arguments,
             principal=self._principal,
             deadline=now + (route.timeout if timeout is None else timeout),
             idle=route.idle if timeout is None else max(route.idle, timeout),
             flight=Flight(now, sink),
         )
-
-    async def _route(self, selector: str, timeout: float | None) -> Route:  # noqa: ASYNC109
-        pair = self._names.recall(selector)
-        if pair is None:
-            try:
-                async with asyncio.timeout(
-                    self._policy.for_server("").timeout if timeout is None else timeout
-                ):
-                    pair = await self._names.find(selector)
-            except TimeoutError:
-                late = [name for name, status in self.status().items() if status.state == "connecting"]
-                raise DeadlineExceededError(
-                    f"which server has this tool is not known yet: still connecting: {', '.join(late)}",
-                    tool=selector,
-                    hint="Use the public name `server.tool`: it waits for its own server only.",
-                ) from None
-            return self._make_route(*pair)
-        route = self._routes[selector] = self._make_route(*pair)
-        return route
-
-    def _make_route(self, server: str, tool: str) -> Route:
-        rules = self._policy.for_tool(server, tool)
-        return Route(
-            server=server,
-            tool=tool,
-            timeout=rules.timeout,
-            idle=rules.idle,
-            service=self._checked if rules.validate else self._unchecked,
-        )
-
-    def _forget_routes(self) -> None:
-        self._routes.clear()
-        self._names.forget()
-
-    def _known_tool(self, call: Call) -> Tool | None:
-        return self._inventory.tool(call.public_name)
-
-    async def _find_tool(self, call: Call) -> Tool | None:
-        """Wait for the server's list; one that lacks the tool is read once more before it counts."""
-        supervisor = self._supervisor(call.server)
-        await supervisor.connect(call.flight)
-        if (tool := self._known_tool(call)) is not None:
-            return tool
-        await supervisor.refresh()
-        if (tool := self._known_tool(call)) is not None or supervisor.listed is None:
-            return tool
-        if supervisor.listed.warnings:
-            return None
-        resolve(call.public_name, self._fleet.servers, self._inventory.catalog(), separators=".")
-        return None
 
     async def _settled(self) -> None:
         for _, supervisor in tuple(self._fleet):
@@ -352,47 +277,5 @@ class Trunk:
     def _supervisor(self, server: str) -> Supervisor:
         supervisor = self._fleet.get(server)
         if supervisor is None:
-            raise self._no_server(server)
+            raise no_server(server, self._fleet)
         return supervisor
-
-    def _no_server(self, server: str) -> NotFoundError:
-        return NotFoundError(
-            f"there is no server {server!r}",
-            server=server,
-            candidates=self._fleet.servers,
-            hint=f"Configured are: {', '.join(self._fleet.servers) or 'none'}.",
-        )
-
-
-def connect(
-    target: object = None,
-    *,
-    require: Sequence[str] = (),
-    principal: Principal | None = None,
-    policy: str | Path | Mapping[str, Any] | None = None,
-    handlers: Handlers | None = None,
-    client_info: Mapping[str, str] | None = None,
-    name: str | None = None,
-) -> Trunk:
-    """Open many MCP servers as one catalog: `async with connect("mcp.json") as trunk: ...`.
-
-    Args:
-        target: a configuration file, a URL, a list of such sources, a mapping in the form of a
-            configuration file or of one entry, or a peer in this process; None looks for the files
-            the command line would use.
-        require: servers that must be ready before entering returns.
-        principal: on whose behalf calls are made.
-        policy: a `trunkline.toml` or its content; without it the file beside the first source is used.
-        handlers: what the application is willing to do for servers.
-        client_info: the application's own `name` and `version`, shown to servers.
-        name: the server's name when `target` is a single unnamed one.
-    """
-    return Trunk(
-        target,
-        require=require,
-        principal=principal,
-        policy=policy,
-        handlers=handlers,
-        client_info=client_info,
-        name=name,
-    )

@@ -9,7 +9,8 @@ from trunkline.core.call import Call
 from trunkline.core.reply import Reply
 from trunkline.core.status import ServerStatus
 from trunkline.errors import NotFoundError
-from trunkline.supervision.supervisor import ServerSettings, Supervisor
+from trunkline.supervision.settings import ServerSettings
+from trunkline.supervision.supervisor import Supervisor
 
 
 class Fleet:
@@ -92,11 +93,8 @@ class Fleet:
             raise NotFoundError(f"there is no server {call.server!r}", server=call.server)
         connection = supervisor.live or await supervisor.connect(call.flight)
         call.flight.attempts += 1
-        loop = asyncio.get_running_loop()
-        started = loop.time()
         reply = await connection.call(call)
-        supervisor.last_answer = now = loop.time()
-        supervisor.latency = now - started
+        supervisor.note_answer(call.flight)
         return reply
 
     def _changed(self) -> None:

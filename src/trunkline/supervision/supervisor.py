@@ -8,51 +8,23 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
 from typing import Any
-
-import msgspec
 
 from trunkline.connection.connection import Connection
 from trunkline.connection.listing import Pages
-from trunkline.connection.negotiation import ClientIdentity
 from trunkline.core.call import Flight
-from trunkline.core.handlers import Handlers
-from trunkline.core.limits import Limits
 from trunkline.core.status import ServerStatus, State
-from trunkline.errors import CallError, ConfigError, OutcomeUnknownError, TrunklineError, UnavailableError
+from trunkline.errors import CallError, OutcomeUnknownError, TrunklineError, UnavailableError
 from trunkline.protocol.eras import Family
+from trunkline.supervision.failure import describe, internal, start_failed, too_slow, unavailable
+from trunkline.supervision.settings import Listed, ServerSettings
 from trunkline.transport.link import Link
 
 logger = logging.getLogger("trunkline.supervision")
 
 _RETRY_AFTER = 1.0
 """Seconds during which calls to a server that could not be started fail at once with the reason."""
-
-
-class ServerSettings(msgspec.Struct, frozen=True, kw_only=True):
-    """How to connect one server."""
-
-    name: str
-    transport: str
-    """`stdio`, `http` or `memory`; shown while there is no connection."""
-    open_link: Callable[[], Awaitable[Link]]
-    identity: ClientIdentity
-    handlers: Handlers = Handlers()
-    limits: Limits = Limits()
-    family: Family | None = None
-    """The only protocol family to try, or None to find out."""
-    connect_timeout: float = 30.0
-    """Seconds from start to a listed catalog."""
-
-
-class Listed(msgspec.Struct, frozen=True, kw_only=True):
-    """What a server listed last; kept when the server is lost."""
-
-    tools: tuple[Any, ...] = ()
-    """Tool definitions as received."""
-    warnings: tuple[str, ...] = ()
-    instructions: str | None = None
 
 
 class Supervisor:
@@ -99,13 +71,19 @@ class Supervisor:
             era=self._revision,
             transport=self.settings.transport,
             tools=len(self.listed.tools) if self.listed is not None else None,
-            last_error=_message(self._error) if self._error is not None else None,
+            last_error=describe(self._error) if self._error is not None else None,
             hint=self._error.hint if self._error is not None else None,
             stderr=self._stderr() if failed else "",
             restarts=max(0, self._lives - 1),
             latency_ms=self.latency * 1000 if self.latency is not None else None,
             last_check=now - self.last_answer if self.last_answer is not None else None,
         )
+
+    def note_answer(self, flight: Flight) -> None:
+        """A call was answered; its time counts as latency where nothing else was waited for."""
+        self.last_answer = now = self._loop.time()
+        if flight.activity == flight.started:
+            self.latency = now - flight.started
 
     async def settled(self) -> TrunklineError | None:
         """Wait until the server is ready or failed; give the failure."""
@@ -126,7 +104,7 @@ class Supervisor:
             self.start()
         outcome = await asyncio.shield(self._attempt)
         if isinstance(outcome, TrunklineError):
-            raise self._unavailable(outcome) from outcome
+            raise unavailable(self.settings.name, outcome, self._stderr()) from outcome
         flight.activity = self._loop.time()
         return outcome
 
@@ -155,7 +133,10 @@ class Supervisor:
                     wanted.cancel()
                     break
                 self._wanted.clear()
-                await self._live(stopping)
+                try:
+                    await self._live(stopping)
+                except Exception as cause:  # boundary: a fault in one server's life must not end the others
+                    self._fail(self._internal(cause))
         finally:
             stopping.cancel()
             self._settle(UnavailableError("the server was removed or the runtime is closed"))
@@ -194,7 +175,7 @@ class Supervisor:
                 await asyncio.wait({starting})
         error: TrunklineError
         if starting.cancelled():
-            error = self._too_slow()
+            error = too_slow(self.settings.name, self._phase, self.settings.connect_timeout)
         elif (cause := starting.exception()) is None:
             connection = starting.result()
             self._lives += 1
@@ -202,16 +183,12 @@ class Supervisor:
             self._settle(connection)
             return connection
         elif isinstance(cause, OutcomeUnknownError | UnavailableError):
-            error = self._start_failed(cause)
+            error = start_failed(self.settings.name, self._phase, cause)
         elif isinstance(cause, TrunklineError):
             error = cause
         else:
-            # A fault of ours or of an injected part: it ends this start only, and is told in full.
-            logger.error("%s: could not be started", self.settings.name, exc_info=cause)
-            error = UnavailableError(f"an internal error: {type(cause).__name__}: {cause}", code="internal")
-        self._error = error
-        self._move("failed")
-        self._settle(error)
+            error = self._internal(cause)
+        self._fail(error)
         return None
 
     async def _connect(self, links: list[Link]) -> Connection:
@@ -287,49 +264,18 @@ class Supervisor:
         if state == "ready":
             self._error = None
 
+    def _fail(self, error: TrunklineError) -> None:
+        self._error = error
+        self._move("failed")
+        self._settle(error)
+
+    def _internal(self, cause: BaseException) -> TrunklineError:
+        logger.error("%s: an internal error", self.settings.name, exc_info=cause)
+        return internal(cause)
+
     def _settle(self, outcome: Connection | TrunklineError) -> None:
         if not self._attempt.done():
             self._attempt.set_result(outcome)
 
     def _stderr_now(self) -> str:
         return self._stderr()
-
-    def _start_failed(self, cause: CallError) -> CallError:
-        """Tell a failed start as one; what was lost on the way was no call of anybody's."""
-        if isinstance(cause, UnavailableError) and cause.code != "unavailable":
-            return cause
-        error = UnavailableError(
-            f"it could not be started ({self._phase}): {cause.message}",
-            code="start_failed",
-            server=self.settings.name,
-            status=cause.status,
-            hint="Look at the last lines of its standard error, or run its command by hand.",
-        )
-        error.__cause__ = cause
-        return error
-
-    def _too_slow(self) -> UnavailableError:
-        return UnavailableError(
-            f"it did not become ready within {self.settings.connect_timeout:g} s ({self._phase})",
-            code="connect_timeout",
-            server=self.settings.name,
-            hint="Run its command by hand to see what it waits for, or raise `connect` in trunkline.toml.",
-        )
-
-    def _unavailable(self, cause: TrunklineError) -> UnavailableError:
-        known = cause if isinstance(cause, CallError) else None
-        return UnavailableError(
-            f"the server is not available: {_message(cause)}",
-            code=cause.code,
-            server=self.settings.name,
-            delivery="never_sent",
-            status=known.status if known is not None else None,
-            retry_after=known.retry_after if known is not None else None,
-            stderr=self._stderr(),
-            hint=cause.hint or "Run `trunkline status` to see the state of every server.",
-        )
-
-
-def _message(error: TrunklineError) -> str:
-    """Give an error's sentence without the names that its context already says."""
-    return error.message if isinstance(error, CallError | ConfigError) else str(error)

@@ -145,7 +145,7 @@ async def _take(effect: Effect, exchange: Exchange, context: Context, write: Wri
 
 async def _invoke(tool: Tool, arguments: dict[str, Any], context: Context) -> Any:
     function = cast(Function, tool.function)
-    value = function(arguments, context) if tool.takes_context else function(arguments)
+    value = function(*(arguments, context)[: tool.takes])
     return await value if hasattr(value, "__await__") else value
 
 

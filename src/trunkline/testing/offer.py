@@ -54,10 +54,10 @@ class Offer:
     def tool(self, name: str | AnyFunction | None = None, /, **script: Unpack[ToolScript]) -> Any:
         """Add a tool: `tool("list", returns="...")` at once, or `@tool`, `@tool(schema=...)` on a function.
 
-        A function takes `(arguments)` or `(arguments, context)`, sync or async, and gives what `returns` may
-        be: a string, a list of content blocks, a `Result` sent as it is, None, or any other JSON value as
-        structured content. If it raises, the caller gets an `isError` result; `RpcError` gives a JSON-RPC
-        error.
+        A function takes nothing, `(arguments)` or `(arguments, context)`, sync or async, and gives what
+        `returns` may be: a string, a list of content blocks, a `Result` sent as it is, None, or any other
+        JSON value as structured content. If it raises, the caller gets an `isError` result; `RpcError` gives
+        a JSON-RPC error.
 
         Raises:
             ValueError: a function and a scripted outcome at once.
@@ -74,7 +74,7 @@ class Offer:
                 name=chosen,
                 description=listed.description or function.__doc__,
                 function=function,
-                takes_context=_takes_context(function),
+                takes=_count_parameters(function),
             )
             return function
 
@@ -107,7 +107,7 @@ def _normalize(script: ToolScript) -> dict[str, Any]:
     }
 
 
-def _takes_context(function: Function) -> bool:
+def _count_parameters(function: Function) -> int:
     import inspect
 
-    return len(inspect.signature(function).parameters) > 1
+    return len(inspect.signature(function).parameters)

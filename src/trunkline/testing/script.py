@@ -51,7 +51,8 @@ class Tool(NamedTuple):
     cancellable: bool = True
     """Whether a cancellation stops it. If not, it is recorded and the reply comes all the same."""
     function: Function | None = None
-    takes_context: bool = False
+    takes: int = 0
+    """How many of arguments and context the function takes."""
 
     def define(self) -> dict[str, Any]:
         """Give the definition as `tools/list` shows it."""

@@ -178,13 +178,12 @@ def _write_all(descriptor: int, data: bytes) -> None:
         view = view[os.write(descriptor, view) :]
 
 
-def _die(how: Ending | None, exit_code: int) -> None:
+def _die(how: Ending, exit_code: int) -> None:
     if how == "kill":
         import signal
 
         os.kill(os.getpid(), signal.SIGKILL)
-    if how is not None:
-        os._exit(exit_code)
+    os._exit(exit_code)
 
 
 def _serve_module(target: str) -> int:
@@ -196,7 +195,7 @@ def _serve_module(target: str) -> int:
     module, _, attribute = target.partition(":")
     server = getattr(importlib.import_module(module), attribute)
 
-    async def run() -> Ending | None:
+    async def run() -> None:
         lines = _read_lines()
         waiting: list[bytes] = []
 
@@ -208,9 +207,11 @@ def _serve_module(target: str) -> int:
                 waiting.extend(reversed(chunk))
             return waiting.pop()
 
-        return await serve(server, receive, lambda frame: _write_all(_STDOUT, frame + b"\n"))
+        ending = await serve(server, receive, lambda frame: _write_all(_STDOUT, frame + b"\n"))
+        if ending is not None:  # here, because the loop would wait for the reading thread
+            _die(ending, Process().exit_code)
 
-    _die(asyncio.run(run()), Process().exit_code)
+    asyncio.run(run())
     return 0
 
 

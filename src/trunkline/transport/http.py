@@ -7,35 +7,28 @@ Sources: specification 2026-07-28 and 2025-11-25, basic/transports ("Streamable 
 from __future__ import annotations
 
 import asyncio
-import select
 from collections.abc import Mapping
 from typing import Any
-from weakref import WeakSet
 
 import aiohttp
 import msgspec
-from aiohttp.payload import BytesPayload
-from msgspec import UNSET
 from yarl import URL
 
 from trunkline._version import __version__
 from trunkline.core.call import Flight
 from trunkline.core.limits import Limits
-from trunkline.errors import CallError, OutcomeUnknownError, ProtocolError, UnavailableError
+from trunkline.errors import CallError, OutcomeUnknownError, UnavailableError
 from trunkline.protocol.eras import Era
-from trunkline.protocol.frames import Broken, Frame, decode_frames, encode_notification
+from trunkline.protocol.frames import Frame, encode_notification
 from trunkline.protocol.headers import encode_value
-from trunkline.protocol.sse import EventParser, EventTooLarge
-from trunkline.transport.link import Inbox, Request, SessionLostError, advance
-from trunkline.transport.stream import oversized
-from trunkline.transport.verdict import judge_status
+from trunkline.transport.http_answer import AnswerReader
+from trunkline.transport.http_client import TrackedBody, make_client
+from trunkline.transport.link import Inbox, Request, SessionLostError
 
 _SESSION = "Mcp-Session-Id"
 _FAREWELL = 2.0
 """Seconds that leaving messages (a cancellation, the end of a session, a drained stream) may take."""
 _NAMED = frozenset({"tools/call", "resources/read", "prompts/get"})
-_POOL = 256
-"""Connections to one server at a time; further requests wait within their deadline."""
 
 
 class HttpTransport(msgspec.Struct, frozen=True, kw_only=True):
@@ -60,12 +53,7 @@ class HttpLink:
         self._settings = settings
         self._loop = asyncio.get_running_loop()
         self._url = URL(settings.url)
-        self._client = aiohttp.ClientSession(
-            connector=_FreshConnector(limit=_POOL),
-            cookie_jar=aiohttp.DummyCookieJar(),
-            timeout=aiohttp.ClientTimeout(total=None, connect=None, sock_connect=None, sock_read=None),
-            read_bufsize=256 * 1024,
-        )
+        self._client = make_client()
         self._era: Era | None = None
         self._session_id: str | None = None
         self._headers = self._common_headers()
@@ -74,6 +62,7 @@ class HttpLink:
         self._draining: set[aiohttp.ClientResponse] = set()
         self._closed: asyncio.Future[str] = self._loop.create_future()
         self.unsolicited = Inbox()
+        self._answers = AnswerReader(settings.server, settings.limits, self.unsolicited)
 
     @property
     def lost(self) -> bool:
@@ -156,7 +145,7 @@ class HttpLink:
 
     async def _post(self, body: bytes, flight: Flight, headers: Mapping[str, str]) -> aiohttp.ClientResponse:
         return await self._client.post(
-            self._url, data=_Body(body, flight), headers=headers, allow_redirects=False
+            self._url, data=TrackedBody(body, flight), headers=headers, allow_redirects=False
         )
 
     def _common_headers(self) -> dict[str, str]:
@@ -178,104 +167,13 @@ class HttpLink:
         return headers
 
     async def _read(self, response: aiohttp.ClientResponse, request: Request) -> Frame:
-        status = response.status
-        if status == 404 and self._session_id is not None:
+        if response.status == 404 and self._session_id is not None:
             raise SessionLostError
-        if response.content_type == "text/event-stream" and status < 400:
-            frame = await self._read_events(response, request)
-        else:
-            frame = await self._read_json(response, request)
+        frame = await self._answers.read(response, request)
         if request.method == "initialize" and (session := response.headers.get(_SESSION)):
             self._session_id = session
             self._headers = self._common_headers()
         return frame
-
-    async def _read_json(self, response: aiohttp.ClientResponse, request: Request) -> Frame:
-        data = await self._read_body(response)
-        server = self._settings.server
-        if response.status >= 400 or response.content_type != "application/json":
-            frame = self._answer_in(data, request) if response.content_type == "application/json" else None
-            if frame is None:
-                raise judge_status(server, response.status, response.headers)
-            return self._with_status(frame, response)
-        frame = self._answer_in(data, request)
-        if frame is None:
-            raise ProtocolError(
-                "the answer cannot be read: it is no JSON-RPC response to this request",
-                code="malformed_answer",
-                server=server,
-                status=response.status,
-                hint="The tool may have run; report the malformed answer to the server's author.",
-            )
-        return frame
-
-    def _answer_in(self, data: bytes, request: Request) -> Frame | None:
-        """Find the answer to this request; an error without an id can only be its own."""
-        for frame in decode_frames(data, self._settings.limits):
-            if isinstance(frame, Broken) or frame.method is not UNSET:
-                continue
-            if frame.id == request.id or (frame.error is not UNSET and frame.id in (None, UNSET)):
-                return frame
-        return None
-
-    def _with_status(self, frame: Frame, response: aiohttp.ClientResponse) -> Frame:
-        """Let a throttling status outrank the JSON-RPC error it came with; a true answer stands."""
-        if response.status in (401, 403, 429) or (response.status == 503 and frame.error is not UNSET):
-            error = judge_status(self._settings.server, response.status, response.headers)
-            if response.status in (429, 503):
-                error.delivery, error.retryable = "refused", True
-            raise error
-        return frame
-
-    async def _read_body(self, response: aiohttp.ClientResponse) -> bytes:
-        limit = self._settings.limits.frame_bytes
-        length = response.content_length
-        compressed = "Content-Encoding" in response.headers
-        if length is not None and not compressed and length <= limit:
-            return await response.read()
-        cap = min(limit, length * self._settings.limits.inflation) if length and compressed else limit
-        parts: list[bytes] = []
-        size = 0
-        async for chunk in response.content.iter_any():
-            size += len(chunk)
-            if size > cap:
-                raise oversized(self._settings.server, cap)
-            parts.append(chunk)
-        return b"".join(parts)
-
-    async def _read_events(self, response: aiohttp.ClientResponse, request: Request) -> Frame:
-        parser = EventParser(self._settings.limits.frame_bytes)
-        try:
-            async for chunk in response.content.iter_any():
-                for event in parser.feed(chunk):
-                    if (frame := self._take_event(event.data, request)) is not None:
-                        return frame
-        except EventTooLarge as cause:
-            raise oversized(self._settings.server, self._settings.limits.frame_bytes) from cause
-        raise OutcomeUnknownError(
-            "the response stream ended before the answer",
-            server=self._settings.server,
-            hint="The tool may have run; check its effect before calling again.",
-        )
-
-    def _take_event(self, data: bytes, request: Request) -> Frame | None:
-        for frame in decode_frames(data, self._settings.limits):
-            if isinstance(frame, Broken):
-                if frame.id == request.id:
-                    raise ProtocolError(
-                        f"the answer cannot be read: {frame.reason}",
-                        code="malformed_answer",
-                        server=self._settings.server,
-                    )
-            elif frame.method is UNSET:
-                if frame.id == request.id:
-                    return frame
-            elif frame.method == "notifications/progress" and isinstance(frame.params, dict):
-                if frame.params.get("progressToken") == request.id:
-                    advance(request.flight, frame.params, self._loop.time())
-            else:
-                self.unsolicited.put(frame)
-        return None
 
     def _network_error(self, cause: Exception, flight: Flight) -> CallError:
         server = self._settings.server
@@ -330,47 +228,6 @@ class HttpLink:
             self._draining.discard(response)
 
         response.content.on_eof(settled)
-
-
-class _Body(BytesPayload):
-    """A request body that notes the moment its bytes leave."""
-
-    def __init__(self, body: bytes, flight: Flight) -> None:
-        super().__init__(body, content_type="application/json")
-        self._flight = flight
-
-    async def write_with_length(self, writer: Any, content_length: int | None) -> None:
-        self._flight.delivery = "unknown"
-        await super().write_with_length(writer, content_length)
-
-
-class _FreshConnector(aiohttp.TCPConnector):
-    """Reuses a connection only if the server has not closed it in the meantime."""
-
-    def __init__(self, *, limit: int) -> None:
-        super().__init__(limit=limit)
-        self._used: WeakSet[Any] = WeakSet()
-
-    async def connect(self, req: Any, traces: Any, timeout: Any) -> Any:  # noqa: ASYNC109 - aiohttp's signature
-        while True:
-            connection = await super().connect(req, traces, timeout)
-            protocol = connection.protocol
-            if protocol not in self._used:
-                self._used.add(protocol)
-                return connection
-            if not _has_news(connection.transport):
-                return connection
-            connection.close()
-
-
-def _has_news(transport: Any) -> bool:
-    """Whether an idle connection has something to read, which can only be its end."""
-    sock = transport.get_extra_info("socket") if transport is not None else None
-    if sock is None or sock.fileno() < 0:
-        return True
-    poll = select.poll()
-    poll.register(sock.fileno(), select.POLLIN | select.POLLHUP | select.POLLERR)
-    return bool(poll.poll(0))
 
 
 def _discard(response: aiohttp.ClientResponse | None) -> None:

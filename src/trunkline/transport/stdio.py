@@ -6,14 +6,11 @@ Source: specification 2026-07-28, basic/transports/stdio ("Shutdown", "Unexpecte
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import os
 import shutil
-import signal
-import sys
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any, cast
+from typing import cast
 
 import msgspec
 
@@ -21,13 +18,13 @@ from trunkline.core.limits import Limits
 from trunkline.errors import UnavailableError
 from trunkline.protocol.lines import LineFramer
 from trunkline.transport.link import Inbox
+from trunkline.transport.pipes import OWN_PIPES, ChildPipes
+from trunkline.transport.process import describe_exit, end_process
 from trunkline.transport.stderr import StderrTail
 from trunkline.transport.stream import StreamCore
 
 _DRAIN = 0.03
 """Seconds the pipes of a dead process may take to empty, and a process with closed pipes to die."""
-_PIPE_BYTES = 1024 * 1024
-_SET_PIPE_SIZE = 1031  # F_SETPIPE_SZ of Linux, missing from `fcntl` in some builds
 
 
 class StdioTransport(msgspec.Struct, frozen=True, kw_only=True):
@@ -69,16 +66,8 @@ class StdioTransport(msgspec.Struct, frozen=True, kw_only=True):
                 server=self.server,
                 hint="Create the directory, or correct `cwd`.",
             )
-        loop = asyncio.get_running_loop()
         try:
-            _, link = await loop.subprocess_exec(
-                lambda: StdioLink(self),
-                program,
-                *self.args,
-                env=dict(self.env),
-                cwd=self.cwd,
-                start_new_session=True,
-            )
+            return await self._start(program)
         except (OSError, ValueError) as cause:
             raise UnavailableError(
                 f"the command {self.command!r} could not be started ({cause})",
@@ -86,6 +75,31 @@ class StdioTransport(msgspec.Struct, frozen=True, kw_only=True):
                 server=self.server,
                 hint="Check that the file is executable and made for this system.",
             ) from cause
+
+    async def _start(self, program: str) -> StdioLink:
+        loop = asyncio.get_running_loop()
+        pipes = ChildPipes() if OWN_PIPES else None
+        try:
+            try:
+                _, link = await loop.subprocess_exec(
+                    lambda: StdioLink(self),
+                    program,
+                    *self.args,
+                    stdin=pipes.child_stdin if pipes else asyncio.subprocess.PIPE,
+                    stdout=pipes.child_stdout if pipes else asyncio.subprocess.PIPE,
+                    env=dict(self.env),
+                    cwd=self.cwd,
+                    start_new_session=True,
+                )
+            finally:
+                if pipes is not None:
+                    pipes.close_child_ends()
+            if pipes is not None:
+                await link.attach(pipes)
+        except BaseException:
+            if pipes is not None:
+                pipes.abandon()
+            raise
         return link
 
 
@@ -103,7 +117,9 @@ class StdioLink(asyncio.SubprocessProtocol):
         self._exited: asyncio.Future[int] = self._loop.create_future()
         self._drained: asyncio.Future[None] = self._loop.create_future()
         self._open_pipes = {1, 2}
+        self._input_open = True
         self._closing: asyncio.Task[None] | None = None
+        self._stdout: asyncio.ReadTransport | None = None
         self.next_id = self._core.next_id
         self.request = self._core.request
         self.adopt = self._core.adopt
@@ -141,20 +157,30 @@ class StdioLink(asyncio.SubprocessProtocol):
             self._closing = asyncio.ensure_future(self._end())
         await asyncio.shield(self._closing)
 
+    async def attach(self, pipes: ChildPipes) -> None:
+        """Take over the pipes of the started child; on failure the child is ended."""
+        try:
+            self._stdout, self._stdin = await pipes.connect(lambda: _Output(self), lambda: _Input(self))
+        except BaseException:
+            self._transport.close()
+            raise
+        self._stdin.set_write_buffer_limits(high=0)
+
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self._transport = cast(asyncio.SubprocessTransport, transport)
-        self._stdin = cast(asyncio.WriteTransport, self._transport.get_pipe_transport(0))
-        self._stdin.set_write_buffer_limits(high=0)
-        _widen(self._transport.get_pipe_transport(1))
+        if not OWN_PIPES:
+            self._stdin = cast(asyncio.WriteTransport, self._transport.get_pipe_transport(0))
+            self._stdin.set_write_buffer_limits(high=0)
 
     def pipe_data_received(self, fd: int, data: bytes) -> None:
         if fd == 1:
-            self._core.receive(self._framer.feed(data))
+            self.take_output(data)
         else:
             self._stderr.feed(data)
 
     def pipe_connection_lost(self, fd: int, exc: Exception | None) -> None:  # noqa: ARG002 - asyncio's signature
         self._open_pipes.discard(fd)
+        self._input_open = self._input_open and fd != 0
         if fd == 1:
             self._core.finish(self._framer.finish())
         elif fd == 2:
@@ -170,6 +196,10 @@ class StdioLink(asyncio.SubprocessProtocol):
         code = self._transport.get_returncode()
         self._exited.set_result(0 if code is None else code)
         self._lose_when_drained()
+
+    def take_output(self, data: bytes) -> None:
+        """Take the next bytes of the server's standard output."""
+        self._core.receive(self._framer.feed(data))
 
     def pause_writing(self) -> None:
         self._core.pause()
@@ -188,62 +218,45 @@ class StdioLink(asyncio.SubprocessProtocol):
 
     def _lose(self) -> None:
         if self._exited.done():
-            self._core.lose(_describe_exit(self._exited.result()))
+            self._core.lose(describe_exit(self._exited.result()))
         else:
             self._core.lose("it closed its standard streams")
 
     async def _end(self) -> None:
-        grace = self._settings.grace
         self._stdin.close()
-        for signal_number in (None, signal.SIGTERM, signal.SIGKILL):
-            if signal_number is not None:
-                _signal_group(self.pid, signal_number)
-            await asyncio.wait({self._exited}, timeout=grace)
-            if self._exited.done():
-                break
-        await self._end_group()
+        await end_process(self.pid, self._exited, self._settings.grace)
         await asyncio.wait({self._drained}, timeout=_DRAIN)
         self._transport.close()
+        if self._input_open:
+            self._stdin.abort()
+        if self._stdout is not None:
+            self._stdout.close()
         # asyncio closes the descriptors one turn after `close`.
         await asyncio.sleep(0)
 
-    async def _end_group(self) -> None:
-        """End what the server left behind in its group."""
-        if not _signal_group(self.pid, signal.SIGTERM):
-            return
-        deadline = self._loop.time() + self._settings.grace
-        while _signal_group(self.pid, 0):
-            if self._loop.time() >= deadline:
-                _signal_group(self.pid, signal.SIGKILL)
-                return
-            await asyncio.sleep(0.02)
+
+class _Output(asyncio.Protocol):
+    """The child's standard output."""
+
+    def __init__(self, link: StdioLink) -> None:
+        self._link = link
+        self.data_received = link.take_output  # type: ignore[method-assign] # one call less per chunk
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self._link.pipe_connection_lost(1, exc)
 
 
-def _signal_group(pid: int, number: int) -> bool:
-    """Signal a process group; False when nobody is left in it."""
-    if sys.platform == "win32":
-        return False
-    try:
-        os.killpg(pid, number)
-    except (ProcessLookupError, PermissionError):
-        return False
-    return True
+class _Input(asyncio.BaseProtocol):
+    """The child's standard input."""
 
+    def __init__(self, link: StdioLink) -> None:
+        self._link = link
 
-def _describe_exit(code: int) -> str:
-    if code >= 0:
-        return f"its process exited with code {code}"
-    name = str(-code)
-    with contextlib.suppress(ValueError):
-        name = signal.Signals(-code).name
-    return f"its process was ended by {name}"
+    def pause_writing(self) -> None:
+        self._link.pause_writing()
 
+    def resume_writing(self) -> None:
+        self._link.resume_writing()
 
-def _widen(pipe: Any) -> None:
-    """Let the kernel hold more of a large answer, where it can (Linux)."""
-    if not sys.platform.startswith("linux") or pipe is None:
-        return
-    import fcntl
-
-    with contextlib.suppress(OSError, AttributeError, TypeError, ValueError):
-        fcntl.fcntl(pipe.get_extra_info("pipe").fileno(), _SET_PIPE_SIZE, _PIPE_BYTES)
+    def connection_lost(self, exc: Exception | None) -> None:
+        self._link.pipe_connection_lost(0, exc)

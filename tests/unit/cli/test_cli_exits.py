@@ -59,3 +59,13 @@ def test_every_error_a_call_can_raise_has_a_row() -> None:
         if isinstance(kind, type) and issubclass(kind, CallError)
     }
     assert kinds - {CallError} <= {type(error) for error, _ in ROWS}
+
+
+@pytest.mark.parametrize(
+    ("cause", "code"),
+    [(ConfigError("x"), 2), (AuthorizationRequiredError("x"), 3), (ProtocolError("x"), 4), (None, 4)],
+)
+def test_a_server_that_is_down_tells_why_by_its_exit_code(cause: Exception | None, code: int) -> None:
+    error = UnavailableError("x")
+    error.__cause__ = cause
+    assert exit_code(error) == code

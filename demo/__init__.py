@@ -1,0 +1,1 @@
+"""The main job on real servers, told as it happens: run it with `make demo`."""

@@ -1,0 +1,45 @@
+"""`connect`: the one function an application starts with."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from trunkline.core.handlers import Handlers
+from trunkline.core.principal import Principal
+from trunkline.runtime.trunk import Trunk
+
+
+def connect(
+    target: object = None,
+    *,
+    require: Sequence[str] = (),
+    principal: Principal | None = None,
+    policy: str | Path | Mapping[str, Any] | None = None,
+    handlers: Handlers | None = None,
+    client_info: Mapping[str, str] | None = None,
+    name: str | None = None,
+) -> Trunk:
+    """Open many MCP servers as one catalog: `async with connect("mcp.json") as trunk: ...`.
+
+    Args:
+        target: a configuration file, a URL, a list of such sources, a mapping in the form of a
+            configuration file or of one entry, or a peer in this process; None looks for the files
+            the command line would use.
+        require: servers that must be ready before entering returns.
+        principal: on whose behalf calls are made.
+        policy: a `trunkline.toml` or its content; without it the file beside the first source is used.
+        handlers: what the application is willing to do for servers.
+        client_info: the application's own `name` and `version`, shown to servers.
+        name: the server's name when `target` is a single unnamed one.
+    """
+    return Trunk(
+        target,
+        require=require,
+        principal=principal,
+        policy=policy,
+        handlers=handlers,
+        client_info=client_info,
+        name=name,
+    )

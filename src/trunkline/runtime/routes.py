@@ -1,0 +1,142 @@
+"""From what a caller wrote to where the call goes: server, tool, time it has, and its pipeline."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+
+import msgspec
+
+from trunkline.catalog.names import resolve, split_name
+from trunkline.config.policy import Policy
+from trunkline.core.call import Call
+from trunkline.core.tool import Tool
+from trunkline.errors import DeadlineExceededError, NotFoundError
+from trunkline.pipeline.deadline import Deadline
+from trunkline.pipeline.observe import Observe
+from trunkline.pipeline.service import Layer, Service, stack
+from trunkline.pipeline.validate import Validate
+from trunkline.runtime.inventory import Inventory
+from trunkline.runtime.mirror import mirror_headers
+from trunkline.supervision.fleet import Fleet
+
+_MOST_REMEMBERED = 4096
+_SEPARATOR = "."
+
+
+class Route(msgspec.Struct, frozen=True, kw_only=True):
+    """Where a selector leads."""
+
+    server: str
+    tool: str
+    public_name: str
+    timeout: float
+    """Total seconds of a call that names none."""
+    idle: float
+    service: Service
+    """The pipeline, with what calls of this tool need and nothing else."""
+
+
+class Routes:
+    """Finds routes and remembers them, since calls repeat."""
+
+    def __init__(
+        self, fleet: Fleet, inventory: Inventory, policy: Policy, settled: Callable[[], Awaitable[None]]
+    ) -> None:
+        self._fleet = fleet
+        self._inventory = inventory
+        self._policy = policy
+        self._settled = settled
+        self._remembered: dict[str, Route] = {}
+        self._services: dict[tuple[bool, bool], Service] = {}
+        self.recall = self._remembered.get
+
+    def forget(self) -> None:
+        """The set of servers has changed."""
+        self._remembered.clear()
+
+    async def find(self, selector: str, timeout: float | None) -> Route:  # noqa: ASYNC109 - see `Trunk.call`
+        """Resolve a public name at once, and a bare tool name when every server is ready or failed.
+
+        Raises:
+            NotFoundError: nothing has this name; `candidates` holds near ones.
+            AmbiguousNameError: several servers have a tool of this name.
+            DeadlineExceededError: some server was still connecting when the time was over.
+        """
+        pair = split_name(selector, self._fleet.servers, separators=_SEPARATOR)
+        if pair is None:
+            # What a bare name means may change with any list, so it is not remembered.
+            tool = await self._find_bare(selector, timeout)
+            return self._make(tool.server, tool.name)
+        if len(self._remembered) >= _MOST_REMEMBERED:
+            self._remembered.clear()
+        route = self._remembered[selector] = self._make(*pair)
+        return route
+
+    async def _find_bare(self, selector: str, timeout: float | None) -> Tool:  # noqa: ASYNC109
+        allowed = self._policy.for_server("").timeout if timeout is None else timeout
+        try:
+            async with asyncio.timeout(allowed):
+                await self._settled()
+        except TimeoutError:
+            late = [name for name, status in self._fleet.status().items() if status.state == "connecting"]
+            raise DeadlineExceededError(
+                f"which server has this tool is not known yet: still connecting: {', '.join(late)}",
+                tool=selector,
+                retryable=True,
+                hint="Use the public name `server.tool`: it waits for its own server only.",
+            ) from None
+        return resolve(selector, self._fleet.servers, self._inventory.catalog(), separators=_SEPARATOR)
+
+    def _make(self, server: str, tool: str) -> Route:
+        rules = self._policy.for_tool(server, tool)
+        supervisor = self._fleet.get(server)
+        mirror = supervisor is not None and supervisor.settings.transport == "http"
+        return Route(
+            server=server,
+            tool=tool,
+            public_name=f"{server}.{tool}",
+            timeout=rules.timeout,
+            idle=rules.idle,
+            service=self._service(validate=rules.validate, mirror=mirror),
+        )
+
+    def _service(self, *, validate: bool, mirror: bool) -> Service:
+        service = self._services.get((validate, mirror))
+        if service is None:
+            layers: list[Layer] = [Observe(), Deadline()]
+            if validate:
+                layers.append(Validate(known=self._known_tool, find=self._find_tool))
+            dispatch = mirror_headers(self._inventory, self._fleet.call) if mirror else self._fleet.call
+            service = self._services[validate, mirror] = stack(layers, dispatch)
+        return service
+
+    def _known_tool(self, call: Call) -> Tool | None:
+        return self._inventory.tool(call.public_name)
+
+    async def _find_tool(self, call: Call) -> Tool | None:
+        """Wait for the server's list; one that lacks the tool is read once more before that counts."""
+        supervisor = self._fleet.get(call.server)
+        if supervisor is None:
+            raise no_server(call.server, self._fleet)
+        await supervisor.connect(call.flight)
+        if (tool := self._known_tool(call)) is not None:
+            return tool
+        await supervisor.refresh()
+        tool = self._known_tool(call)
+        if tool is not None or supervisor.listed is None or supervisor.listed.warnings:
+            return tool
+        return resolve(
+            call.public_name, self._fleet.servers, self._inventory.catalog(), separators=_SEPARATOR
+        )
+
+
+def no_server(server: str, fleet: Fleet) -> NotFoundError:
+    """Give the error for a name that no configured server has."""
+    configured = ", ".join(fleet.servers) or "none"
+    return NotFoundError(
+        f"there is no server {server!r}",
+        server=server,
+        candidates=fleet.servers,
+        hint=f"Configured are: {configured}.",
+    )

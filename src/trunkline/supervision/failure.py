@@ -1,0 +1,57 @@
+"""How a server's failure is told: to whoever waits for its start, and to every call after that. Pure."""
+
+from __future__ import annotations
+
+from trunkline.errors import CallError, ConfigError, TrunklineError, UnavailableError
+
+
+def start_failed(server: str, phase: str, cause: CallError) -> CallError:
+    """Tell a failed start as one; what was lost on the way was no call of anybody's."""
+    if isinstance(cause, UnavailableError) and cause.code != "unavailable":
+        return cause
+    error = UnavailableError(
+        f"it could not be started ({phase}): {cause.message}",
+        code="start_failed",
+        server=server,
+        status=cause.status,
+        hint="Look at the last lines of its standard error, or run its command by hand.",
+    )
+    error.__cause__ = cause
+    return error
+
+
+def too_slow(server: str, phase: str, timeout: float) -> UnavailableError:
+    """Tell a start that did not end within its time."""
+    return UnavailableError(
+        f"it did not become ready within {timeout:g} s ({phase})",
+        code="connect_timeout",
+        server=server,
+        hint="Run its command by hand to see what it waits for, or raise `connect` in trunkline.toml.",
+    )
+
+
+def internal(cause: BaseException) -> UnavailableError:
+    """Tell a fault of ours, or of an injected part, in full."""
+    error = UnavailableError(f"an internal error: {type(cause).__name__}: {cause}", code="internal")
+    error.__cause__ = cause
+    return error
+
+
+def unavailable(server: str, cause: TrunklineError, stderr: str) -> UnavailableError:
+    """Give the error of a call to a server that is down for this cause."""
+    known = cause if isinstance(cause, CallError) else None
+    return UnavailableError(
+        f"the server is not available: {describe(cause)}",
+        code=cause.code,
+        server=server,
+        delivery="never_sent",
+        status=known.status if known is not None else None,
+        retry_after=known.retry_after if known is not None else None,
+        stderr=stderr,
+        hint=cause.hint or "Run `trunkline status` to see the state of every server.",
+    )
+
+
+def describe(error: TrunklineError) -> str:
+    """Give an error's sentence without the names that its context already says."""
+    return error.message if isinstance(error, CallError | ConfigError) else str(error)

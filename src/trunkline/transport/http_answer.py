@@ -1,0 +1,123 @@
+"""Reads the answer to one POST: a JSON body, or an event stream that ends with the response."""
+
+from __future__ import annotations
+
+import asyncio
+
+import aiohttp
+from msgspec import UNSET
+
+from trunkline.core.limits import Limits
+from trunkline.errors import OutcomeUnknownError, ProtocolError
+from trunkline.protocol.frames import Broken, Frame, decode_frames
+from trunkline.protocol.sse import EventParser, EventTooLarge
+from trunkline.transport.link import Inbox, Request, advance
+from trunkline.transport.stream import oversized
+from trunkline.transport.verdict import judge_status
+
+
+class AnswerReader:
+    """Reads the answers of one server; what is no answer goes to `inbox`."""
+
+    def __init__(self, server: str, limits: Limits, inbox: Inbox) -> None:
+        self._server = server
+        self._limits = limits
+        self._inbox = inbox
+        self._loop = asyncio.get_running_loop()
+
+    async def read(self, response: aiohttp.ClientResponse, request: Request) -> Frame:
+        """Give the response to this request.
+
+        Raises:
+            CallError: the answer is a refusal, malformed, too large, or cut.
+        """
+        if response.content_type == "text/event-stream" and response.status < 400:
+            return await self._read_events(response, request)
+        return await self._read_json(response, request)
+
+    async def _read_json(self, response: aiohttp.ClientResponse, request: Request) -> Frame:
+        data = await self._read_body(response)
+        server = self._server
+        if response.status >= 400 or response.content_type != "application/json":
+            frame = self._answer_in(data, request) if response.content_type == "application/json" else None
+            if frame is None:
+                raise judge_status(server, response.status, response.headers)
+            return self._with_status(frame, response)
+        frame = self._answer_in(data, request)
+        if frame is None:
+            raise ProtocolError(
+                "the answer cannot be read: it is no JSON-RPC response to this request",
+                code="malformed_answer",
+                server=server,
+                status=response.status,
+                hint="The tool may have run; report the malformed answer to the server's author.",
+            )
+        return frame
+
+    def _answer_in(self, data: bytes, request: Request) -> Frame | None:
+        """Find the answer to this request; an error without an id can only be its own."""
+        for frame in decode_frames(data, self._limits):
+            if isinstance(frame, Broken) or frame.method is not UNSET:
+                continue
+            if frame.id == request.id or (frame.error is not UNSET and frame.id in (None, UNSET)):
+                return frame
+        return None
+
+    def _with_status(self, frame: Frame, response: aiohttp.ClientResponse) -> Frame:
+        """Let a throttling status outrank the JSON-RPC error it came with; a true answer stands."""
+        if response.status in (401, 403, 429) or (response.status == 503 and frame.error is not UNSET):
+            error = judge_status(self._server, response.status, response.headers)
+            if response.status in (429, 503):
+                error.delivery, error.retryable = "refused", True
+            raise error
+        return frame
+
+    async def _read_body(self, response: aiohttp.ClientResponse) -> bytes:
+        limit = self._limits.frame_bytes
+        length = response.content_length
+        compressed = "Content-Encoding" in response.headers
+        if length is not None and not compressed and length <= limit:
+            return await response.read()
+        cap = min(limit, length * self._limits.inflation) if length and compressed else limit
+        parts: list[bytes] = []
+        size = 0
+        async for chunk in response.content.iter_any():
+            size += len(chunk)
+            if size > cap:
+                raise oversized(self._server, cap)
+            parts.append(chunk)
+        return b"".join(parts)
+
+    async def _read_events(self, response: aiohttp.ClientResponse, request: Request) -> Frame:
+        parser = EventParser(self._limits.frame_bytes)
+        try:
+            async for chunk in response.content.iter_any():
+                for event in parser.feed(chunk):
+                    if (frame := self._take_event(event.data, request)) is not None:
+                        return frame
+        except EventTooLarge as cause:
+            raise oversized(self._server, self._limits.frame_bytes) from cause
+        raise OutcomeUnknownError(
+            "the response stream ended before the answer",
+            server=self._server,
+            hint="The tool may have run; check its effect before calling again.",
+        )
+
+    def _take_event(self, data: bytes, request: Request) -> Frame | None:
+        for frame in decode_frames(data, self._limits):
+            if isinstance(frame, Broken):
+                if frame.id == request.id:
+                    raise ProtocolError(
+                        f"the answer cannot be read: {frame.reason}",
+                        code="malformed_answer",
+                        server=self._server,
+                    )
+            elif frame.method is UNSET:
+                if frame.id == request.id:
+                    return frame
+            elif frame.method == "notifications/progress" and isinstance(frame.params, dict):
+                if frame.params.get("progressToken") == request.id:
+                    advance(request.flight, frame.params, self._loop.time())
+            else:
+                self._inbox.put(frame)
+        return None

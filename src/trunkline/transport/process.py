@@ -1,0 +1,66 @@
+"""Ending a child and everything in its process group, and saying how it ended.
+
+Source: specification 2026-07-28, basic/transports/stdio, "Shutdown".
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+import signal
+import sys
+
+_LOOK_AGAIN = 0.02
+"""Seconds between two looks at whether anybody is left in the group."""
+
+
+async def end_process(pid: int, exited: asyncio.Future[int], grace: float) -> None:
+    """Wait for a child whose input was closed, then SIGTERM, then SIGKILL its group; bounded.
+
+    Args:
+        pid: the child, which leads its own process group.
+        exited: done when the child has exited.
+        grace: seconds for each step.
+    """
+    for number in (None, signal.SIGTERM, signal.SIGKILL):
+        if number is not None:
+            signal_group(pid, number)
+        await asyncio.wait({exited}, timeout=grace)
+        if exited.done():
+            break
+    await _end_group(pid, grace)
+
+
+async def _end_group(pid: int, grace: float) -> None:
+    """End what the child left behind in its group."""
+    if not signal_group(pid, signal.SIGTERM):
+        return
+    loop = asyncio.get_running_loop()
+    deadline = loop.time() + grace
+    while signal_group(pid, 0):
+        if loop.time() >= deadline:
+            signal_group(pid, signal.SIGKILL)
+            return
+        await asyncio.sleep(_LOOK_AGAIN)
+
+
+def signal_group(pid: int, number: int) -> bool:
+    """Signal a process group; False when nobody is left in it."""
+    if sys.platform == "win32":
+        return False
+    try:
+        os.killpg(pid, number)
+    except (ProcessLookupError, PermissionError):
+        return False
+    return True
+
+
+def describe_exit(code: int) -> str:
+    """Say in words how a process ended."""
+    if code >= 0:
+        return f"its process exited with code {code}"
+    name = str(-code)
+    with contextlib.suppress(ValueError):
+        name = signal.Signals(-code).name
+    return f"its process was ended by {name}"
