@@ -62,9 +62,11 @@ def reach(tmp_path: Path) -> Reach:
 
     @asynccontextmanager
     async def open_trunk(server: FakeServer, way: Way, **options: Any) -> AsyncIterator[trunkline.Trunk]:
-        async with _serve(server, way, tmp_path) as entry:
-            async with trunkline.connect({"fake": entry}, **options) as trunk:
-                yield trunk
+        async with (
+            _serve(server, way, tmp_path) as entry,
+            trunkline.connect({"fake": entry}, **options) as trunk,
+        ):
+            yield trunk
 
     return open_trunk
 
