@@ -15,16 +15,17 @@ from msgspec import UNSET
 
 from trunkline.connection.listing import Pages, read_pages
 from trunkline.connection.negotiation import ClientIdentity, Negotiated, negotiate
+from trunkline.connection.session import Session
 from trunkline.core.call import Call, Flight
 from trunkline.core.handlers import Handlers
 from trunkline.core.limits import Limits
 from trunkline.core.reply import Reply
 from trunkline.errors import (
     InvalidArgumentsError,
-    OutcomeUnknownError,
     ProtocolError,
     ServerError,
     TrunklineError,
+    UnavailableError,
 )
 from trunkline.protocol.eras import METHOD_NOT_FOUND, REFUSING_CODES, Family, request_meta
 from trunkline.protocol.frames import Encoder, Frame, RequestId, encode_error, encode_result
@@ -45,6 +46,7 @@ class Connection:
         *,
         limits: Limits,
         handlers: Handlers,
+        connect_timeout: float,
     ) -> None:
         self.server = server
         self.link = link
@@ -54,7 +56,7 @@ class Connection:
         self._identity = identity
         self._limits = limits
         self._handlers = handlers
-        self._reopening: asyncio.Task[Negotiated] | None = None
+        self._session = Session(server, self._reopen, connect_timeout)
         self._encoder = self._make_encoder()
 
     @classmethod
@@ -67,14 +69,20 @@ class Connection:
         family: Family | None = None,
         limits: Limits,
         handlers: Handlers,
+        connect_timeout: float,
     ) -> Connection:
         """Negotiate on a fresh link. The link stays the caller's to close, whatever happens.
+
+        Args:
+            connect_timeout: seconds that opening a lost session again may take.
 
         Raises:
             CallError: the server cannot be reached or shares no revision with us.
         """
         agreed = await negotiate(link, server, identity, family)
-        return cls(server, link, agreed, identity, limits=limits, handlers=handlers)
+        return cls(
+            server, link, agreed, identity, limits=limits, handlers=handlers, connect_timeout=connect_timeout
+        )
 
     @property
     def revision(self) -> str:
@@ -90,10 +98,7 @@ class Connection:
         flight = call.flight
         flight.phase = "waiting for the answer"
         flight.stderr = self.link.stderr_tail
-        try:
-            frame = await self._exchange(call)
-        except SessionLostError:
-            frame = await self._call_in_new_session(call)
+        frame = await self._exchange(lambda: self._encode_call(call), flight)
         result = self._result_of(frame, call.name)
         flight.delivery = "answered"
         return Reply(
@@ -113,17 +118,8 @@ class Connection:
         Raises:
             CallError: with a true `delivery`.
         """
-        number = self.link.next_id()
-        body = self._encoder.request(number, method, params)
         flight = Flight(asyncio.get_running_loop().time())
-        name = params.get("name", params.get("uri")) if params else None
-        request = Request(
-            id=number, method=method, body=body, flight=flight, name=name if isinstance(name, str) else None
-        )
-        try:
-            frame = await self.link.request(request)
-        except SessionLostError as cause:
-            raise self._session_lost() from cause
+        frame = await self._exchange(lambda: self._encode_request(method, params, flight), flight)
         return self._result_of(frame, method)
 
     async def list_tools(self) -> Pages:
@@ -134,15 +130,41 @@ class Connection:
 
     async def serve(self) -> None:
         """Handle what the server sends outside exchanges, until the link is lost."""
-        while (frame := await self.link.unsolicited.get()) is not None:
-            if frame.method is UNSET:
-                continue
-            if frame.id is UNSET or frame.id is None:
-                self._take_notification(frame.method, frame.params)
-            else:
-                await self._answer(frame.id, frame.method)
+        try:
+            while (frame := await self.link.unsolicited.get()) is not None:
+                await self._take(frame)
+        finally:
+            await self._session.end()
 
-    async def _exchange(self, call: Call) -> Frame:
+    async def _exchange(self, encode: Callable[[], Request], flight: Flight) -> Frame:
+        """Send a request and give its response; one that met a lost session is sent once more."""
+        if self._session.missing:
+            await self._session.restore("never_sent")
+        try:
+            return await self.link.request(encode())
+        except SessionLostError as lost:
+            # The server refused an unknown session, so it ran nothing.
+            flight.delivery = "refused"
+            await self._session.restore("refused", lost=lost.current)
+        try:
+            return await self.link.request(encode())
+        except SessionLostError as cause:
+            if cause.current:
+                self._session.give_up()
+            raise UnavailableError(
+                "the server lost the session again at once",
+                code="session_lost",
+                server=self.server,
+                delivery="refused",
+                status=404,
+                hint="Ask the server's operator why it forgets sessions.",
+            ) from cause
+
+    async def _reopen(self) -> None:
+        self.agreed = await negotiate(self.link, self.server, self._identity, "legacy")
+        self._encoder = self._make_encoder()
+
+    def _encode_call(self, call: Call) -> Request:
         number = self.link.next_id()
         try:
             body = self._encoder.call_tool(number, call.name, call.arguments)
@@ -153,45 +175,24 @@ class Connection:
                 tool=call.public_name,
                 hint="Pass strings, numbers, booleans, None, lists and dictionaries only.",
             ) from cause
-        return await self.link.request(
-            Request(
-                id=number,
-                method="tools/call",
-                body=body,
-                flight=call.flight,
-                name=call.name,
-                headers=call.headers,
-            )
+        return Request(
+            id=number,
+            method="tools/call",
+            body=body,
+            flight=call.flight,
+            name=call.name,
+            headers=call.headers,
         )
 
-    async def _call_in_new_session(self, call: Call) -> Frame:
-        """The server refused an unknown session, so it ran nothing: open a new one and send once more."""
-        call.flight.delivery = "refused"
-        await self._reopen()
-        try:
-            return await self._exchange(call)
-        except SessionLostError as cause:
-            raise self._session_lost() from cause
-
-    async def _reopen(self) -> None:
-        """Open a new legacy session; callers who lost the same one share it."""
-        if self._reopening is None or self._reopening.done():
-            forget = getattr(self.link, "forget_session", None)
-            if forget is not None:
-                forget()
-            self._reopening = asyncio.ensure_future(
-                negotiate(self.link, self.server, self._identity, "legacy")
-            )
-        self.agreed = await asyncio.shield(self._reopening)
-        self._encoder = self._make_encoder()
-
-    def _session_lost(self) -> OutcomeUnknownError:
-        return OutcomeUnknownError(
-            "the server lost the session again at once",
-            server=self.server,
-            delivery="refused",
-            retryable=True,
-            status=404,
+    def _encode_request(self, method: str, params: Mapping[str, Any] | None, flight: Flight) -> Request:
+        number = self.link.next_id()
+        name = params.get("name", params.get("uri")) if params else None
+        return Request(
+            id=number,
+            method=method,
+            body=self._encoder.request(number, method, params),
+            flight=flight,
+            name=name if isinstance(name, str) else None,
         )
 
     def _make_encoder(self) -> Encoder:
@@ -223,6 +224,14 @@ class Connection:
             delivery="answered",
             hint="The tool may have run; report the malformed answer to the server's author.",
         )
+
+    async def _take(self, frame: Frame) -> None:
+        if frame.method is UNSET:
+            return
+        if frame.id is UNSET or frame.id is None:
+            self._take_notification(frame.method, frame.params)
+        else:
+            await self._answer(frame.id, frame.method)
 
     def _take_notification(self, method: str, params: Any) -> None:
         if method == "notifications/tools/list_changed":

@@ -122,9 +122,9 @@ class Routes:
         await supervisor.connect(call.flight)
         if (tool := self._known_tool(call)) is not None:
             return tool
-        await supervisor.refresh()
+        refreshed = await supervisor.refresh()
         tool = self._known_tool(call)
-        if tool is not None or supervisor.listed is None or supervisor.listed.warnings:
+        if tool is not None or not refreshed or supervisor.listed is None or supervisor.listed.warnings:
             return tool
         return resolve(
             call.public_name, self._fleet.servers, self._inventory.catalog(), separators=_SEPARATOR

@@ -108,13 +108,16 @@ class Supervisor:
         flight.activity = self._loop.time()
         return outcome
 
-    async def refresh(self) -> None:
-        """List the tools again, if connected; a failure keeps the list there is."""
-        if (connection := self.live) is not None:
-            try:
-                self._keep(connection, await connection.list_tools())
-            except CallError as error:
-                logger.warning("%s: the tools could not be listed again: %s", self.settings.name, error)
+    async def refresh(self) -> bool:
+        """List the tools again, if connected; False when that failed, which keeps the list there is."""
+        if (connection := self.live) is None:
+            return False
+        try:
+            self._keep(connection, await connection.list_tools())
+        except CallError as error:
+            logger.warning("%s: the tools could not be listed again: %s", self.settings.name, error)
+            return False
+        return True
 
     @property
     def live(self) -> Connection | None:
@@ -222,6 +225,7 @@ class Supervisor:
             family=family,
             limits=settings.limits,
             handlers=settings.handlers,
+            connect_timeout=settings.connect_timeout,
         )
 
     async def _serve(self, connection: Connection, stopping: asyncio.Future[Any]) -> None:

@@ -79,11 +79,6 @@ class HttpLink:
         self._era = era
         self._headers = self._common_headers()
 
-    def forget_session(self) -> None:
-        """Drop a session the server no longer knows."""
-        self._session_id = None
-        self._headers = self._common_headers()
-
     def stderr_tail(self) -> str:
         """A remote server's standard error is not ours to see."""
         return ""
@@ -167,13 +162,20 @@ class HttpLink:
         return headers
 
     async def _read(self, response: aiohttp.ClientResponse, request: Request) -> Frame:
-        if response.status == 404 and self._session_id is not None:
-            raise SessionLostError
+        if response.status == 404 and (session := response.request_info.headers.get(_SESSION)):
+            raise SessionLostError(current=self._forget_session(session))
         frame = await self._answers.read(response, request)
         if request.method == "initialize" and (session := response.headers.get(_SESSION)):
             self._session_id = session
             self._headers = self._common_headers()
         return frame
+
+    def _forget_session(self, session: str) -> bool:
+        if self._session_id != session:
+            return False
+        self._session_id = None
+        self._headers = self._common_headers()
+        return True
 
     def _network_error(self, cause: Exception, flight: Flight) -> CallError:
         server = self._settings.server

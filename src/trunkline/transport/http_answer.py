@@ -15,6 +15,9 @@ from trunkline.transport.link import Inbox, Request, advance
 from trunkline.transport.stream import oversized
 from trunkline.transport.verdict import judge_status
 
+_FIELDS = 1024
+"""Bytes of an event that are not its message: the names of its fields, its type and its id."""
+
 
 class AnswerReader:
     """Reads the answers of one server; what is no answer goes to `inbox`."""
@@ -89,7 +92,7 @@ class AnswerReader:
         return b"".join(parts)
 
     async def _read_events(self, response: aiohttp.ClientResponse, request: Request) -> Frame:
-        parser = EventParser(self._limits.frame_bytes)
+        parser = EventParser(self._limits.frame_bytes + _FIELDS)
         try:
             async for chunk in response.content.iter_any():
                 for event in parser.feed(chunk):
@@ -104,6 +107,8 @@ class AnswerReader:
         )
 
     def _take_event(self, data: bytes, request: Request) -> Frame | None:
+        if len(data) > self._limits.frame_bytes:
+            raise oversized(self._server, self._limits.frame_bytes)
         for frame in decode_frames(data, self._limits):
             if isinstance(frame, Broken):
                 if frame.id == request.id:

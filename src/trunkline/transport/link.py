@@ -31,7 +31,14 @@ class SessionLostError(Exception):
     """The server no longer knows our legacy session (HTTP 404); the request was not executed.
 
     Source: specification 2025-11-25, basic/transports, "Session Management".
+
+    Attributes:
+        current: whether it was the session in use; else a newer one has been opened meanwhile.
     """
+
+    def __init__(self, *, current: bool) -> None:
+        super().__init__()
+        self.current = current
 
 
 class Inbox:

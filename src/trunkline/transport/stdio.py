@@ -181,8 +181,8 @@ class StdioLink(asyncio.SubprocessProtocol):
     def pipe_connection_lost(self, fd: int, exc: Exception | None) -> None:  # noqa: ARG002 - asyncio's signature
         self._open_pipes.discard(fd)
         self._input_open = self._input_open and fd != 0
-        if fd == 1 and (rest := self._framer.finish()):
-            self._core.receive([rest])
+        if fd == 1:
+            self._core.finish(self._framer.finish())
         elif fd == 2:
             self._stderr.finish()
         if not self._open_pipes and not self._drained.done():

@@ -145,6 +145,13 @@ class StreamCore:
             else:
                 self.lose(f"it sent a frame of over {2 * self._limits.frame_bytes:,} bytes without end")
 
+    def finish(self, rest: bytes) -> None:
+        """The stream ended on bytes without a newline: a whole message counts, half a one is lost with it."""
+        if not isinstance(decode_frame(rest, self._limits), Broken):
+            self.receive([rest])
+        elif rest:
+            self.noise += 1
+
     def _route(self, frame: Frame | Broken) -> None:
         if isinstance(frame, Broken):
             self._fail_broken(frame)

@@ -1,0 +1,87 @@
+"""The virtual-time loop: jumps, never waits, keeps the order of timers, and names a deadlock."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+
+import pytest
+
+from trunkline.testing.virtual_time import DeadlockError, VirtualTimeLoop
+
+
+def run(main):
+    with asyncio.Runner(loop_factory=VirtualTimeLoop) as runner:
+        return runner.run(main)
+
+
+def test_a_week_of_sleep_takes_no_real_time():
+    async def sleep() -> float:
+        await asyncio.sleep(7 * 24 * 3600)
+        return asyncio.get_running_loop().time()
+
+    started = time.perf_counter()
+    assert run(sleep()) == pytest.approx(7 * 24 * 3600, abs=1e-6)
+    assert time.perf_counter() - started < 1
+
+
+def test_timers_ring_in_the_order_of_their_moments_and_at_them():
+    rung: list[tuple[float, str]] = []
+
+    async def ring() -> None:
+        loop = asyncio.get_running_loop()
+        for delay in (3.0, 0.5, 2.0, 0.5):
+            loop.call_later(delay, lambda delay=delay: rung.append((loop.time(), f"{delay}")))
+        await asyncio.sleep(4)
+
+    run(ring())
+    assert rung == [(0.5, "0.5"), (0.5, "0.5"), (2.0, "2.0"), (3.0, "3.0")]
+
+
+def test_time_stands_still_while_tasks_are_ready():
+    async def work() -> float:
+        for _ in range(10_000):
+            await asyncio.sleep(0)
+        return asyncio.get_running_loop().time()
+
+    assert run(work()) == 0.0
+
+
+def test_a_timeout_ends_a_wait_that_nothing_else_ends():
+    async def wait() -> float:
+        with pytest.raises(TimeoutError):
+            async with asyncio.timeout(30):
+                await asyncio.Event().wait()
+        return asyncio.get_running_loop().time()
+
+    assert run(wait()) == pytest.approx(30)
+
+
+def test_the_clock_starts_where_it_is_told_to():
+    loop = VirtualTimeLoop(1_000.0)
+    try:
+        assert loop.time() == 1_000.0
+        loop.run_until_complete(asyncio.sleep(1))
+        assert loop.time() == pytest.approx(1_001.0)
+    finally:
+        loop.close()
+
+
+def test_a_deadlock_is_an_error_that_names_who_waits_and_does_not_hang():
+    async def wait_for_nobody() -> None:
+        await asyncio.get_running_loop().create_future()
+
+    with pytest.raises(DeadlockError, match="wait_for_nobody"):
+        run(wait_for_nobody())
+
+
+def test_work_handed_in_by_a_callback_is_done_before_time_moves():
+    async def hand_in() -> float:
+        loop = asyncio.get_running_loop()
+        done = loop.create_future()
+        loop.call_later(1, lambda: loop.call_soon_threadsafe(done.set_result, None))
+        loop.call_later(60, lambda: None)
+        await done
+        return loop.time()
+
+    assert run(hand_in()) == pytest.approx(1)
