@@ -98,11 +98,15 @@ class Supervisor:
         """
         if (connection := self.live) is not None:
             return connection
-        flight.phase = f"waiting for the server: {self._phase}"
         flight.stderr = self._stderr_now
         if self._may_start():
             self.start()
-        outcome = await asyncio.shield(self._attempt)
+        flight.connecting = True
+        try:
+            outcome = await asyncio.shield(self._attempt)
+        finally:
+            flight.connecting = False
+            flight.phase = f"waiting for the server: {self._phase}"
         if isinstance(outcome, TrunklineError):
             raise unavailable(self.settings.name, outcome, self._stderr()) from outcome
         flight.activity = self._loop.time()
