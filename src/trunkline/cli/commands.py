@@ -18,6 +18,8 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "search": ("searching:search_command", "Find tools by words, best first, each with its score."),
     "call": ("calling:call_command", "Call one tool and print its reply."),
     "status": ("listing:status_command", "Show the state of every server as a table."),
+    "up": ("daemon:up_command", "Keep the servers running in the background, for fast commands."),
+    "down": ("daemon:down_command", "End the background process of `trunkline up`."),
 }
 """Name of the command, where its function is within this package, and its line in `--help`."""
 

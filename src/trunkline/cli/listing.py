@@ -114,10 +114,11 @@ def _show_status(settings: Settings, terminal: Terminal) -> int:
     from trunkline.cli.loop import run_loop
 
     config = session.load_config(settings, terminal)
-    return run_loop(_status(config, settings, terminal))
+    return run_loop(report_status(config, settings, terminal))
 
 
-async def _status(config: Config, settings: Settings, terminal: Terminal) -> int:
+async def report_status(config: Config, settings: Settings, terminal: Terminal) -> int:
+    """Wait for the servers and print the table."""
     from trunkline.cli.envelope import servers_document
     from trunkline.cli.render import render_status
 

@@ -21,6 +21,8 @@ from trunkline.cli.options import (
 )
 from trunkline.cli.terminal import Terminal, prepare_streams
 
+NO_DAEMON = "--no-daemon"
+
 app = typer.Typer(
     name="trunkline",
     cls=CommandGroup,
@@ -45,6 +47,9 @@ def trunkline(
     as_json: JsonOption = False,
     timeout: TimeoutOption = None,
     verbose: VerboseOption = False,
+    no_daemon: Annotated[
+        bool, typer.Option(NO_DAEMON, help="Start servers anew, although `trunkline up` keeps some warm.")
+    ] = False,
     _version: Annotated[
         bool, typer.Option("--version", is_eager=True, callback=_print_version, help="Print the version.")
     ] = False,
@@ -54,7 +59,9 @@ def trunkline(
     The servers come from --config, or else from .mcp.json, mcp.json or .vscode/mcp.json of the nearest
     folder upward, and from the user's own file.
     """
-    ctx.obj = settings_of(ctx, config=config, as_json=as_json, timeout=timeout, verbose=verbose)
+    ctx.obj = settings_of(
+        ctx, config=config, as_json=as_json, timeout=timeout, verbose=verbose, daemon=not no_daemon
+    )
     if ctx.invoked_subcommand:
         return OK
     from trunkline.cli.listing import list_everything
@@ -67,7 +74,7 @@ def main(argv: Sequence[str]) -> int:
     prepare_streams()
     terminal = Terminal(Settings(as_json="--json" in _before_separator(argv)))
     try:
-        code = app(list(argv), prog_name="trunkline", standalone_mode=False)
+        code = app(_with_daemon_option_first(argv), prog_name="trunkline", standalone_mode=False)
     except typer.TyperException as error:
         terminal.fail(_usage_error(error))
         return USAGE
@@ -84,6 +91,13 @@ def run() -> None:
 def _before_separator(argv: Sequence[str]) -> Sequence[str]:
     words = list(argv)
     return words[: words.index("--")] if "--" in words else words
+
+
+def _with_daemon_option_first(argv: Sequence[str]) -> list[str]:
+    """Let the option stand anywhere, though only the program itself knows it."""
+    before = [word for word in _before_separator(argv) if word != NO_DAEMON]
+    found = NO_DAEMON in _before_separator(argv)
+    return [*([NO_DAEMON] if found else []), *before, *argv[len(_before_separator(argv)) :]]
 
 
 def _usage_error(error: typer.TyperException) -> UsageError:

@@ -31,6 +31,10 @@ class Settings:
     timeout: float | None = None
     """Seconds, or None for the configured defaults."""
     verbose: bool = False
+    daemon: bool = True
+    """Whether the command may use servers that `trunkline up` keeps warm."""
+    command: str = ""
+    """Name of the command; the program's own where none was given."""
 
 
 def settings_of(
@@ -40,6 +44,7 @@ def settings_of(
     as_json: bool = False,
     timeout: float | None = None,
     verbose: bool = False,
+    daemon: bool = True,
 ) -> Settings:
     """Join a command's own options with those written before its name; the later timeout wins."""
     before = ctx.obj if isinstance(ctx.obj, Settings) else Settings()
@@ -49,4 +54,6 @@ def settings_of(
         as_json=before.as_json or as_json,
         timeout=before.timeout if timeout is None else timeout,
         verbose=before.verbose or verbose,
+        daemon=before.daemon and daemon,
+        command=ctx.info_name or "",
     )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from contextlib import AbstractAsyncContextManager
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 from trunkline.cli.exits import InterruptedRunError, exit_code
 from trunkline.cli.options import Settings
@@ -18,9 +18,10 @@ if TYPE_CHECKING:
 def guarded(settings: Settings, work: Callable[[Terminal], int]) -> int:
     """Run one command and give its exit code; every failure is reported and none gets out."""
     from trunkline.cli.logs import logs_shown
+    from trunkline.cli.warm.attachment import attaching
 
     terminal = Terminal(settings)
-    with logs_shown(verbose=settings.verbose):
+    with logs_shown(verbose=settings.verbose), attaching():
         try:
             return work(terminal)
         except KeyboardInterrupt:
@@ -37,8 +38,10 @@ def load_config(settings: Settings, terminal: Terminal) -> Config:
         ConfigError: a file is missing, unreadable or invalid, or there is none at all.
     """
     from trunkline.cli.render import line
+    from trunkline.cli.warm.attachment import attach
 
     config = read_config(settings.config)
+    attach(config, settings, terminal)
     for warning in config.warnings:
         terminal.warn(line(warning))
     if not config.entries:
@@ -59,7 +62,13 @@ def server_names(config: Config) -> tuple[str, ...]:
 
 
 def open_trunk(config: Config) -> AbstractAsyncContextManager[Trunk]:
-    """Give the runtime over every server of `config`; entering starts them."""
+    """Give the runtime over every server of `config`; entering starts them, unless they are kept warm."""
+    from trunkline.cli.warm.attachment import attached
+
+    if (link := attached()) is not None:
+        from trunkline.runtime.control_client import AttachedTrunk
+
+        return cast("AbstractAsyncContextManager[Trunk]", AttachedTrunk(link, server_names(config)))
     import trunkline
 
     return trunkline.connect(config)
