@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from difflib import get_close_matches
+from functools import cache
 from importlib import import_module
 from typing import Any
 
@@ -49,6 +50,7 @@ class CommandGroup(LeanGroup):
         return ctx.fail(f"no such command {name!r}" + (f"; did you mean {nearest[0]!r}?" if nearest else ""))
 
 
+@cache
 def load_command(name: str) -> Any:
     """Import one command's module and build the command."""
     module, _, function = COMMANDS[name][0].partition(":")

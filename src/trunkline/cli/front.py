@@ -45,11 +45,11 @@ def run() -> None:
     code = None
     if attaches(sys.argv[1:], os.environ) and place.is_supported():
         code = hand_over(sys.argv[1:], os.environ)
-    if code is None:
-        from trunkline.cli.main import run as run_here
+    if code is not None:
+        os._exit(code)  # nothing is left to write, and an orderly end of the interpreter costs time
+    from trunkline.cli.main import run as run_here
 
-        run_here()
-    sys.exit(code)
+    run_here()
 
 
 def attaches(argv: Sequence[str], environ: Mapping[str, str]) -> bool:

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Sequence
-from typing import Annotated
+from functools import cache
+from typing import Annotated, Any
 
 import typer
+from typer.main import get_command
 
 from trunkline._version import __version__
 from trunkline.cli.commands import CommandGroup
@@ -74,7 +76,7 @@ def main(argv: Sequence[str]) -> int:
     prepare_streams()
     terminal = Terminal(Settings(as_json="--json" in _before_separator(argv)))
     try:
-        code = app(_with_daemon_option_first(argv), prog_name="trunkline", standalone_mode=False)
+        code = _program().main(_with_daemon_option_first(argv), prog_name="trunkline", standalone_mode=False)
     except typer.TyperException as error:
         terminal.fail(_usage_error(error))
         return USAGE
@@ -86,6 +88,11 @@ def main(argv: Sequence[str]) -> int:
 def run() -> None:
     """The console script."""
     sys.exit(main(sys.argv[1:]))
+
+
+@cache
+def _program() -> Any:
+    return get_command(app)
 
 
 def _before_separator(argv: Sequence[str]) -> Sequence[str]:

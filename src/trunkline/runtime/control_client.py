@@ -45,6 +45,9 @@ _PARTING = 2.0
 """Seconds the server may take to cancel what was asked of it."""
 
 _decode = msgspec.json.Decoder(Response).decode
+_decode_listed = msgspec.json.Decoder(Listed).decode
+_decode_reply = msgspec.json.Decoder(Reply).decode
+_decode_matches = msgspec.json.Decoder(tuple[Match, ...]).decode
 _encode = msgspec.json.Encoder().encode
 
 
@@ -91,7 +94,7 @@ class AttachedTrunk:
         if self._catalog is None:
             if self._listed is None:
                 return Catalog((), self._servers, ())
-            listed = msgspec.json.decode(self._listed, type=Listed)
+            listed = _decode_listed(self._listed)
             self._catalog = Catalog(listed.tools, listed.servers, listed.warnings)
         return self._catalog
 
@@ -128,7 +131,7 @@ class AttachedTrunk:
             timeout=timeout,
             progress=on_progress is not None,
         )
-        return msgspec.json.decode(await self._ask(request, timeout, on_progress), type=Reply)
+        return _decode_reply(await self._ask(request, timeout, on_progress))
 
     async def search(
         self, query: str | Sequence[str], *, limit: int = 5, min_score: float | None = None
@@ -137,7 +140,7 @@ class AttachedTrunk:
         needs = query if isinstance(query, str) else tuple(query)
         number = next(self._numbers)
         request = Search(id=number, servers=self._servers, query=needs, limit=limit, min_score=min_score)
-        return msgspec.json.decode(await self._ask(request, None), type=tuple[Match, ...])
+        return _decode_matches(await self._ask(request, None))
 
     async def _ask(
         self,

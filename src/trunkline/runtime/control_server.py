@@ -1,6 +1,6 @@
 """The control server: an open runtime for other processes of the same user, over a Unix socket.
 
-Every connection and request is a task of `serve`'s group; a request lives no longer than its connection.
+`listening` owns the task of every connection, and each of these the tasks of its requests.
 """
 
 from __future__ import annotations
@@ -65,20 +65,23 @@ class ControlServer:
 
         The socket may be used by this user only. Its folder has to see to it that nobody replaces it.
         """
-        async with asyncio.TaskGroup() as group:
+        tasks: set[asyncio.Task[None]] = set()
 
-            def accept(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-                tasks.add(task := group.create_task(self._converse(reader, writer)))
-                task.add_done_callback(tasks.discard)
+        def accept(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+            tasks.add(task := self._loop.create_task(self._converse(reader, writer)))
+            task.add_done_callback(tasks.discard)
 
-            tasks: set[asyncio.Task[None]] = set()
-            server = await asyncio.start_unix_server(accept, sock=_bind(path), limit=MAX_LINE_BYTES)
-            try:
-                yield
-            finally:
-                server.close()
-                for task in tasks:
-                    task.cancel()
+        server = await asyncio.start_unix_server(accept, sock=_bind(path), limit=MAX_LINE_BYTES)
+        try:
+            yield
+        finally:
+            server.close()
+            with contextlib.suppress(FileNotFoundError):
+                os.unlink(path)
+            for task in tasks:
+                task.cancel()
+            if tasks:
+                await asyncio.wait(tasks)
 
     async def drain(self, patience: float) -> None:
         """Take no more requests, and give those that run `patience` seconds to end."""
@@ -120,6 +123,8 @@ class ControlServer:
 
     def greet(self, hello: Hello) -> Welcome:
         """Accept a client, or raise ConfigError for one whose version or configuration is another."""
+        if self._draining:
+            raise ConfigError("it is ending")
         if hello.version != VERSION:
             raise ConfigError(f"the protocol version is {VERSION}, not {hello.version}")
         if hello.digest != self._digest:

@@ -32,8 +32,9 @@ _MOST_BYTES = 16 * 1024 * 1024
 _PATIENCE = 10.0
 _MODULES = (
     "asyncio", "difflib", "fnmatch", "hashlib", "json", "mimetypes", "msgspec", "traceback", "unicodedata",
-    "encodings.utf_8_sig", "trunkline.cli.main", "trunkline.runtime.control_client",
+    "encodings.utf_8_sig", "trunkline.runtime.control_client", "trunkline.security.sanitize",
 )  # fmt: skip
+_PACKAGES = ("trunkline.cli", "trunkline.cli.warm", "trunkline.config")
 
 
 @contextmanager
@@ -89,20 +90,25 @@ def preload() -> None:
     from importlib import import_module
     from pkgutil import iter_modules
 
-    import trunkline.cli
-
     for name in _MODULES:
         import_module(name)
-    for found in iter_modules(trunkline.cli.__path__, "trunkline.cli."):
-        import_module(found.name)
-    from trunkline.cli.commands import load_command
-
-    for command in front.ATTACHING:
-        load_command(command)
+    for package in _PACKAGES:
+        for found in iter_modules(import_module(package).__path__, f"{package}."):
+            import_module(found.name)
     with contextlib.suppress(ImportError):
         import_module("uvloop")
+    _rehearse()
     gc.collect()
     gc.freeze()
+
+
+def _rehearse() -> None:
+    """Build every command once and print its help nowhere: what that makes and imports stays."""
+    from trunkline.cli.main import main
+
+    with open(os.devnull, "w") as nowhere, contextlib.redirect_stdout(nowhere):
+        for command in front.ATTACHING:
+            main([command, "--help"])
 
 
 class _Forks:
@@ -220,8 +226,10 @@ def _run_command(link: socket.socket, inherited: list[int]) -> NoReturn:
         code = _run(argv)
     except BaseException:
         # boundary: whatever happens in a fork, it must not go on as the template
-        os._exit(code)
+        if code != DECLINING:
+            sys.excepthook(*sys.exc_info())
     finally:
+        _send(link, _ending(code))  # at once: to give a process's memory back takes as long as a call
         os._exit(code)
 
 
@@ -231,13 +239,12 @@ def _take_place(link: socket.socket) -> list[str]:
     Raises:
         Exception: the front has gone, or is not one this template can stand for.
     """
-    with link:
-        link.settimeout(_PATIENCE)
-        head, streams, _, _ = socket.recv_fds(link, _HEAD, 3)
-        fields = _read(link, int(head, 16)).split(b"\0")
-        program, folder, mask, count, *rest = map(os.fsdecode, fields)
-        if _read(link, 1) != front.GO or not is_same_user(link):
-            raise PermissionError("the front gave up, or belongs to another user")
+    link.settimeout(_PATIENCE)
+    head, streams, _, _ = socket.recv_fds(link, _HEAD, 3)
+    fields = _read(link, int(head, 16)).split(b"\0")
+    program, folder, mask, count, *rest = map(os.fsdecode, fields)
+    if _read(link, 1) != front.GO or not is_same_user(link):
+        raise PermissionError("the front gave up, or belongs to another user")
     if program != front.interpreter() or len(streams) != 3:
         raise ValueError("the front is another program")
     os.chdir(folder)
