@@ -172,6 +172,7 @@ def world(monkeypatch: pytest.MonkeyPatch) -> World:
     monkeypatch.setattr(session, "read_config", read_config)
     monkeypatch.setattr(session, "open_trunk", lambda config: FakeTrunk(config, world))
     monkeypatch.setattr("trunkline.cli.loop._loop_factory", lambda: None)
+    monkeypatch.setenv("TRUNKLINE_NO_DAEMON", "1")
     monkeypatch.setattr("sys.stdin", io.TextIOWrapper(io.BytesIO(b"")))
     return world
 
