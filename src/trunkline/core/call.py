@@ -26,13 +26,24 @@ class Flight:
     layers outside it read it when they have to end the call or explain its failure.
     """
 
-    __slots__ = ("activity", "attempts", "delivery", "on_progress", "phase", "started", "stderr")
+    __slots__ = (
+        "activity",
+        "attempts",
+        "connecting",
+        "delivery",
+        "on_progress",
+        "phase",
+        "started",
+        "stderr",
+    )
 
     def __init__(self, started: float, on_progress: Callable[[Progress], None] | None = None) -> None:
         self.started = started
         """Moment, on the clock of the running loop, at which the caller asked."""
         self.activity = started
         """Moment of the last sign of life of this call; the idle deadline counts from here."""
+        self.connecting = False
+        """Whether it waits for its server to start, which has a limit of its own: no idle deadline then."""
         self.attempts = 0
         self.delivery: Delivery = "never_sent"
         self.phase = "waiting for the server"

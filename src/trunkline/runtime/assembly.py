@@ -12,6 +12,7 @@ from trunkline.connection.negotiation import ClientIdentity
 from trunkline.core.handlers import Handlers
 from trunkline.core.limits import Limits
 from trunkline.errors import ConfigError
+from trunkline.runtime.importing import import_off_loop
 from trunkline.security.redact import Redactor
 from trunkline.security.sanitize import sanitize_text
 from trunkline.supervision.settings import ServerSettings
@@ -55,6 +56,7 @@ async def _open(entry: Entry, limits: Limits) -> Link:
                 clean=_cleaner(entry.secrets),
             ).open()
         case HttpEntry(kind="http"):
+            await import_off_loop("trunkline.transport.http")
             from trunkline.transport.http import HttpTransport
 
             return await HttpTransport(

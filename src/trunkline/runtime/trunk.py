@@ -23,12 +23,12 @@ from trunkline.errors import (
     ConfigError,
     DeadlineExceededError,
     TrunklineError,
-    UnavailableError,
 )
 from trunkline.runtime.assembly import assemble, client_identity
 from trunkline.runtime.inventory import Inventory
-from trunkline.runtime.progress import ProgressHandler, progress_sink
+from trunkline.runtime.progress import ProgressHandler, call_with_progress
 from trunkline.runtime.routes import Route, Routes, no_server
+from trunkline.supervision.failure import unavailable
 from trunkline.supervision.fleet import Fleet
 from trunkline.supervision.supervisor import Supervisor
 
@@ -155,16 +155,25 @@ class Trunk:
             CallError: the call failed; `delivery` says what is known of it. A tool that reports a
                 failure of its own (`isError`) gives a Reply.
         """
+        asked = self._loop.time()
         route = self._routes.recall(tool) or await self._routes.find(tool, timeout)
+        call = self._make_call(route, arguments, timeout, asked)
         if on_progress is None:
-            return await route.service(self._make_call(route, arguments, timeout, None))
-        async with progress_sink(on_progress) as sink:
-            return await route.service(self._make_call(route, arguments, timeout, sink))
+            return await route.service(call)
+        return await call_with_progress(route.service, call, on_progress)
 
     async def call_many(
-        self, calls: Sequence[tuple[str, Mapping[str, Any] | None]], *, max_concurrency: int = 8
+        self,
+        calls: Sequence[tuple[str, Mapping[str, Any] | None]],
+        *,
+        max_concurrency: int = 8,
+        timeout: float | None = None,  # noqa: ASYNC109 - as in `call`
     ) -> list[Reply | TrunklineError]:
-        """Make several calls, at most `max_concurrency` at a time; errors stand as values, in order."""
+        """Make several calls, at most `max_concurrency` at a time; errors stand as values, in order.
+
+        Args:
+            timeout: seconds for each call, counted from when its turn comes.
+        """
         if max_concurrency < 1:
             raise ValueError("max_concurrency must be at least 1")
         results: list[Reply | TrunklineError | None] = [None] * len(calls)
@@ -173,7 +182,7 @@ class Trunk:
         async def work() -> None:
             for place, (tool, arguments) in waiting:
                 try:
-                    results[place] = await self.call(tool, arguments)
+                    results[place] = await self.call(tool, arguments, timeout=timeout)
                 except TrunklineError as error:
                     results[place] = error
 
@@ -246,9 +255,8 @@ class Trunk:
                 raise entry.error
 
     def _make_call(
-        self, route: Route, arguments: Mapping[str, Any] | None, timeout: float | None, sink: Any
+        self, route: Route, arguments: Mapping[str, Any] | None, timeout: float | None, asked: float
     ) -> Call:
-        now = self._loop.time()
         return Call(
             id=next(self._call_ids),
             server=route.server,
@@ -256,9 +264,9 @@ class Trunk:
             public_name=route.public_name,
             arguments={} if arguments is None else arguments,
             principal=self._principal,
-            deadline=now + (route.timeout if timeout is None else timeout),
+            deadline=asked + (route.timeout if timeout is None else timeout),
             idle=route.idle if timeout is None else max(route.idle, timeout),
-            flight=Flight(now, sink),
+            flight=Flight(self._loop.time()),
         )
 
     async def _settled(self) -> None:
@@ -270,9 +278,7 @@ class Trunk:
         if isinstance(error, ConfigError):
             raise error
         if error is not None:
-            raise UnavailableError(
-                f"the server could not be connected: {error}", code=error.code, server=server, hint=error.hint
-            ) from error
+            raise unavailable(server, error, self._supervisor(server).status().stderr) from error
 
     def _supervisor(self, server: str) -> Supervisor:
         supervisor = self._fleet.get(server)

@@ -9,10 +9,10 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Mapping
 from typing import Any
+from urllib.parse import urlsplit
 
 import aiohttp
 import msgspec
-from yarl import URL
 
 from trunkline._version import __version__
 from trunkline.core.call import Flight
@@ -52,7 +52,7 @@ class HttpLink:
     def __init__(self, settings: HttpTransport) -> None:
         self._settings = settings
         self._loop = asyncio.get_running_loop()
-        self._url = URL(settings.url)
+        self._url = settings.url
         self._client = make_client()
         self._era: Era | None = None
         self._session_id: str | None = None
@@ -181,7 +181,7 @@ class HttpLink:
         server = self._settings.server
         if flight.delivery == "never_sent":
             return UnavailableError(
-                f"cannot connect to {self._url.host}:{self._url.port} ({_describe(cause)})",
+                f"cannot connect to {_host_of(self._url)} ({_describe(cause)})",
                 code="connect_failed",
                 server=server,
                 hint="Check that the server runs and that the URL's host and port are right.",
@@ -235,6 +235,12 @@ class HttpLink:
 def _discard(response: aiohttp.ClientResponse | None) -> None:
     if response is not None:
         response.close()
+
+
+def _host_of(url: str) -> str:
+    """Give host and port only: the rest of a URL may hold credentials."""
+    parts = urlsplit(url)
+    return f"{parts.hostname}:{parts.port or (443 if parts.scheme == 'https' else 80)}"
 
 
 def _describe(cause: BaseException) -> str:
