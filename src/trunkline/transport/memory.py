@@ -62,7 +62,7 @@ class MemoryLink:
     @property
     def lost(self) -> bool:
         """Whether the stream has ended."""
-        return self._core.lost_reason is not None
+        return self._core.lost
 
     @property
     def unsolicited(self) -> Inbox:

@@ -129,7 +129,7 @@ class StdioLink(asyncio.SubprocessProtocol):
     @property
     def lost(self) -> bool:
         """Whether the stream has ended."""
-        return self._core.lost_reason is not None
+        return self._core.lost
 
     @property
     def unsolicited(self) -> Inbox:
