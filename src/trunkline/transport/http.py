@@ -7,6 +7,7 @@ Sources: specification 2026-07-28 and 2025-11-25, basic/transports ("Streamable 
 from __future__ import annotations
 
 import asyncio
+import os
 from collections.abc import Mapping
 from typing import Any
 from urllib.parse import urlsplit
@@ -255,5 +256,9 @@ def _host_of(url: str) -> str:
 
 
 def _describe(cause: BaseException) -> str:
+    if isinstance(cause, aiohttp.ClientConnectorError):
+        cause = cause.os_error
+    if isinstance(cause, OSError) and cause.errno is not None and cause.errno > 0:
+        return os.strerror(cause.errno)
     text = str(cause) or type(cause).__name__
     return text if len(text) <= 200 else text[:200] + "…"
