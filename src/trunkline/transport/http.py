@@ -114,7 +114,7 @@ class HttpLink:
             _discard(response)
             raise
         finally:
-            self._reading.discard(response)  # type: ignore[arg-type] # None is never in it
+            self._reading.discard(response)
         self._drain(response)
         return frame
 
