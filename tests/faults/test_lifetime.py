@@ -118,7 +118,7 @@ async def test_entering_that_is_cancelled_leaves_nothing(way: Any, turns: int, t
 
 async def test_a_body_that_raises_closes_everything_and_its_error_comes_out(tmp_path: Path, is_alive: Any):
     server = working()
-    with pytest.raises(ZeroDivisionError):
+    with pytest.raises(ZeroDivisionError):  # noqa: PT012 - the body is what is tested
         async with trunkline.connect({"fake": server.to_stdio_entry(tmp_path)}) as trunk:
             pid = int((await trunk.call("fake.pid")).text)
             call = await start_work(trunk)
@@ -226,7 +226,7 @@ async def test_a_server_that_ignores_the_end_of_input_and_sigterm_is_killed_on_c
 
 async def test_a_memory_peer_that_will_not_end_does_not_hold_up_closing():
     class Stubborn:
-        async def serve(self, receive: Any, send: Any) -> None:
+        async def serve(self, *_: Any) -> None:
             while True:
                 try:
                     await asyncio.sleep(3600)
