@@ -10,6 +10,7 @@ from typing import Literal
 import msgspec
 
 from trunkline.config.advice import advise
+from trunkline.config.expansion import Scope
 from trunkline.config.fields import Fields
 from trunkline.config.loading import choose_profile, mistake_in, scopes
 from trunkline.config.lookup import Lookup, look_up
@@ -129,13 +130,17 @@ def _entries(found: Lookup, environ: Mapping[str, str]) -> Iterator[Problem]:
             yield _error(error, key=describe_path((*definition.path, *mistake.path)))
         if diagnosis.entry is None:
             continue
-        if isinstance(definition.raw, Mapping):
-            for key, meant in Fields(definition.raw, scope).misspelled().items():
+        broken = {key for mistake in diagnosis.mistakes for key in mistake.path[:1] or ("command", "url")}
+        for key, meant in _misspelled(definition, scope).items():
+            if meant not in broken:  # else the hint of that mistake names the key already
                 message, hint = "the key is unknown and not read", f"Rename {key} to {meant}."
                 yield _about(name, definition, (key,), "warning", message, hint)
-        broken = {key for mistake in diagnosis.mistakes for key in mistake.path[:1] or ("command", "url")}
         for advice in advise(diagnosis.entry, broken):
             yield _about(name, definition, advice.path, advice.severity, advice.message, advice.hint)
+
+
+def _misspelled(definition: Definition, scope: Scope) -> dict[str, str]:
+    return Fields(definition.raw, scope).misspelled() if isinstance(definition.raw, Mapping) else {}
 
 
 def _about(

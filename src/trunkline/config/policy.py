@@ -179,7 +179,7 @@ class Policy:
 
     def _unknown_profile(self, profile: str) -> ConfigError:
         known = ", ".join(self.profiles) or "none"
-        similar = nearest(profile, self.profiles, cutoff=0.6)
+        similar = nearest(profile, self.profiles, cutoff=0.5)
         where = self.source or "trunkline.toml"
         hint = f"Write [profiles.{profile}.defaults] into {where}, or name a profile that is there."
         return ConfigError(
