@@ -108,8 +108,6 @@ class Connection:
             call_id=call.id,
             era=self.agreed.era.revision,
             transport=self.link.kind,
-            ttl_ms=_ttl(result),
-            scope=_scope(result),
         )
 
     async def request(self, method: str, params: Mapping[str, Any] | None = None) -> Mapping[str, Any]:
@@ -259,13 +257,3 @@ def _run_handler(
         handler(server, params)
     except Exception:  # boundary: the application's handler must not end the connection it listens to
         logger.exception("a notification handler failed for %s", server)
-
-
-def _ttl(result: Mapping[str, Any]) -> int | None:
-    ttl = result.get("ttlMs")
-    return ttl if type(ttl) is int and ttl >= 0 else None
-
-
-def _scope(result: Mapping[str, Any]) -> str | None:
-    scope = result.get("cacheScope")
-    return scope if isinstance(scope, str) else None

@@ -85,8 +85,8 @@ class Trunk:
             self._fleet.add(assemble(entry, self._policy, self._identity, self._handlers))
         self._check_required(config)
         self._root = asyncio.create_task(self._fleet.run(), name="trunkline")
-        await self._fleet.wait_running()
         try:
+            await self._fleet.wait_running()
             for server in self._require:
                 await self.ready(server)
         except BaseException:
