@@ -7,6 +7,8 @@ from typing import Annotated
 
 import typer
 
+from trunkline.cli.values import PROFILE
+
 ConfigOption = Annotated[
     list[str] | None,
     typer.Option("--config", metavar="PATH", help="Server file or URL; repeatable. Default: look upward."),
@@ -31,6 +33,8 @@ class Settings:
     timeout: float | None = None
     """Seconds, or None for the configured defaults."""
     verbose: bool = False
+    profile: str | None = None
+    """Profile of the policy file, or None for what the environment names."""
 
 
 def settings_of(
@@ -49,4 +53,5 @@ def settings_of(
         as_json=before.as_json or as_json,
         timeout=before.timeout if timeout is None else timeout,
         verbose=before.verbose or verbose,
+        profile=ctx.meta.get(PROFILE),
     )

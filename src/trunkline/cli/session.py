@@ -38,7 +38,7 @@ def load_config(settings: Settings, terminal: Terminal) -> Config:
     """
     from trunkline.cli.render import line
 
-    config = read_config(settings.config)
+    config = read_config(settings.config, settings.profile)
     for warning in config.warnings:
         terminal.warn(line(warning))
     if not config.entries:
@@ -46,11 +46,11 @@ def load_config(settings: Settings, terminal: Terminal) -> Config:
     return config
 
 
-def read_config(names: Sequence[str]) -> Config:
+def read_config(names: Sequence[str], profile: str | None = None) -> Config:
     """Read one file or URL, several, or, for none, those that are found."""
     from trunkline.config.loading import load
 
-    return load(list(names) if len(names) > 1 else next(iter(names), None))
+    return load(list(names) if len(names) > 1 else next(iter(names), None), profile=profile)
 
 
 def server_names(config: Config) -> tuple[str, ...]:
