@@ -19,6 +19,7 @@ from trunkline.errors import CallError, OutcomeUnknownError, TrunklineError, Una
 from trunkline.protocol.eras import Family
 from trunkline.supervision.failure import describe, internal, start_failed, too_slow, unavailable
 from trunkline.supervision.settings import Listed, ServerSettings
+from trunkline.telemetry.escape import escape_text
 from trunkline.transport.link import Link
 
 logger = logging.getLogger("trunkline.supervision")
@@ -119,7 +120,7 @@ class Supervisor:
         try:
             self._keep(connection, await connection.list_tools())
         except CallError as error:
-            logger.warning("%s: the tools could not be listed again: %s", self.settings.name, error)
+            self._log(logging.WARNING, "the tools could not be listed again", str(error))
             return False
         return True
 
@@ -250,7 +251,7 @@ class Supervisor:
             reason = "" if lost.cancelled() else lost.result()
             self._error = UnavailableError(f"the server was lost: {reason}", server=self.settings.name)
             self._move("stopped")
-            logger.info("%s: lost: %s", self.settings.name, reason)
+            self._log(logging.INFO, "lost", reason)
 
     async def _watch_tools(self, connection: Connection) -> None:
         """List again after a change; changes during a listing cause one more, however many they are."""
@@ -278,12 +279,17 @@ class Supervisor:
         self._settle(error)
 
     def _internal(self, cause: BaseException) -> TrunklineError:
-        logger.error("%s: an internal error", self.settings.name, exc_info=cause)
+        self._log(logging.ERROR, "an internal error", type(cause).__name__, cause)
         return internal(cause)
 
     def _settle(self, outcome: Connection | TrunklineError) -> None:
         if not self._attempt.done():
             self._attempt.set_result(outcome)
+
+    def _log(self, level: int, what: str, why: str, cause: BaseException | None = None) -> None:
+        """Tell it on one line, although a server may have written a part of it."""
+        line = escape_text(f"{self.settings.name}: {what}: {why}")
+        logger.log(level, "%s", line, exc_info=cause, extra={"server": self.settings.name})
 
     def _stderr_now(self) -> str:
         return self._stderr()

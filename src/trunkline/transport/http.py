@@ -7,7 +7,7 @@ Sources: specification 2026-07-28 and 2025-11-25, basic/transports ("Streamable 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import aiohttp
@@ -38,6 +38,8 @@ class HttpTransport(msgspec.Struct, frozen=True, kw_only=True):
     url: str
     headers: Mapping[str, str] = {}
     limits: Limits = Limits()
+    client: Callable[[], aiohttp.ClientSession] = make_client
+    answers: Callable[[str, Limits, Inbox], AnswerReader] = AnswerReader
 
     async def open(self) -> HttpLink:
         """Prepare the link; nothing is sent before the first request."""
@@ -53,7 +55,7 @@ class HttpLink:
         self._settings = settings
         self._loop = asyncio.get_running_loop()
         self._url = URL(settings.url)
-        self._client = make_client()
+        self._client = settings.client()
         self._era: Era | None = None
         self._session_id: str | None = None
         self._headers = self._common_headers()
@@ -62,7 +64,7 @@ class HttpLink:
         self._draining: set[aiohttp.ClientResponse] = set()
         self._closed: asyncio.Future[str] = self._loop.create_future()
         self.unsolicited = Inbox()
-        self._answers = AnswerReader(settings.server, settings.limits, self.unsolicited)
+        self._answers = settings.answers(settings.server, settings.limits, self.unsolicited)
 
     @property
     def lost(self) -> bool:
