@@ -13,6 +13,7 @@ from trunkline.connection.negotiation import ClientIdentity
 from trunkline.core.handlers import Handlers
 from trunkline.core.limits import Limits
 from trunkline.errors import ConfigError
+from trunkline.runtime.importing import import_off_loop
 from trunkline.security.redact import Redactor
 from trunkline.security.sanitize import sanitize_text
 from trunkline.supervision.settings import ServerSettings
@@ -73,6 +74,7 @@ async def _open(entry: Entry, limits: Limits, wire: Wire | None) -> Link:
             )
             return await (process if wire is None else _tap_stream(process, wire)).open()
         case HttpEntry(kind="http"):
+            await import_off_loop("trunkline.transport.http")
             from trunkline.transport.http import HttpTransport
 
             remote = HttpTransport(server=entry.name, url=entry.url, headers=entry.headers, limits=limits)

@@ -23,13 +23,13 @@ from trunkline.errors import (
     ConfigError,
     DeadlineExceededError,
     TrunklineError,
-    UnavailableError,
 )
 from trunkline.runtime.assembly import assemble, client_identity
 from trunkline.runtime.insight import Insight
 from trunkline.runtime.inventory import Inventory
 from trunkline.runtime.progress import ProgressHandler, call_with_progress
 from trunkline.runtime.routes import Route, Routes, no_server
+from trunkline.supervision.failure import unavailable
 from trunkline.supervision.fleet import Fleet
 from trunkline.supervision.settings import ServerSettings
 from trunkline.supervision.supervisor import Supervisor
@@ -175,9 +175,17 @@ class Trunk:
         return await call_with_progress(route.service, call, on_progress)
 
     async def call_many(
-        self, calls: Sequence[tuple[str, Mapping[str, Any] | None]], *, max_concurrency: int = 8
+        self,
+        calls: Sequence[tuple[str, Mapping[str, Any] | None]],
+        *,
+        max_concurrency: int = 8,
+        timeout: float | None = None,  # noqa: ASYNC109 - as in `call`
     ) -> list[Reply | TrunklineError]:
-        """Make several calls, at most `max_concurrency` at a time; errors stand as values, in order."""
+        """Make several calls, at most `max_concurrency` at a time; errors stand as values, in order.
+
+        Args:
+            timeout: seconds for each call, counted from when its turn comes.
+        """
         if max_concurrency < 1:
             raise ValueError("max_concurrency must be at least 1")
         results: list[Reply | TrunklineError | None] = [None] * len(calls)
@@ -186,7 +194,7 @@ class Trunk:
         async def work() -> None:
             for place, (tool, arguments) in waiting:
                 try:
-                    results[place] = await self.call(tool, arguments)
+                    results[place] = await self.call(tool, arguments, timeout=timeout)
                 except TrunklineError as error:
                     results[place] = error
 
@@ -286,9 +294,7 @@ class Trunk:
         if isinstance(error, ConfigError):
             raise error
         if error is not None:
-            raise UnavailableError(
-                f"the server could not be connected: {error}", code=error.code, server=server, hint=error.hint
-            ) from error
+            raise unavailable(server, error, self._supervisor(server).status().stderr) from error
 
     def _supervisor(self, server: str) -> Supervisor:
         supervisor = self._fleet.get(server)

@@ -30,6 +30,13 @@ def too_slow(server: str, phase: str, timeout: float) -> UnavailableError:
     )
 
 
+def lost_server(server: str, reason: str) -> UnavailableError:
+    """Tell that a ready server was lost."""
+    return UnavailableError(
+        f"the server was lost: {reason}", code="lost", server=server, hint="The next call starts it again."
+    )
+
+
 def internal(cause: BaseException) -> UnavailableError:
     """Tell a fault of ours, or of an injected part, in full."""
     error = UnavailableError(f"an internal error: {type(cause).__name__}: {cause}", code="internal")
@@ -54,4 +61,6 @@ def unavailable(server: str, cause: TrunklineError, stderr: str) -> UnavailableE
 
 def describe(error: TrunklineError) -> str:
     """Give an error's sentence without the names that its context already says."""
+    if isinstance(error, ConfigError) and error.field is not None:
+        return f"{error.field}: {error.message}"
     return error.message if isinstance(error, CallError | ConfigError) else str(error)

@@ -17,7 +17,7 @@ from trunkline.core.call import Flight
 from trunkline.core.status import ServerStatus, State
 from trunkline.errors import CallError, OutcomeUnknownError, TrunklineError, UnavailableError
 from trunkline.protocol.eras import Family
-from trunkline.supervision.failure import describe, internal, start_failed, too_slow, unavailable
+from trunkline.supervision.failure import describe, internal, lost_server, start_failed, too_slow, unavailable
 from trunkline.supervision.settings import Listed, ServerSettings
 from trunkline.telemetry.escape import escape_text
 from trunkline.transport.link import Link
@@ -65,7 +65,7 @@ class Supervisor:
     def status(self) -> ServerStatus:
         """Say how the server is doing."""
         now = self._loop.time()
-        failed = self._state == "failed" and self._error is not None
+        down = self._state != "ready" and self._error is not None
         return ServerStatus(
             state=self._state,
             since=now - self._since,
@@ -74,7 +74,7 @@ class Supervisor:
             tools=len(self.listed.tools) if self.listed is not None else None,
             last_error=describe(self._error) if self._error is not None else None,
             hint=self._error.hint if self._error is not None else None,
-            stderr=self._stderr() if failed else "",
+            stderr=self._stderr() if down else "",
             restarts=max(0, self._lives - 1),
             latency_ms=self.latency * 1000 if self.latency is not None else None,
             last_check=now - self.last_answer if self.last_answer is not None else None,
@@ -87,7 +87,9 @@ class Supervisor:
             self.latency = now - flight.started
 
     async def settled(self) -> TrunklineError | None:
-        """Wait until the server is ready or failed; give the failure."""
+        """Wait until the server is ready or failed, starting it again if it was lost; give the failure."""
+        if self.live is None and self._attempt.done() and self._state != "failed" and self._may_start():
+            self.start()
         outcome = await asyncio.shield(self._attempt)
         return outcome if isinstance(outcome, TrunklineError) else None
 
@@ -249,7 +251,7 @@ class Supervisor:
             await asyncio.wait(owned)
         if not stopping.done():
             reason = "" if lost.cancelled() else lost.result()
-            self._error = UnavailableError(f"the server was lost: {reason}", server=self.settings.name)
+            self._error = lost_server(self.settings.name, reason)
             self._move("stopped")
             self._log(logging.INFO, "lost", reason)
 

@@ -7,12 +7,13 @@ Sources: specification 2026-07-28 and 2025-11-25, basic/transports ("Streamable 
 from __future__ import annotations
 
 import asyncio
+import os
 from collections.abc import Callable, Mapping
 from typing import Any
+from urllib.parse import urlsplit
 
 import aiohttp
 import msgspec
-from yarl import URL
 
 from trunkline._version import __version__
 from trunkline.core.call import Flight
@@ -54,7 +55,7 @@ class HttpLink:
     def __init__(self, settings: HttpTransport) -> None:
         self._settings = settings
         self._loop = asyncio.get_running_loop()
-        self._url = URL(settings.url)
+        self._url = settings.url
         self._client = settings.client()
         self._era: Era | None = None
         self._session_id: str | None = None
@@ -183,7 +184,7 @@ class HttpLink:
         server = self._settings.server
         if flight.delivery == "never_sent":
             return UnavailableError(
-                f"cannot connect to {self._url.host}:{self._url.port} ({_describe(cause)})",
+                f"cannot connect to {_host_of(self._url)} ({_describe(cause)})",
                 code="connect_failed",
                 server=server,
                 hint="Check that the server runs and that the URL's host and port are right.",
@@ -239,6 +240,16 @@ def _discard(response: aiohttp.ClientResponse | None) -> None:
         response.close()
 
 
+def _host_of(url: str) -> str:
+    """Give host and port only: the rest of a URL may hold credentials."""
+    parts = urlsplit(url)
+    return f"{parts.hostname}:{parts.port or (443 if parts.scheme == 'https' else 80)}"
+
+
 def _describe(cause: BaseException) -> str:
+    if isinstance(cause, aiohttp.ClientConnectorError):
+        cause = cause.os_error
+    if isinstance(cause, OSError) and cause.errno is not None and cause.errno > 0:
+        return os.strerror(cause.errno)
     text = str(cause) or type(cause).__name__
     return text if len(text) <= 200 else text[:200] + "…"

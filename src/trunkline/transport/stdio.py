@@ -225,7 +225,7 @@ class StdioLink(asyncio.SubprocessProtocol):
 
     async def _end(self) -> None:
         self._stdin.close()
-        await end_process(self.pid, self._exited, self._settings.grace)
+        await end_process(self.pid, self._exited, self._settings.grace, polite=self._core.heard)
         await asyncio.wait({self._drained}, timeout=_DRAIN)
         self._transport.close()
         if self._input_open:

@@ -70,6 +70,8 @@ class StreamCore:
         self._batches = False
         self._lost: asyncio.Future[str] = self._loop.create_future()
         self.inbox = Inbox()
+        self.heard = False
+        """Whether the peer has said anything."""
         self.noise = 0
         """Frames that were neither answers of ours nor usable messages."""
         self.next_id = self._exchanges.next_id
@@ -133,6 +135,7 @@ class StreamCore:
 
     def receive(self, frames: Iterable[bytes | Oversized | Endless]) -> None:
         """Take the frames that have arrived."""
+        self.heard = True
         for data in frames:
             if type(data) is bytes:
                 if self._batches:
