@@ -9,6 +9,7 @@ from typing import Any
 import typer
 from typer.main import get_command as build_command
 
+from trunkline.cli.diagnostics import with_diagnostics
 from trunkline.cli.values import LeanCommand, LeanGroup
 
 COMMANDS: dict[str, tuple[str, str]] = {
@@ -51,5 +52,6 @@ def load_command(name: str) -> Any:
     """Import one command's module and build the command."""
     module, _, function = COMMANDS[name][0].partition(":")
     single = typer.Typer(add_completion=False, rich_markup_mode=None, pretty_exceptions_enable=False)
-    single.command(name, cls=LeanCommand)(getattr(import_module(f"trunkline.cli.{module}"), function))
+    command = getattr(import_module(f"trunkline.cli.{module}"), function)
+    single.command(name, cls=LeanCommand)(with_diagnostics(command))
     return build_command(single)
