@@ -109,8 +109,6 @@ class Connection:
             call_id=call.id,
             era=self.agreed.era.revision,
             transport=self.link.kind,
-            ttl_ms=_ttl(result),
-            scope=_scope(result),
         )
 
     async def request(self, method: str, params: Mapping[str, Any] | None = None) -> Mapping[str, Any]:
@@ -263,13 +261,3 @@ def _run_handler(
         logger.exception(
             "a notification handler failed for %s", escape_text(server), extra={"server": server}
         )
-
-
-def _ttl(result: Mapping[str, Any]) -> int | None:
-    ttl = result.get("ttlMs")
-    return ttl if type(ttl) is int and ttl >= 0 else None
-
-
-def _scope(result: Mapping[str, Any]) -> str | None:
-    scope = result.get("cacheScope")
-    return scope if isinstance(scope, str) else None

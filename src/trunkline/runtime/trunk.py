@@ -92,8 +92,8 @@ class Trunk:
             self._fleet.add(self._assemble(entry))
         self._check_required(config)
         self._root = asyncio.create_task(self._fleet.run(), name="trunkline")
-        await self._fleet.wait_running()
         try:
+            await self._fleet.wait_running()
             for server in self._require:
                 await self.ready(server)
         except BaseException:

@@ -17,7 +17,15 @@ from trunkline.core.call import Flight
 from trunkline.core.status import ServerStatus, State
 from trunkline.errors import CallError, OutcomeUnknownError, TrunklineError, UnavailableError
 from trunkline.protocol.eras import Family
-from trunkline.supervision.failure import describe, internal, lost_server, start_failed, too_slow, unavailable
+from trunkline.supervision.failure import (
+    describe,
+    ended,
+    internal,
+    lost_server,
+    start_failed,
+    too_slow,
+    unavailable,
+)
 from trunkline.supervision.settings import Listed, ServerSettings
 from trunkline.telemetry.escape import escape_text
 from trunkline.transport.link import Link
@@ -59,8 +67,9 @@ class Supervisor:
         self._wanted.set()
 
     def stop(self) -> None:
-        """End the server; `run` returns when everything it owned has ended."""
+        """End the server; who waits for it is told at once, `run` returns when all it owned has ended."""
         self._stopping.set()
+        self._settle(ended(self.settings.name))
 
     def status(self) -> ServerStatus:
         """Say how the server is doing."""
@@ -102,6 +111,8 @@ class Supervisor:
         if (connection := self.live) is not None:
             return connection
         flight.stderr = self._stderr_now
+        if self._stopping.is_set():
+            raise ended(self.settings.name)
         if self._may_start():
             self.start()
         flight.connecting = True
@@ -149,11 +160,11 @@ class Supervisor:
                     self._fail(self._internal(cause))
         finally:
             stopping.cancel()
-            self._settle(UnavailableError("the server was removed or the runtime is closed"))
+            self.stop()
             self._move("stopped")
 
     def _may_start(self) -> bool:
-        if self._state == "connecting" or self._wanted.is_set():
+        if self._state == "connecting" or self._wanted.is_set() or self._stopping.is_set():
             return False
         return self._state != "failed" or self._loop.time() - self._since >= _RETRY_AFTER
 
@@ -183,22 +194,20 @@ class Supervisor:
             if not starting.done():
                 starting.cancel()
                 await asyncio.wait({starting})
-        error: TrunklineError
-        if starting.cancelled():
-            error = too_slow(self.settings.name, self._phase, self.settings.connect_timeout)
-        elif (cause := starting.exception()) is None:
+            # Asked for here, so that nobody is told of an error that was never looked at.
+            cause = None if starting.cancelled() else starting.exception()
+        if stopping.done():
+            self._fail(ended(self.settings.name))
+        elif starting.cancelled():
+            self._fail(too_slow(self.settings.name, self._phase, self.settings.connect_timeout))
+        elif cause is not None:
+            self._fail(self._explain(cause))
+        else:
             connection = starting.result()
             self._lives += 1
             self._move("ready")
             self._settle(connection)
             return connection
-        elif isinstance(cause, OutcomeUnknownError | UnavailableError):
-            error = start_failed(self.settings.name, self._phase, cause)
-        elif isinstance(cause, TrunklineError):
-            error = cause
-        else:
-            error = self._internal(cause)
-        self._fail(error)
         return None
 
     async def _connect(self, links: list[Link]) -> Connection:
@@ -209,7 +218,7 @@ class Supervisor:
                 raise
             # Some legacy servers exit when they meet a request they do not know.
             self._phase = "starting again with initialize"
-            await links.pop().close()
+            await links[-1].close()
             connection = await self._open(links, "legacy")
         self._family = self.settings.family or connection.agreed.era.family
         self._revision = connection.revision
@@ -279,6 +288,11 @@ class Supervisor:
         self._error = error
         self._move("failed")
         self._settle(error)
+
+    def _explain(self, cause: BaseException) -> TrunklineError:
+        if isinstance(cause, OutcomeUnknownError | UnavailableError):
+            return start_failed(self.settings.name, self._phase, cause)
+        return cause if isinstance(cause, TrunklineError) else self._internal(cause)
 
     def _internal(self, cause: BaseException) -> TrunklineError:
         self._log(logging.ERROR, "an internal error", type(cause).__name__, cause)

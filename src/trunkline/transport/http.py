@@ -62,6 +62,7 @@ class HttpLink:
         self._headers = self._common_headers()
         self._last_id = 0
         self._farewells: set[asyncio.Task[None]] = set()
+        self._reading: set[aiohttp.ClientResponse] = set()
         self._draining: set[aiohttp.ClientResponse] = set()
         self._closed: asyncio.Future[str] = self._loop.create_future()
         self.unsolicited = Inbox()
@@ -103,6 +104,7 @@ class HttpLink:
         response: aiohttp.ClientResponse | None = None
         try:
             response = await self._post(request.body, flight, self._headers_of(request))
+            self._reading.add(response)
             frame = await self._read(response, request)
         except asyncio.CancelledError:
             self._abandon(request, response)
@@ -113,6 +115,8 @@ class HttpLink:
         except BaseException:
             _discard(response)
             raise
+        finally:
+            self._reading.discard(response)
         self._drain(response)
         return frame
 
@@ -137,6 +141,9 @@ class HttpLink:
             _, late = await asyncio.wait(self._farewells, timeout=_FAREWELL)
             for task in late:
                 task.cancel()
+        for response in self._reading:
+            # aiohttp tells a reader of a lost connection, and nothing of one that is closed beneath it.
+            response.content.set_exception(aiohttp.ClientConnectionError("it was closed"))
         for response in tuple(self._draining):
             response.close()
         await self._client.close()
@@ -226,13 +233,17 @@ class HttpLink:
         if response.content.is_eof():
             return
         self._draining.add(response)
-        timer = self._loop.call_later(_FAREWELL, response.close)
+        timer = self._loop.call_later(_FAREWELL, self._stop_draining, response)
 
         def settled() -> None:
             timer.cancel()
             self._draining.discard(response)
 
         response.content.on_eof(settled)
+
+    def _stop_draining(self, response: aiohttp.ClientResponse) -> None:
+        self._draining.discard(response)
+        response.close()
 
 
 def _discard(response: aiohttp.ClientResponse | None) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections.abc import Awaitable, Callable
 from typing import Protocol
 
@@ -12,6 +13,8 @@ from trunkline.core.limits import Limits
 from trunkline.protocol.lines import Endless, LineFramer, Oversized
 from trunkline.transport.link import Inbox
 from trunkline.transport.stream import StreamCore
+
+logger = logging.getLogger("trunkline.transport")
 
 
 class Peer(Protocol):
@@ -27,6 +30,8 @@ class Peer(Protocol):
         ...
 
 
+_GRACE = 2.0
+"""Seconds a peer may take to end once its task is cancelled."""
 _MOST_WAITING = 1024
 """Frames a peer may leave unread before the client holds back."""
 
@@ -63,7 +68,7 @@ class MemoryLink:
     @property
     def lost(self) -> bool:
         """Whether the stream has ended."""
-        return self._core.lost_reason is not None
+        return self._core.lost
 
     @property
     def unsolicited(self) -> Inbox:
@@ -83,7 +88,11 @@ class MemoryLink:
         self._core.lose("it was closed")
         self._to_peer.put_nowait(b"")
         self._task.cancel()
-        await asyncio.wait({self._task})
+        _, late = await asyncio.wait({self._task}, timeout=_GRACE)
+        if late:
+            logger.warning(
+                "%s: the peer has not ended %g s after its cancellation", self._settings.server, _GRACE
+            )
 
     async def _serve(self) -> None:
         try:

@@ -130,7 +130,7 @@ class StdioLink(asyncio.SubprocessProtocol):
     @property
     def lost(self) -> bool:
         """Whether the stream has ended."""
-        return self._core.lost_reason is not None
+        return self._core.lost
 
     @property
     def unsolicited(self) -> Inbox:
@@ -225,13 +225,15 @@ class StdioLink(asyncio.SubprocessProtocol):
 
     async def _end(self) -> None:
         self._stdin.close()
-        await end_process(self.pid, self._exited, self._settings.grace, polite=self._core.heard)
-        await asyncio.wait({self._drained}, timeout=_DRAIN)
-        self._transport.close()
-        if self._input_open:
-            self._stdin.abort()
-        if self._stdout is not None:
-            self._stdout.close()
+        try:
+            await end_process(self.pid, self._exited, self._settings.grace, polite=self._core.heard)
+            await asyncio.wait({self._drained}, timeout=_DRAIN)
+        finally:
+            self._transport.close()
+            if self._input_open:
+                self._stdin.abort()
+            if self._stdout is not None:
+                self._stdout.close()
         # asyncio closes the descriptors one turn after `close`.
         await asyncio.sleep(0)
 

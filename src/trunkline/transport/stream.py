@@ -70,6 +70,8 @@ class StreamCore:
         self._batches = False
         self._lost: asyncio.Future[str] = self._loop.create_future()
         self.inbox = Inbox()
+        self.lost = False
+        """Whether the stream has ended."""
         self.heard = False
         """Whether the peer has said anything."""
         self.noise = 0
@@ -81,18 +83,13 @@ class StreamCore:
         """Answers that matched no waiting exchange."""
         return self._exchanges.strays
 
-    @property
-    def lost_reason(self) -> str | None:
-        """Why the stream ended, or None while it lives."""
-        return self._lost.result() if self._lost.done() else None
-
     def adopt(self, era: Era) -> None:
         """Read batches only where the era has them."""
         self._batches = era.batches
 
     async def request(self, request: Request) -> Frame:
         """Send one request and wait for its response; see `Link.request`."""
-        if self._lost.done():
+        if self.lost:
             raise UnavailableError(
                 f"the server is gone ({self._lost.result()})", server=self._server, delivery="never_sent"
             )
@@ -127,6 +124,7 @@ class StreamCore:
         """The stream has ended: every exchange on it fails with what is true of its delivery."""
         if self._lost.done():
             return
+        self.lost = True
         self._lost.set_result(reason)
         self._outbox.clear()
         for exchange in self._exchanges.take_all():

@@ -52,7 +52,7 @@ class WireCore(StreamCore):
 
     def lose(self, reason: str) -> None:
         """The stream has ended."""
-        if self.lost_reason is None:
+        if not self.lost:
             self._wire.note(f"ended: {reason}")
         super().lose(reason)
 
