@@ -9,6 +9,7 @@ from typing import Any
 import typer
 from typer.main import get_command as build_command
 
+from trunkline.cli.diagnostics import with_diagnostics
 from trunkline.cli.values import LeanCommand, LeanGroup
 
 COMMANDS: dict[str, tuple[str, str]] = {
@@ -55,5 +56,5 @@ def load_command(name: str) -> Any:
     if isinstance(target, typer.Typer):
         return build_command(target)
     single = typer.Typer(add_completion=False, rich_markup_mode=None, pretty_exceptions_enable=False)
-    single.command(name, cls=LeanCommand)(target)
+    single.command(name, cls=LeanCommand)(with_diagnostics(target))
     return build_command(single)

@@ -49,6 +49,7 @@ _decoder = msgspec.json.Decoder(Frame)
 _batch_decoder = msgspec.json.Decoder(list[msgspec.Raw])
 _id_decoder: msgspec.json.Decoder[RequestId] = msgspec.json.Decoder(RequestId)
 _encoder = msgspec.json.Encoder()
+_NOTHING: Mapping[str, str] = {}
 _ID_AT_START = re.compile(
     rb'\s*\{(?:\s*"jsonrpc"\s*:\s*"2\.0"\s*,)?\s*"id"\s*:\s*(-?\d+|"(?:[^"\\]|\\.)*")\s*[,}]'
 )
@@ -113,8 +114,13 @@ class Encoder:
         self._meta_tail = b"," + encoded[1:] if meta else b"}"
         self._meta = encoded if meta else None
 
-    def call_tool(self, request_id: int, name: str, arguments: Mapping[str, Any]) -> bytes:
+    def call_tool(
+        self, request_id: int, name: str, arguments: Mapping[str, Any], *, trace: Mapping[str, str] = _NOTHING
+    ) -> bytes:
         """Encode `tools/call`, asking for progress under the request's own id.
+
+        Args:
+            trace: members of `_meta` that let the server continue a trace (SEP-414); mostly empty.
 
         Raises:
             TypeError: an argument is not JSON.
@@ -130,6 +136,7 @@ class Encoder:
                 _encoder.encode(arguments),
                 b',"_meta":{"progressToken":',
                 number,
+                b"," + _encoder.encode(trace)[1:-1] if trace else b"",
                 self._meta_tail,
                 b"}}",
             )

@@ -12,7 +12,7 @@ from typing import Any, Self
 
 from trunkline.catalog.catalog import Catalog
 from trunkline.catalog.search import Match
-from trunkline.config.entry import BadEntry
+from trunkline.config.entry import BadEntry, Entry
 from trunkline.config.explanation import Explanation
 from trunkline.config.loading import Config, load
 from trunkline.core.call import Call, Flight
@@ -27,12 +27,16 @@ from trunkline.errors import (
 )
 from trunkline.runtime.assembly import assemble, client_identity
 from trunkline.runtime.explain import explain
+from trunkline.runtime.insight import Insight
 from trunkline.runtime.inventory import Inventory
 from trunkline.runtime.progress import ProgressHandler, call_with_progress
 from trunkline.runtime.routes import Route, Routes, no_server
 from trunkline.supervision.failure import unavailable
 from trunkline.supervision.fleet import Fleet
+from trunkline.supervision.settings import ServerSettings
 from trunkline.supervision.supervisor import Supervisor
+from trunkline.telemetry.tracer import Tracing
+from trunkline.telemetry.wire_log import WireTarget
 
 
 class Trunk:
@@ -53,6 +57,8 @@ class Trunk:
         handlers: Handlers | None = None,
         client_info: Mapping[str, str] | None = None,
         name: str | None = None,
+        tracing: Tracing | bool | None = None,
+        wire: WireTarget | None = None,
     ) -> None:
         self._target = target
         self._require = (require,) if isinstance(require, str) else tuple(require)
@@ -62,6 +68,8 @@ class Trunk:
         self._handlers = handlers or Handlers()
         self._identity = client_identity(client_info)
         self._name = name
+        self._tracing = tracing
+        self._wire = wire
         self._root: asyncio.Task[None] | None = None
 
     async def __aenter__(self) -> Self:
@@ -79,10 +87,13 @@ class Trunk:
         self._loop = asyncio.get_running_loop()
         self._fleet = Fleet()
         self._inventory = Inventory(self._fleet)
-        self._routes = Routes(self._fleet, self._inventory, self._policy, self._settled)
+        self._insight = Insight(self._tracing, self._wire, self._fleet)
+        self._routes = Routes(
+            self._fleet, self._inventory, self._policy, self._settled, self._insight.observe
+        )
         self._call_ids = map(f"{os.urandom(3).hex()}-{{:x}}".format, itertools.count(1))
         for entry in config.entries:
-            self._fleet.add(assemble(entry, self._policy, self._identity, self._handlers))
+            self._fleet.add(self._assemble(entry))
         self._check_required(config)
         self._root = asyncio.create_task(self._fleet.run(), name="trunkline")
         try:
@@ -105,6 +116,7 @@ class Trunk:
             return
         self._fleet.stop()
         await asyncio.shield(self._root)
+        self._insight.close()
 
     @property
     def catalog(self) -> Catalog:
@@ -241,7 +253,7 @@ class Trunk:
         (added,) = load({"mcpServers": {name: entry}}, policy=self._policy).entries
         if isinstance(added, BadEntry):
             raise added.error
-        self._fleet.add(assemble(added, self._policy, self._identity, self._handlers))
+        self._fleet.add(self._assemble(added))
         self._routes.forget()
 
     async def remove(self, name: str) -> None:
@@ -257,6 +269,10 @@ class Trunk:
 
     def _load(self) -> Config:
         return load(self._target, name=self._name, policy=self._policy_source, profile=self._profile)
+
+    def _assemble(self, entry: Entry) -> ServerSettings:
+        self._insight.learn(entry)
+        return assemble(entry, self._policy, self._identity, self._handlers, self._insight.wire)
 
     def _check_required(self, config: Config) -> None:
         for name in self._require:

@@ -27,6 +27,7 @@ from trunkline.supervision.failure import (
     unavailable,
 )
 from trunkline.supervision.settings import Listed, ServerSettings
+from trunkline.telemetry.escape import escape_text
 from trunkline.transport.link import Link
 
 logger = logging.getLogger("trunkline.supervision")
@@ -147,7 +148,7 @@ class Supervisor:
             async with asyncio.timeout(self.settings.connect_timeout):
                 self._keep(connection, await connection.list_tools())
         except (CallError, TimeoutError) as error:
-            logger.warning("%s: the tools could not be listed again: %s", self.settings.name, error)
+            self._log(logging.WARNING, "the tools could not be listed again", str(error))
             return False
         return True
 
@@ -276,7 +277,7 @@ class Supervisor:
             reason = "" if lost.cancelled() else lost.result()
             self._error = lost_server(self.settings.name, reason)
             self._move("stopped")
-            logger.info("%s: lost: %s", self.settings.name, reason)
+            self._log(logging.INFO, "lost", reason)
 
     async def _watch_tools(self, connection: Connection) -> None:
         """List again after a change; changes during a listing cause one more, however many they are."""
@@ -311,12 +312,17 @@ class Supervisor:
         return cause if isinstance(cause, TrunklineError) else self._internal(cause)
 
     def _internal(self, cause: BaseException) -> TrunklineError:
-        logger.error("%s: an internal error", self.settings.name, exc_info=cause)
+        self._log(logging.ERROR, "an internal error", type(cause).__name__, cause)
         return internal(cause)
 
     def _settle(self, outcome: Connection | TrunklineError) -> None:
         if not self._attempt.done():
             self._attempt.set_result(outcome)
+
+    def _log(self, level: int, what: str, why: str, cause: BaseException | None = None) -> None:
+        """Tell it on one line, although a server may have written a part of it."""
+        line = escape_text(f"{self.settings.name}: {what}: {why}")
+        logger.log(level, "%s", line, exc_info=cause, extra={"server": self.settings.name})
 
     def _stderr_now(self) -> str:
         return self._stderr()

@@ -42,6 +42,7 @@ class MemoryTransport(msgspec.Struct, frozen=True, kw_only=True):
     server: str
     peer: Peer
     limits: Limits = Limits()
+    core: Callable[[str, Limits, Callable[[bytes], None]], StreamCore] = StreamCore
 
     async def open(self) -> MemoryLink:
         """Start serving one connection."""
@@ -57,7 +58,7 @@ class MemoryLink:
         self._settings = settings
         self._to_peer: asyncio.Queue[bytes] = asyncio.Queue()
         self._framer = LineFramer(settings.limits.frame_bytes)
-        self._core = StreamCore(settings.server, settings.limits, self._deliver)
+        self._core = settings.core(settings.server, settings.limits, self._deliver)
         self.next_id = self._core.next_id
         self.request = self._core.request
         self.adopt = self._core.adopt
