@@ -18,23 +18,23 @@ EXAMPLE = '{"mcpServers": {"time": {"command": "uvx", "args": ["mcp-server-time"
 _HOST_FOLDERS = frozenset({".cursor", ".vscode"})
 
 
-def discover(folder: Path, environ: Mapping[str, str]) -> list[Path]:
+def discover(folder: Path, environ: Mapping[str, str], *, required: bool = True) -> list[Path]:
     """Give the files of the nearest folder upward that has any, then the user's file.
 
     Raises:
-        ConfigError: there is none.
+        ConfigError: there is none, and one is required.
     """
     found: list[Path] = []
     for candidate in (folder, *folder.parents):
-        found = [file for name in PROJECT_FILES if _exists(file := candidate / name)]
+        found = [file for name in PROJECT_FILES if exists(file := candidate / name)]
         if found:
             break
     own = user_file(environ)
-    found += [own] if _exists(own) and own not in found else []
-    if not found:
+    found += [own] if exists(own) and own not in found else []
+    if not found and required:
         raise ConfigError(
             f"no {', '.join(PROJECT_FILES[:2])} or {PROJECT_FILES[2]} in {folder} or above, and no {own}",
-            hint=f"Create mcp.json with {EXAMPLE}, or name a file.",
+            hint=f"Create mcp.json with {EXAMPLE}, name a file, or run `trunkline import`.",
         )
     return found
 
@@ -64,10 +64,11 @@ def workspace_of(file: Path) -> Path:
 def find_policy(file: Path | None, folder: Path) -> Path | None:
     """Give the `trunkline.toml` beside the first server file, else of the working directory."""
     places = [file.parent, workspace_of(file), folder] if file is not None else [folder]
-    return next((path for place in places if _exists(path := place / POLICY_FILE)), None)
+    return next((path for place in places if exists(path := place / POLICY_FILE)), None)
 
 
-def _exists(path: Path) -> bool:
+def exists(path: Path) -> bool:
+    """Say whether something is there, readable or not: a link that leads nowhere counts."""
     try:
         return path.exists() or path.is_symlink()
     except OSError:
