@@ -43,6 +43,20 @@ def read_inputs(content: object, *, source: str) -> dict[str, InputSpec]:
     return found
 
 
+def input_member(spec: InputSpec) -> dict[str, Any]:
+    """Give a definition as it stands under `inputs`."""
+    member: dict[str, Any] = {"type": spec.kind, "id": spec.id, "description": spec.description or spec.id}
+    member |= {"password": True} if spec.password else {}
+    member |= {"default": spec.default} if spec.default is not None else {}
+    return member | ({"options": list(spec.options)} if spec.options else {})
+
+
+def inputs_used(raw: object, inputs: Mapping[str, InputSpec]) -> list[InputSpec]:
+    """Give the definitions that an entry refers to, each once."""
+    text = repr(raw)
+    return [spec for name, spec in inputs.items() if f"${{input:{name}}}" in text]
+
+
 def undefined_input(name: str, *, source: str) -> InputSpec:
     """Give what is asked for an id that nothing defines: masked, for it may be a secret."""
     return InputSpec(id=name, password=True, source=source)

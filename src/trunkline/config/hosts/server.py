@@ -13,6 +13,9 @@ import msgspec
 from trunkline.config.fields import KNOWN_KEYS
 from trunkline.config.wording import KeyPath
 
+ESCAPED = "${DOLLAR:-$}{"
+"""How a standard file writes `${` itself."""
+
 _EDITOR_VARIABLE = re.compile(r"\$\{(workspaceFolderBasename|pathSeparator|/)\}")
 _FOLDER = re.compile(r"\$\{workspaceFolder(?::[^}]*)?\}")
 
@@ -42,7 +45,7 @@ class Setting(msgspec.Struct, frozen=True, kw_only=True):
 
 def literal(value: Any) -> Any:
     """Give a value of a file that knows no variables: `${` in its texts stays as written."""
-    return map_texts(value, lambda text: text.replace("${", "${DOLLAR:-$}{"))
+    return map_texts(value, lambda text: text.replace("${", ESCAPED))
 
 
 def map_texts(value: Any, change: Callable[[str], str]) -> Any:
