@@ -61,8 +61,9 @@ def server_names(config: Config) -> tuple[str, ...]:
 def open_trunk(config: Config) -> AbstractAsyncContextManager[Trunk]:
     """Give the runtime over every server of `config`; entering starts them."""
     import trunkline
+    from trunkline.cli.hosting_asking import answered
 
-    return trunkline.connect(config)
+    return trunkline.connect(answered(config))
 
 
 def only(config: Config, server: str | None) -> Config:

@@ -66,7 +66,7 @@ def copy_servers(
     servers: Iterable[PlannedServer],
     path: Path,
     *,
-    workspace: Path,
+    workspace: Path | None,
     private: bool,
     environ: Mapping[str, str],
 ) -> tuple[Written, list[str]]:
