@@ -122,19 +122,37 @@ def _add(
 
     missing = check_entry(name, entry)
     target = choose_target(scope, settings, default="local")
+    hidden = _hidden(target)
     written = rewrite(
         target.path,
         lambda text: add_server(text, name, entry, source=str(target.path)),
         environ=os.environ,
         private=target.private,
     )
-    for warning in [*plain_secrets(name, entry), *([missing] if missing else []), *_shadowed(name, target)]:
+    warnings = [*plain_secrets(name, entry), *([missing] if missing else []), *hidden]
+    for warning in [*warnings, *_shadowed(name, target)]:
         terminal.warn(line(warning))
     kind = kind_of(entry)
     document = {"server": name, "scope": target.scope, "type": kind}
     sentence = f"added the {kind} server {name} to {target.path} ({target.scope})"
     report_change(terminal, written, sentence, document)
     return OK
+
+
+def _hidden(target: Target) -> list[str]:
+    """Say which project files further up are read no more once there is one here."""
+    from trunkline.config.discovery import discover, user_file
+
+    if target.scope != "project" or target.path.exists():
+        return []
+    found = [
+        path for path in discover(Path.cwd(), os.environ, required=False) if path != user_file(os.environ)
+    ]
+    return [
+        f"{path} is not read here any more: {target.path} is nearer"
+        for path in found
+        if path.parent not in (target.path.parent, target.path.parent / ".vscode")
+    ]
 
 
 def _shadowed(name: str, target: Target) -> list[str]:

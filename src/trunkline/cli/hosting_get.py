@@ -119,7 +119,11 @@ def _render(document: Mapping[str, Any], terminal: Terminal) -> str:
     rows += [("error", document["error"])] if document["error"] else []
     rows += [("hint", document["hint"])] if document["hint"] else []
     rows += _entry_rows(document["entry"])
-    policy = [(key, f"{item['value']}", f"({item['source']})") for key, item in document["policy"].items()]
+    policy = [
+        (key, f"{item['value']}", f"({item['source']})")
+        for key, item in document["policy"].items()
+        if not key.startswith("limits.") or item["source"] != "default"
+    ]
     lines = [terminal.paint(line(document["name"]), "strong")]
     lines += [f"  {row}" for row in align([(key, line(str(value))) for key, value in rows])]
     lines += ["", "Policy:", *(f"  {row}" for row in align([tuple(map(line, row)) for row in policy]))]

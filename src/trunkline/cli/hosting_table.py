@@ -1,12 +1,14 @@
-"""What an import found, as a table for a person and as a document for a program. Pure."""
+"""What an import found, as a table for a person and as a document for a program."""
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Any
 
 from trunkline.cli.hosting import change_document
 from trunkline.cli.render import align, line
+from trunkline.config.discovery import home_folder
 
 if TYPE_CHECKING:
     from trunkline.cli.style import Paint, Tone
@@ -45,6 +47,12 @@ def import_document(
     }
 
 
+def shorten(path: str) -> str:
+    """Write a path under the home folder with ~, for reading."""
+    home = home_folder(os.environ)
+    return f"~{path[len(home) :]}" if path.startswith(home + os.sep) else path
+
+
 def _shown(planned: Sequence[PlannedFile]) -> list[PlannedFile]:
     return [file for file in planned if file.state != "missing"]
 
@@ -52,17 +60,23 @@ def _shown(planned: Sequence[PlannedFile]) -> list[PlannedFile]:
 def _row(file: PlannedFile, server: PlannedServer | None, *, copy: bool) -> tuple[str, ...]:
     where = (line(file.file.program), file.file.scope)
     if server is None:
-        return (*where, "-", "-", "broken" if file.error else "no servers", line(str(file.file.path)))
+        return (
+            *where,
+            "-",
+            "-",
+            "broken" if file.error else "no servers",
+            line(shorten(str(file.file.path))),
+        )
     what = line(_state(file, server, copy=copy))
-    return (*where, line(server.name), server.kind, what, line(str(file.file.path)))
+    return (*where, line(server.name), server.kind, what, line(shorten(str(file.file.path))))
 
 
 def _state(file: PlannedFile, server: PlannedServer, *, copy: bool) -> str:
     match server.state:
         case "clash":
-            return f"clash: {server.detail} keeps the name"
+            return f"clash: {shorten(server.detail)} keeps the name"
         case "same":
-            return f"same as in {server.detail}"
+            return f"same as in {shorten(server.detail)}"
         case "unusable":
             return f"not usable: {server.detail}"
         case "new":
@@ -80,7 +94,7 @@ def _errors(planned: Iterable[PlannedFile]) -> list[str]:
     lines: list[str] = []
     for file in planned:
         if file.error is not None:
-            lines.append(f"trunkline: warning: {line(str(file.error))}")
+            lines.append(f"trunkline: warning: {line(str(file.error).splitlines()[0])}")
             lines += [f"  hint: {line(file.error.hint)}"] if file.error.hint else []
     return lines
 

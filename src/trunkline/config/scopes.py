@@ -1,8 +1,8 @@
 """Where a server is written down: for the project, for the project but only on this machine, for the user.
 
-`project` is the nearest `.mcp.json` or `mcp.json`, shared with everybody who has the folder. `user` is the
-user's own file. `local` belongs to one project and one user; its file lies in the user's folder under a name
-made from the project's path, so that it is never committed with the project.
+`project` is the `.mcp.json` or `mcp.json` of the project's folder, shared with everybody who has that.
+`user` is the user's own file. `local` belongs to one project and one user; its file lies in the user's
+folder under a name made from the project's path, so that it is never committed with the project.
 """
 
 from __future__ import annotations
@@ -31,7 +31,8 @@ def scope_file(scope: ScopeName, folder: Path, environ: Mapping[str, str]) -> Pa
         case "local":
             return local_file(project_folder(folder), environ)
         case "project":
-            return _project_file(folder)
+            place = project_folder(folder)
+            return next((file for name in _WRITABLE if exists(file := place / name)), place / _WRITABLE[0])
         case "user":
             return user_file(environ)
 
@@ -56,10 +57,3 @@ def find_local(folder: Path, environ: Mapping[str, str]) -> tuple[Path, Path] | 
         return None
     around = ((local_file(place, environ), place) for place in (folder, *folder.parents))
     return next((found for found in around if exists(found[0])), None)
-
-
-def _project_file(folder: Path) -> Path:
-    for place in (folder, *folder.parents):
-        if any(exists(place / name) for name in PROJECT_FILES):
-            return next((file for name in _WRITABLE if exists(file := place / name)), place / _WRITABLE[0])
-    return folder / _WRITABLE[0]

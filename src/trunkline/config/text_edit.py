@@ -72,8 +72,11 @@ def replace_value(text: str, path: Path, value: Any, *, source: str) -> str:
 
 def render(value: Any, *, indent: str = "  ", newline: str = "\n", margin: str = "") -> str:
     """Write a value over several lines; a list of plain values stays on one."""
+    inner = margin + indent
+    if isinstance(value, list) and any(isinstance(item, dict) for item in value):
+        items = (inner + render(item, indent=indent, newline=newline, margin=inner) for item in value)
+        return "[" + newline + f",{newline}".join(items) + newline + margin + "]"
     if isinstance(value, dict) and value:
-        inner = margin + indent
         members = (f"{inner}{_dump(key)}: {render(item, indent=indent, newline=newline, margin=inner)}"
                    for key, item in value.items())  # fmt: skip
         return "{" + newline + f",{newline}".join(members) + newline + margin + "}"

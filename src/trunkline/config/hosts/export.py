@@ -13,7 +13,9 @@ from trunkline.config.hosts.server import ESCAPED, map_texts
 from trunkline.config.inputs import InputSpec, input_member
 from trunkline.config.text_edit import render
 
-_REFERENCE = re.compile(r"\$\{(?:env:)?([A-Za-z_]\w*)(:-[^}]*)?\}")
+_REFERENCE = re.compile(r"\$\{[^}]*\}")
+_VARIABLE = re.compile(r"\$\{(?:env:)?([A-Za-z_]\w*)(?::-([^}]*))?\}")
+_FOLDERS = ("${workspaceFolder}", "${userHome}", "${cwd}")
 _WHOLE = re.compile(r"\$\{(?:env:)?([A-Za-z_]\w*)(?::-)?\}")
 _BEARER = re.compile(r"Bearer \$\{(?:env:)?([A-Za-z_]\w*)\}")
 _TYPES = {"sse": "sse", "ws": "ws", "websocket": "ws"}
@@ -62,18 +64,20 @@ def _claude_desktop(entries: Entries, notes: list[str]) -> dict[str, Any]:
 
 
 def _cursor(entries: Entries, notes: list[str]) -> dict[str, Any]:
-    return {"mcpServers": {name: _env_form(name, entry, notes) for name, entry in entries}}
+    return {"mcpServers": {name: _env_form(name, entry, "Cursor", notes) for name, entry in entries}}
 
 
 def _vscode(entries: Entries, notes: list[str]) -> dict[str, Any]:
-    servers = {name: {"type": _type(entry), **_env_form(name, entry, notes)} for name, entry in entries}
+    servers = {
+        name: {"type": _type(entry), **_env_form(name, entry, "VS Code", notes)} for name, entry in entries
+    }
     return {"servers": {name: _without(entry, "disabled") for name, entry in servers.items()}}
 
 
 def _windsurf(entries: Entries, notes: list[str]) -> dict[str, Any]:
     return {
         "mcpServers": {
-            name: _renamed(_without(_env_form(name, entry, notes), "type"), url="serverUrl")
+            name: _renamed(_without(_env_form(name, entry, "Windsurf", notes), "type"), url="serverUrl")
             for name, entry in entries
         }
     }
@@ -82,7 +86,7 @@ def _windsurf(entries: Entries, notes: list[str]) -> dict[str, Any]:
 def _gemini(entries: Entries, _: list[str]) -> dict[str, Any]:
     servers: dict[str, Any] = {}
     for name, entry in entries:
-        plain = _without(entry, "type", "disabled")
+        plain = map_texts(_without(entry, "type", "disabled"), lambda text: text.replace(ESCAPED, "${"))
         servers[name] = plain if _type(entry) == "sse" else _renamed(plain, url="httpUrl")
     off = [name for name, entry in entries if entry.get("disabled")]
     return {"mcpServers": servers, **({"mcp": {"excluded": off}} if off else {})}
@@ -175,15 +179,24 @@ def _typed(entry: dict[str, Any]) -> dict[str, Any]:
     return {"type": _type(entry), **_without(entry, "type")} if "url" in entry else entry
 
 
-def _env_form(name: str, entry: dict[str, Any], notes: list[str]) -> dict[str, Any]:
-    """Write variables as `${env:NAME}`, which has no default."""
+def _env_form(name: str, entry: dict[str, Any], title: str, notes: list[str]) -> dict[str, Any]:
+    """Write variables as editors do: `${env:NAME}`, which has no default."""
 
     def change(match: re.Match[str]) -> str:
-        if match[2]:
-            notes.append(f"{name}: the default of ${{{match[1]}}} is left out, set the variable")
-        return f"${{env:{match[1]}}}"
+        variable = _VARIABLE.fullmatch(match[0])
+        if match[0] in _FOLDERS or (title == "VS Code" and match[0].startswith("${input:")):
+            return match[0]
+        if variable is None:
+            notes.append(f"{name}: {title} does not know {match[0]}; write the value there by hand")
+            return match[0]
+        if variable[2]:
+            notes.append(f"{name}: the default of ${{{variable[1]}}} is left out; set the variable")
+        return f"${{env:{variable[1]}}}"
 
-    changed: dict[str, Any] = map_texts(entry, lambda text: _REFERENCE.sub(change, text))
+    def change_text(text: str) -> str:
+        return "${".join(_REFERENCE.sub(change, part) for part in text.split(ESCAPED))
+
+    changed: dict[str, Any] = map_texts(entry, change_text)
     return changed
 
 

@@ -55,7 +55,7 @@ def unlink_files(programs: Iterable[str], environ: Mapping[str, str]) -> tuple[W
         if not removed:
             return text
         kept = [link_member(link) for link in links if link.program not in named]
-        return _render_links(kept)
+        return render({"links": kept}) + "\n"
 
     if not exists(path):
         return Written(file=str(path), target=str(path), backup=None, undo=None), []
@@ -126,12 +126,7 @@ def _is_relative(text: str, key: str) -> bool:
 def _with_link(text: str, link: HostFile, source: str) -> str:
     member = link_member(link)
     if not text.strip():
-        return _render_links([member])
+        return render({"links": [member]}) + "\n"
     if '"links"' not in text:
         return add_member(text, (), "links", [member], source=source)
     return add_member(text, ("links",), None, member, source=source)
-
-
-def _render_links(members: list[dict[str, str]]) -> str:
-    lines = ",\n".join(f"    {render(member, indent='', newline=' ')}" for member in members)
-    return f'{{\n  "links": [\n{lines}\n  ]\n}}\n' if members else '{"links": []}\n'
