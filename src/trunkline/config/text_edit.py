@@ -19,7 +19,7 @@ from trunkline.errors import ConfigError
 Path = tuple[str, ...]
 
 _COMMA = re.compile(r"//[^\n]*|/\*.*?\*/|(?P<comma>,)", re.DOTALL)
-_INDENT = re.compile(r"^([ \t]+)\S", re.MULTILINE)
+_INDENT = re.compile(r'^([ \t]+)"', re.MULTILINE)
 
 
 def add_member(text: str, path: Path, key: str | None, value: Any, *, source: str) -> str:
@@ -137,7 +137,7 @@ def _line_indent(text: str, at: int) -> str:
 
 
 def _unit(text: str) -> str:
-    first = _INDENT.search(strip_comments(text, source=""))
+    first = _INDENT.search(text)
     return first[1] if first else "  "
 
 
@@ -175,8 +175,10 @@ def _without(text: str, pieces: list[tuple[int, int]], member: Member, following
         pieces = [piece for piece in pieces if piece[0] < gap_start]
         pieces.append((gap_start, line_end + 1))
     else:
-        space = len(text[end:following]) - len(text[end:following].lstrip(" \t"))
-        pieces.append((end, end + space))
+        # one gap within the line goes with the member: that after its comma, or else that before it
+        before = len(text[:start]) - len(text[:start].rstrip(" \t"))
+        after = len(text[end:following]) - len(text[end:following].lstrip(" \t"))
+        pieces.append((end, end + after) if end > member.end else (start - before, start))
     for first, behind in sorted(pieces, reverse=True):
         text = text[:first] + text[behind:]
     return text
