@@ -77,8 +77,8 @@ def describe(name: str, found: list[Definition], config: Config) -> dict[str, An
         "hint": None if error is None else error.hint,
         "entry": masked_entry(first.raw),
         "policy": {
-            key: {"value": value, "source": source}
-            for key, (value, source) in config.policy.explain(name).items()
+            setting.key: {"value": setting.value, "source": setting.where}
+            for setting in config.policy.explain(name).settings
         },
     }
 

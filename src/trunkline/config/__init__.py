@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from trunkline.config.discovery import user_file
 from trunkline.config.entry import BadEntry, Entry, HttpEntry, PeerEntry, StdioEntry
+from trunkline.config.explanation import Explanation, Setting
 from trunkline.config.inputs import Ask, InputSpec
 from trunkline.config.loading import Config, answer_inputs, load
 from trunkline.config.policy import Policy
@@ -18,12 +19,14 @@ __all__ = [
     "BadEntry",
     "Config",
     "Entry",
+    "Explanation",
     "HttpEntry",
     "InputSpec",
     "Limits",
     "PeerEntry",
     "Policy",
     "ServerPolicy",
+    "Setting",
     "StdioEntry",
     "ToolPolicy",
     "answer_inputs",

@@ -24,6 +24,9 @@ MAP_KEYS = ("mcpServers", "servers", "mcp_servers")
 """Keys under which files hold their servers."""
 _NOT_SERVERS = frozenset({"$schema", "inputs"})
 
+FileScope = Literal["named", "local", "project", "user", "link"]
+"""Why a file is read: named by the caller, found in one of the scopes, or linked."""
+
 
 class Origin(msgspec.Struct, frozen=True, kw_only=True):
     """Where definitions were written."""
@@ -37,7 +40,7 @@ class Origin(msgspec.Struct, frozen=True, kw_only=True):
     """The file without comments, for positions, if it is JSON."""
     places: Mapping[KeyPath, tuple[int, int]] = {}
     """Line and column of each path, if it is not."""
-    scope: Literal["named", "local", "project", "user", "link"] = "named"
+    scope: FileScope = "named"
     """Why it is read: `named` by the caller, or found."""
     program: str = ""
     """The program whose file it is, for a link."""
@@ -106,7 +109,7 @@ def read_file(
     path: Path,
     *,
     workspace: Path | None = None,
-    scope: Literal["named", "local", "project", "user"] = "named",
+    scope: FileScope = "named",
     beside: Path | None = None,
 ) -> Reading:
     """Read one file; `workspace` is the folder it speaks for, by default the one it stands in.

@@ -20,6 +20,17 @@ def start_failed(server: str, phase: str, cause: CallError) -> CallError:
     return error
 
 
+def ended(server: str) -> UnavailableError:
+    """Tell that the application itself has ended the server."""
+    return UnavailableError(
+        "the server was removed or the runtime is closed",
+        code="closed",
+        server=server,
+        retryable=False,
+        hint="Make calls before `remove` and inside `async with connect(...)`.",
+    )
+
+
 def too_slow(server: str, phase: str, timeout: float) -> UnavailableError:
     """Tell a start that did not end within its time."""
     return UnavailableError(

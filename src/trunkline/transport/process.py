@@ -23,7 +23,17 @@ async def end_process(pid: int, exited: asyncio.Future[int], grace: float, *, po
         exited: done when the child has exited.
         grace: seconds for each step.
         polite: wait for the child to see the end of its input; one that never spoke is not waited for.
+
+    Whoever cuts this short leaves no process either: the group is killed at once.
     """
+    try:
+        await _end_in_steps(pid, exited, grace, polite=polite)
+    except asyncio.CancelledError:
+        signal_group(pid, signal.SIGKILL)
+        raise
+
+
+async def _end_in_steps(pid: int, exited: asyncio.Future[int], grace: float, *, polite: bool) -> None:
     for number in (None, signal.SIGTERM, signal.SIGKILL):
         if number is not None:
             signal_group(pid, number)

@@ -7,14 +7,13 @@ project's file has the project's `folder` and counts only inside it.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from trunkline.config.discovery import exists
 from trunkline.config.hosts.program import PROGRAMS, HostFile
-from trunkline.config.hosts.reading import read_host
-from trunkline.config.source import Reading, read_object
+from trunkline.config.source import read_object
 from trunkline.config.survey import links_file
 from trunkline.config.wording import describe_type
 from trunkline.errors import ConfigError
@@ -23,10 +22,10 @@ _FORM = '{"program": "cursor", "scope": "user", "file": "/path/of/mcp.json"}'
 
 
 def read_links(environ: Mapping[str, str]) -> list[HostFile]:
-    """Give the linked files, in the order in which the first wins a name.
+    """Give the linked files, in the order in which the first wins a name: projects first, then by program.
 
     Raises:
-        ConfigError: `imports.json` cannot be read or is not of our form.
+        ConfigError: `imports.json` cannot be read, is not of our form, or names an unknown program.
     """
     path = links_file(environ)
     if not exists(path):
@@ -40,25 +39,9 @@ def read_links(environ: Mapping[str, str]) -> list[HostFile]:
             source=str(path),
             hint=f'Write {{"links": [{_FORM}]}}.',
         )
-    return [_read_link(raw, number, path) for number, raw in enumerate(listed)]
-
-
-def read_linked(folder: Path, environ: Mapping[str, str], warnings: list[str]) -> list[Reading]:
-    """Read every linked file that counts in `folder`; one that cannot be read becomes a warning."""
-    readings: list[Reading] = []
-    for link in read_links(environ):
-        if not applies(link, folder):
-            continue
-        if link.program not in PROGRAMS:
-            warnings.append(f"{links_file(environ)}: the program {link.program!r} is not known; not read")
-            continue
-        try:
-            found = read_host(link, folder, environ)
-        except ConfigError as error:
-            warnings.append(f"the servers linked from {PROGRAMS[link.program].title} are missing: {error}")
-        else:
-            readings.append(_beside(found.reading, links_file(environ)))
-    return readings
+    links = [_read_link(raw, number, path) for number, raw in enumerate(listed)]
+    order = list(PROGRAMS)
+    return sorted(links, key=lambda link: (link.scope != "project", order.index(link.program)))
 
 
 def applies(link: HostFile, folder: Path) -> bool:
@@ -72,33 +55,15 @@ def link_member(link: HostFile) -> dict[str, str]:
     return member if link.folder is None else {**member, "folder": str(link.folder)}
 
 
-def order_links(links: Iterable[HostFile]) -> list[HostFile]:
-    """Give each link once: those of projects first, then by program."""
-    keys = list(PROGRAMS)
-    ranked = {link.path: link for link in links}
-    return sorted(
-        ranked.values(),
-        key=lambda link: (
-            link.scope != "project",
-            keys.index(link.program) if link.program in keys else len(keys),
-        ),
-    )
-
-
 def _read_link(raw: Any, number: int, path: Path) -> HostFile:
     link = raw if isinstance(raw, Mapping) else {}
     match link.get("scope"), link.get("program"), link.get("file"), link.get("folder"):
-        case "user", str(program), str(file), None:
+        case "user", str(program), str(file), None if program in PROGRAMS:
             return HostFile(program=program, path=Path(file), scope="user")
-        case "project", str(program), str(file), str(folder):
+        case "project", str(program), str(file), str(folder) if program in PROGRAMS:
             return HostFile(program=program, path=Path(file), scope="project", folder=Path(folder))
         case _:
-            hint = f"Write {_FORM}, or remove it and run `trunkline import` again."
+            hint = (
+                f"Write {_FORM} with a program that is known, or remove it and run `trunkline import` again."
+            )
             raise ConfigError("this is not a link", field=f"links[{number}]", source=str(path), hint=hint)
-
-
-def _beside(reading: Reading, file: Path) -> Reading:
-    from msgspec.structs import replace
-
-    origin = replace(reading.origin, beside=file)
-    return replace(reading, origin=origin)

@@ -16,7 +16,7 @@ from trunkline.config.hosts.places import places_of
 from trunkline.config.hosts.program import PROGRAMS, HostFile, files_of
 from trunkline.config.hosts.reading import HostReading, read_host
 from trunkline.config.source import Definition
-from trunkline.config.survey import is_same_server, read_sources
+from trunkline.config.survey import is_same_server, read_found
 from trunkline.errors import ConfigError
 
 FileState = Literal["new", "linked", "read already", "no servers", "missing", "broken"]
@@ -78,14 +78,8 @@ def kind_of(raw: Any) -> str:
 
 
 def _taken(folder: Path, environ: Mapping[str, str], *, with_links: bool) -> dict[str, tuple[str, Any]]:
-    try:
-        readings = read_sources(None, folder, environ, [])
-    except ConfigError:
-        if discover(folder, environ, required=False):
-            raise
-        return {}
     taken: dict[str, tuple[str, Any]] = {}
-    for reading in readings:
+    for reading in read_found(folder, environ, []):
         for definition in reading.definitions:
             if definition.name is not None and (with_links or definition.origin.scope != "link"):
                 taken.setdefault(definition.name, (definition.origin.source, definition.raw))

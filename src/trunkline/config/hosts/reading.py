@@ -12,9 +12,10 @@ import msgspec
 from trunkline.config.discovery import home_folder
 from trunkline.config.hosts.conversion import CONVERSIONS
 from trunkline.config.hosts.program import PROGRAMS, HostFile
-from trunkline.config.hosts.server import NoServersError, Setting
+from trunkline.config.hosts.server import HostServer, NoServersError, Setting
 from trunkline.config.inputs import read_inputs
 from trunkline.config.source import Definition, Origin, Reading, read_object
+from trunkline.config.survey import links_file
 from trunkline.config.syntax import read_text
 from trunkline.config.wording import KeyPath, describe_path
 from trunkline.errors import ConfigError
@@ -50,6 +51,7 @@ def read_host(file: HostFile, folder: Path, environ: Mapping[str, str]) -> HostR
         places=places,
         scope="link",
         program=file.program,
+        beside=links_file(environ),
     )
     try:
         servers = list(CONVERSIONS[file.program](content, Setting(folder=folder, workspace=workspace)))
@@ -64,7 +66,7 @@ def read_host(file: HostFile, folder: Path, environ: Mapping[str, str]) -> HostR
             name=server.name,
             raw=server.raw,
             path=server.path,
-            origin=msgspec.structs.replace(origin, workspace=server.project or workspace),
+            origin=_origin_for(server, origin),
             inputs=inputs,
         )
         for server in servers
@@ -72,6 +74,12 @@ def read_host(file: HostFile, folder: Path, environ: Mapping[str, str]) -> HostR
     )
     skipped = {server.name: server.skipped for server in servers if server.skipped}
     return HostReading(file=file, reading=Reading(origin=origin, definitions=definitions), skipped=skipped)
+
+
+def _origin_for(server: HostServer, origin: Origin) -> Origin:
+    if server.project is None or server.project == origin.workspace:
+        return origin
+    return msgspec.structs.replace(origin, workspace=server.project)
 
 
 def _workspace(file: HostFile, folder: Path, environ: Mapping[str, str]) -> Path:
