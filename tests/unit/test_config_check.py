@@ -75,12 +75,6 @@ MISTAKES: dict[str, tuple[dict[str, Any], str, str, str]] = {
         "true or false",
         "Write",
     ),
-    "input": (
-        {"a": {"command": "sh", "args": ["${input:key}"]}},
-        "mcpServers.a.args[0]",
-        "'key'",
-        "variable",
-    ),
     "missing command": (
         {"a": {"command": "no-such"}},
         "mcpServers.a.command",
@@ -101,6 +95,13 @@ MISTAKES: dict[str, tuple[dict[str, Any], str, str, str]] = {
     ),
     "empty name": ({" ": {"command": "sh"}}, 'mcpServers." "', "name of the server is empty", "Give"),
 }
+
+
+def test_a_value_that_is_asked_for_at_a_terminal_is_a_warning(tmp_path: Path) -> None:
+    problem = only(checked(tmp_path, {"a": {"command": "sh", "args": ["${input:key}"]}}))
+    assert (problem.severity, problem.key) == ("warning", "mcpServers.a.args[0]")
+    assert "'key'" in problem.message
+    assert "variable" in problem.hint
 
 
 @pytest.mark.parametrize("case", MISTAKES)

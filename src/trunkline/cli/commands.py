@@ -20,6 +20,12 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "call": ("calling:call_command", "Call one tool and print its reply."),
     "config": ("configuring:config", "Show, explain and check the configuration."),
     "status": ("listing:status_command", "Show the state of every server as a table."),
+    "import": ("hosting_import:import_command", "Use the servers that other programs have."),
+    "add": ("hosting_add:add_command", "Add a server, in the grammar of `claude mcp add`."),
+    "add-json": ("hosting_add:add_json_command", "Add a server whose entry is given as JSON."),
+    "remove": ("hosting_add:remove_command", "Remove a server from the file it stands in."),
+    "get": ("hosting_get:get_command", "Show one server: its entry, its origin, its policy."),
+    "export": ("hosting_export:export_command", "Print servers in the form another program reads."),
 }
 """Name of the command, where its function is within this package, and its line in `--help`."""
 
@@ -56,5 +62,6 @@ def load_command(name: str) -> Any:
     if isinstance(target, typer.Typer):
         return build_command(target)
     single = typer.Typer(add_completion=False, rich_markup_mode=None, pretty_exceptions_enable=False)
-    single.command(name, cls=LeanCommand)(with_diagnostics(target))
+    style = getattr(target, "command_class", LeanCommand)
+    single.command(name, cls=style)(with_diagnostics(target))
     return build_command(single)

@@ -66,8 +66,9 @@ def open_trunk(config: Config) -> AbstractAsyncContextManager[Trunk]:
     """Give the runtime over every server of `config`; entering starts them."""
     import trunkline
     from trunkline.cli.diagnostics import wire_target
+    from trunkline.cli.hosting_asking import answered
 
-    return trunkline.connect(config, wire=wire_target())
+    return trunkline.connect(answered(config), wire=wire_target())
 
 
 def only(config: Config, server: str | None) -> Config:
