@@ -60,13 +60,13 @@ async def test_progress_never_extends_the_total_limit(server: FakeServer):
     assert (error.code, error.delivery) == ("deadline_exceeded", "unknown")
 
 
-@pytest.mark.parametrize("timeout", [0.0, 0.001, 1.0, 15.0])
-async def test_a_timeout_of_the_call_is_kept_whatever_the_server_does(server: FakeServer, timeout: float):
+@pytest.mark.parametrize("seconds", [0.0, 0.001, 1.0, 15.0])
+async def test_a_timeout_of_the_call_is_kept_whatever_the_server_does(server: FakeServer, seconds: float):
     async with trunkline.connect({"fake": server}, policy=POLICY) as trunk:
         await trunk.ready()
         for tool in ("fake.silent", "fake.chatty"):
-            error, elapsed = await fail_timed(trunk, tool, timeout=timeout)
-            assert timeout <= elapsed + 0.001 <= timeout + SLACK
+            error, elapsed = await fail_timed(trunk, tool, timeout=seconds)
+            assert seconds <= elapsed + 0.001 <= seconds + SLACK
             assert error.code == "deadline_exceeded"
 
 
@@ -140,10 +140,7 @@ async def test_a_slow_async_progress_handler_does_not_outlive_the_deadline(serve
     async with trunkline.connect({"fake": server}, policy=POLICY) as trunk:
         await trunk.ready()
         started = now()
-        try:
-            await trunk.call("fake.busy", timeout=80, on_progress=stall)
-        except trunkline.DeadlineExceededError:
-            pass
+        assert (await trunk.call("fake.busy", timeout=80, on_progress=stall)).text == "done"
         assert now() - started <= 80 + SLACK
 
 

@@ -44,7 +44,7 @@ def up_command(
     config: ConfigOption = None,
     as_json: JsonOption = False,
     timeout: TimeoutOption = None,
-    verbose: VerboseOption = False,
+    verbose: VerboseOption = 0,
 ) -> int:
     """Keep the servers running in the background, so that later commands start at once.
 
@@ -67,7 +67,7 @@ def down_command(
     config: ConfigOption = None,
     as_json: JsonOption = False,
     timeout: TimeoutOption = None,
-    verbose: VerboseOption = False,
+    verbose: VerboseOption = 0,
 ) -> int:
     """End the background process of `trunkline up`; running calls get a few seconds to finish."""
     settings = settings_of(ctx, config=config, as_json=as_json, timeout=timeout, verbose=verbose)
@@ -88,7 +88,8 @@ def _up(idle: float, wait: bool, settings: Settings, terminal: Terminal) -> int:
     link = find(folder, identity.name, identity.digest)
     started = link is None
     if link is None:
-        launch([f"--idle={idle:g}", *(f"--config={name}" for name in settings.config)])
+        profile = [f"--profile={settings.profile}"] if settings.profile is not None else []
+        launch([f"--idle={idle:g}", *profile, *(f"--config={name}" for name in settings.config)])
         link = find(folder, identity.name, identity.digest, patience=5.0)
     if link is None:
         raise LaunchError("the background process ended again", hint="`trunkline up --log` shows why.")
@@ -114,7 +115,7 @@ def _stay(idle: float, detached: bool, settings: Settings, terminal: Terminal) -
     from trunkline.cli.warm.identity import identify
 
     if detached:
-        config = session.read_config(settings.config)
+        config = session.read_config(settings.config, settings.profile)
         return keep_warm(config, identify(config), idle=idle, detached=True)
     config, identity = _read(settings, terminal)
     return keep_warm(config, identity, idle=idle, detached=False)
@@ -173,7 +174,7 @@ def _serving(settings: Settings) -> Callable[[Record], bool]:
     sources = _sources(settings)
     if ARGUMENT not in sources:
         return lambda record: record.sources == sources
-    digest = identify(session.read_config(settings.config)).digest
+    digest = identify(session.read_config(settings.config, settings.profile)).digest
     return lambda record: record.digest == digest
 
 

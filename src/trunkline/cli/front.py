@@ -31,8 +31,8 @@ GO = b"g"
 LOST = 7
 """Exit code when the process that ran the command vanished: what it did is not known."""
 
-_FLAGS = ("--json", "-v", "--verbose")
-_VALUED = ("--config", "--timeout")
+_FLAGS = ("--json", "-v", "-vv", "--verbose")
+_VALUED = ("--config", "--timeout", "--profile", "--log-format")
 _FORWARDED = (1, 2, 15, 28)
 """SIGHUP, SIGINT, SIGTERM and SIGWINCH, alike on every system that has fork."""
 _IGNORED = 1

@@ -12,6 +12,7 @@ from typer.main import get_command
 
 from trunkline._version import __version__
 from trunkline.cli.commands import CommandGroup
+from trunkline.cli.diagnostics import with_diagnostics
 from trunkline.cli.exits import INTERNAL, OK, USAGE, UsageError
 from trunkline.cli.options import (
     ConfigOption,
@@ -43,6 +44,7 @@ def _print_version(wanted: bool) -> None:
 
 
 @app.callback()
+@with_diagnostics
 def trunkline(
     ctx: typer.Context,
     config: ConfigOption = None,

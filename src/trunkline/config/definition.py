@@ -9,10 +9,10 @@ from pathlib import Path
 
 from trunkline.config.dotenv import parse_dotenv
 from trunkline.config.entry import HttpEntry, PeerEntry, StdioEntry
-from trunkline.config.entry_error import EntryError
+from trunkline.config.entry_error import EntryError, MissingError
 from trunkline.config.expansion import Expanded, Scope, place
 from trunkline.config.fields import Fields, check_characters
-from trunkline.config.secret import collect, conceal, conceal_arguments, header_secrets
+from trunkline.config.secret import collect, conceal, conceal_arguments, header_secrets, show_headers
 from trunkline.config.syntax import read_text
 from trunkline.config.url import Kind, check_url
 from trunkline.config.wording import describe_type, nearest
@@ -141,14 +141,20 @@ def _http(
         message = f"{' and '.join(url_keys)} give different URLs"
         raise EntryError(message, path=(url_keys[1],), hint=f"Keep one of {' and '.join(url_keys)}.")
     kind = check_url(urls[0].value, kind=_URL_KINDS[stated] if stated else None, path=(url_keys[0],))
-    headers = {
-        key: _header(key, value) for key, value in fields.pairs("headers").items() if value is not None
-    }
+    given = {key: value for key, value in fields.pairs("headers").items() if value is not None}
+    headers = {key: _header(key, value) for key, value in given.items()}
     shown, hidden = conceal(urls[0].shown)
     hidden += [secret for key, value in headers.items() for secret in header_secrets(key, value)]
     secrets = _worth(scope, [*fields.secrets, *hidden])
     return HttpEntry(
-        name=name, url=urls[0].value, headers=headers, kind=kind, source=source, secrets=secrets, shown=shown
+        name=name,
+        url=urls[0].value,
+        headers=headers,
+        kind=kind,
+        source=source,
+        secrets=secrets,
+        shown=shown,
+        shown_headers=show_headers(given),
     )
 
 
@@ -160,7 +166,9 @@ def _folder(fields: Fields, scope: Scope) -> str | None:
     if not os.path.isdir(folder):
         what = "is not a folder" if os.path.exists(folder) else "does not exist"
         hint = f"Create the folder, or correct cwd; a relative one starts at {scope.workspace}."
-        raise EntryError(f"the working directory {place(cwd.shown, scope)} {what}", path=("cwd",), hint=hint)
+        raise MissingError(
+            f"the working directory {place(cwd.shown, scope)} {what}", path=("cwd",), hint=hint
+        )
     return folder
 
 
@@ -179,7 +187,7 @@ def _environment(fields: Fields, scope: Scope) -> dict[str, str | None]:
             text = read_text(path, max_bytes=MAX_ENV_FILE_BYTES)
         except ConfigError as error:
             hint = f"{error.hint} A relative envFile starts at {scope.workspace}."
-            raise EntryError(
+            raise MissingError(
                 f"envFile {place(file.shown, scope)}: {error.message}", path=("envFile",), hint=hint
             ) from error
         own |= parse_dotenv(text, source=str(path))

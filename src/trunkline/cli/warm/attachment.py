@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
@@ -84,9 +85,20 @@ def use(link: ControlLink) -> None:
     _link.set(link)
 
 
-def attached() -> ControlLink | None:
-    """Give the connection of this command to its background process, or None."""
-    return _link.get()
+def attached(config: Config) -> ControlLink | None:
+    """Give the connection to the background process for these servers of the configuration, or None.
+
+    A server that has a person at the terminal asked for a value is not kept warm.
+
+    Raises:
+        DeclinedError: see `attach`.
+    """
+    asks = any(getattr(entry, "retry", None) is not None for entry in config.entries)
+    if not asks or not (sys.stdin.isatty() and sys.stderr.isatty()):
+        return _link.get()
+    if _declines.get():
+        raise DeclinedError
+    return None
 
 
 def _find(config: Config, settings: Settings) -> ControlLink:
@@ -94,6 +106,8 @@ def _find(config: Config, settings: Settings) -> ControlLink:
         raise _UnattachedError
     if place.is_switched_off(os.environ) or not place.sockets(os.environ, place.SOCKET):
         raise _UnattachedError
+    if settings.wire is not None:
+        raise _UnattachedError("--wire shows servers of the command's own")
     from pathlib import Path
 
     from trunkline.cli.warm.identity import identify

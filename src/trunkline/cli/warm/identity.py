@@ -76,7 +76,7 @@ def _digest_file(path: str) -> str:
 def _describe(entry: Entry, folder: str) -> list[Any]:
     facts: dict[str, Any] = msgspec.structs.asdict(entry)
     if "error" in facts:
-        facts["error"] = str(facts["error"])
+        return [entry.name, str(facts["error"])]
     if "env" in facts:
         env = dict(facts["env"])
         if _TERMINAL not in facts["env_names"]:
@@ -88,10 +88,5 @@ def _describe(entry: Entry, folder: str) -> list[Any]:
 
 
 def _rules(policy: Policy) -> list[Any]:
-    """Give everything a policy holds but what it has worked out already."""
-    held = ((name, value) for name, value in vars(policy).items() if not name.startswith("_by_"))
-    return sorted((name, _encode(value)) for name, value in held)
-
-
-def _encode(value: object) -> bytes:
-    return msgspec.json.encode(value, enc_hook=repr, order="deterministic")
+    """Give what is in force: where it stands in its file does not matter, nor do profiles out of use."""
+    return [policy.source, policy.profile, msgspec.json.encode(policy.tables, order="deterministic")]

@@ -10,13 +10,13 @@ from contextlib import contextmanager
 from logging.handlers import RotatingFileHandler
 from pathlib import Path
 
-from trunkline.security.redact import Redactor
-from trunkline.security.sanitize import sanitize_text
+from trunkline.security.scrub import Scrubber
+from trunkline.telemetry.formatter import LineFormatter
 
 MAX_BYTES = 512 * 1024
 """Size at which a log is put aside; the one before it is dropped."""
 _KEPT = 4
-_FORMAT = "%(asctime)s %(process)d %(levelname)s %(name)s: %(message)s"
+_PREFIX = "%(asctime)s %(process)d "
 
 
 def state_folder(environ: Mapping[str, str]) -> Path:
@@ -55,7 +55,7 @@ def logging_to(
     handlers: list[logging.Handler] = [RotatingFileHandler(path, maxBytes=MAX_BYTES, backupCount=1)]
     if also_stderr:
         handlers.append(logging.StreamHandler())
-    formatter = _Safe(_FORMAT, Redactor(secrets))
+    formatter = LineFormatter(prefix=_PREFIX, clean=Scrubber(secrets).clean)
     root, ours = logging.getLogger(), logging.getLogger("trunkline")
     before = ours.level
     for handler in handlers:
@@ -69,17 +69,6 @@ def logging_to(
         for handler in handlers:
             root.removeHandler(handler)
             handler.close()
-
-
-class _Safe(logging.Formatter):
-    """A record may quote a server or a configured value: no secret and nothing that acts on a terminal."""
-
-    def __init__(self, pattern: str, redactor: Redactor) -> None:
-        super().__init__(pattern)
-        self._redactor = redactor
-
-    def format(self, record: logging.LogRecord) -> str:
-        return sanitize_text(self._redactor.clean(super().format(record)), multiline=True)
 
 
 def _label(sources: Sequence[str]) -> str:
