@@ -107,7 +107,8 @@ def interpreter() -> str:
     """Name what must be the same for a fork to behave as a process of our own: code, flags, encodings."""
     encodings = [stream.encoding for stream in (sys.stdin, sys.stdout, sys.stderr) if stream]
     package = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
-    flags = str(sys.flags).replace("safe_path=True", "safe_path=False")
+    # Both differ between a program and the same one started by it: -P, and the locale it has coerced.
+    flags = str(sys.flags).replace("safe_path=True", "safe_path=False").replace("utf8_mode=1", "utf8_mode=0")
     python = sorted(f"{name}={value}" for name, value in os.environ.items() if name.startswith("PYTHON"))
     parts = [__version__, package, sys.prefix, sys.version, flags, sys.warnoptions, sys._xoptions]
     return repr([*parts, sys.getfilesystemencoding(), encodings, python])

@@ -10,7 +10,8 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -26,6 +27,8 @@ _START = 60.0
 """Seconds the process may take to serve; servers connect after that."""
 _END = 20.0
 """Seconds it may take to end: what it gives to calls, and what servers take to end."""
+_EXIT = 5.0
+"""Seconds from its last act to the end of its process."""
 _LOOK_AGAIN = 0.02
 
 
@@ -88,19 +91,39 @@ def end(folder: Path, record: Record) -> None:
         LaunchError: it is still there after 20 s.
     """
     until = time.monotonic() + _END
+    with _watched(record.pid) as wait_for_exit:
+        _ask_to_end(folder, record)
+        while lives(folder, record.name):
+            if time.monotonic() >= until:
+                raise LaunchError(
+                    f"the background process {record.pid} does not end",
+                    hint=f"End it with `kill -9 {record.pid}`; its servers end with it.",
+                )
+            time.sleep(_LOOK_AGAIN)
+        wait_for_exit()
+
+
+def _ask_to_end(folder: Path, record: Record) -> None:
     if (link := find(folder, record.name, record.digest)) is not None:
         with contextlib.closing(link), contextlib.suppress(OSError):
             link.ask_to_end()
     else:
         with contextlib.suppress(ProcessLookupError):
             os.kill(record.pid, signal.SIGTERM)
-    while lives(folder, record.name):
-        if time.monotonic() >= until:
-            raise LaunchError(
-                f"the background process {record.pid} does not end",
-                hint=f"End it with `kill -9 {record.pid}`; its servers end with it.",
-            )
-        time.sleep(_LOOK_AGAIN)
+
+
+@contextmanager
+def _watched(pid: int) -> Iterator[Callable[[], object]]:
+    """Give a wait for a process to be gone, where the system tells; bounded, as it has nothing left to do."""
+    try:
+        watch = os.pidfd_open(pid)
+    except (AttributeError, OSError):
+        yield lambda: None
+        return
+    try:
+        yield lambda: select.select([watch], [], [], _EXIT)
+    finally:
+        os.close(watch)
 
 
 def _listen(pipe: int, until: float) -> tuple[str, bool]:
