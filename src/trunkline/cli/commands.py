@@ -18,8 +18,12 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "search": ("searching:search_command", "Find tools by words, best first, each with its score."),
     "call": ("calling:call_command", "Call one tool and print its reply."),
     "status": ("listing:status_command", "Show the state of every server as a table."),
+    "completion": ("completion:completion_command", "Print the completion script of a shell."),
 }
 """Name of the command, where its function is within this package, and its line in `--help`."""
+
+COMPLETE = "__complete"
+"""The word that asks for the completions of a command line; only the scripts of `completion` use it."""
 
 
 class CommandGroup(LeanGroup):
@@ -43,8 +47,13 @@ class CommandGroup(LeanGroup):
         name = args[0]
         if name in COMMANDS:
             return name, load_command(name), args[1:]
-        nearest = get_close_matches(name, COMMANDS, n=1)
-        return ctx.fail(f"no such command {name!r}" + (f"; did you mean {nearest[0]!r}?" if nearest else ""))
+        return ctx.fail(f"no such command {name!r}{_suggestion(name)}")
+
+
+def _suggestion(name: str) -> str:
+    if nearest := get_close_matches(name, COMMANDS, n=1):
+        return f"; did you mean {nearest[0]!r}?"
+    return f"; to call a tool: trunkline call {name}" if any(sign in name for sign in "./:") else ""
 
 
 def load_command(name: str) -> Any:

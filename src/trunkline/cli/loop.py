@@ -4,18 +4,21 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import os
 import signal
 from collections.abc import Callable, Coroutine
 from typing import Any
 
-_ENDINGS = ("SIGTERM", "SIGHUP")
+from trunkline.cli.exits import INTERRUPTED
+
+_ENDINGS = ("SIGINT", "SIGTERM", "SIGHUP")
 
 
 def run_loop(work: Coroutine[Any, Any, int]) -> int:
     """Run one command to its end on uvloop where it is installed.
 
-    Ctrl-C, SIGTERM and the end of the terminal cancel the work, which then closes what it opened; the
-    same signal once more ends the process at once.
+    Ctrl-C, SIGTERM and the end of the terminal cancel the work, which then closes what it opened. One
+    more of them ends the process at once with code 130; what it started is ended by its watchdog.
 
     Raises:
         KeyboardInterrupt: the work was ended from outside.
@@ -35,6 +38,7 @@ async def _ended_by_signals(work: Coroutine[Any, Any, int]) -> int:
     def end() -> None:
         for number in numbers:
             loop.remove_signal_handler(number)
+            signal.signal(number, _leave)
         if task is not None:
             task.cancel()
 
@@ -43,6 +47,10 @@ async def _ended_by_signals(work: Coroutine[Any, Any, int]) -> int:
         for number in numbers:
             loop.add_signal_handler(number, end)
     return await work
+
+
+def _leave(*_: object) -> None:
+    os._exit(INTERRUPTED)
 
 
 def _loop_factory() -> Callable[[], asyncio.AbstractEventLoop] | None:

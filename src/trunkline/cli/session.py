@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from trunkline.cli.exits import InterruptedRunError, exit_code
 from trunkline.cli.options import Settings
@@ -31,14 +31,20 @@ def guarded(settings: Settings, work: Callable[[Terminal], int]) -> int:
 
 
 def load_config(settings: Settings, terminal: Terminal) -> Config:
-    """Read the server files that `--config` names, or those found from the working directory upward.
+    """Read what says which servers there are.
+
+    That is the server the options describe, or the files `--config` names, or those found from the
+    working directory upward.
 
     Raises:
         ConfigError: a file is missing, unreadable or invalid, or there is none at all.
+        UsageError: the options do not describe one server.
     """
+    from trunkline.cli.adhoc import describe_server
     from trunkline.cli.render import line
 
-    config = read_config(settings.config)
+    described = describe_server(settings)
+    config = read_config(settings.config) if described is None else read_entry(*described)
     for warning in config.warnings:
         terminal.warn(line(warning))
     if not config.entries:
@@ -53,6 +59,22 @@ def read_config(names: Sequence[str]) -> Config:
     return load(list(names) if len(names) > 1 else next(iter(names), None))
 
 
+def read_entry(name: str | None, entry: Mapping[str, Any]) -> Config:
+    """Make a configuration of one server, with the policy of the working directory.
+
+    Raises:
+        ConfigError: the entry cannot be used.
+    """
+    from trunkline.config.entry import BadEntry
+    from trunkline.config.loading import UNNAMED, load
+
+    config = load({"mcpServers": {name or UNNAMED: entry}})
+    for made in config.entries:
+        if isinstance(made, BadEntry):
+            raise made.error
+    return config
+
+
 def server_names(config: Config) -> tuple[str, ...]:
     """Give the configured names, in the order of the files."""
     return tuple(entry.name for entry in config.entries)
@@ -63,6 +85,24 @@ def open_trunk(config: Config) -> AbstractAsyncContextManager[Trunk]:
     import trunkline
 
     return trunkline.connect(config)
+
+
+def remember_names(trunk: Trunk, settings: Settings) -> None:
+    """Keep the names of the tools each server listed, for completion; that it fails is no matter."""
+    import logging
+    import os
+    from pathlib import Path
+
+    from trunkline.cli.known_names import names_file, write_names
+    from trunkline.errors import TrunklineError
+
+    listed = [name for name, status in trunk.status().items() if status.tools is not None]
+    tools = trunk.catalog.tools
+    names = {server: [tool.name for tool in tools if tool.server == server] for server in listed}
+    try:
+        write_names(names_file(settings, Path.cwd(), os.environ), names)
+    except (OSError, TrunklineError) as error:
+        logging.getLogger("trunkline.cli").debug("names for completion were not kept: %s", error)
 
 
 def only(config: Config, server: str | None) -> Config:
