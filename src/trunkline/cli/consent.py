@@ -57,7 +57,11 @@ async def require_consent(tool: Tool, arguments: Mapping[str, Any], paint: Paint
     """
     sys.stderr.write(render_question(tool, arguments, paint))
     sys.stderr.flush()
-    answer = await _read_line()
+    try:
+        answer = await _read_line()
+    except asyncio.CancelledError:
+        sys.stderr.write("\n")
+        raise
     if answer.strip().lower() in _YES:
         return
     if not answer.endswith("\n"):

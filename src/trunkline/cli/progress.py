@@ -15,6 +15,8 @@ from trunkline.core.call import Progress
 _ERASE = "\r\x1b[K"
 _TICK = 1.0
 """Seconds between two drawings without news, and before the first."""
+_BAR = 24
+"""Columns of the bar, where there is room for it."""
 _SHORTEST = 0.1
 """Seconds that two drawings are apart at least."""
 
@@ -31,6 +33,7 @@ class ProgressLine:
         self._verbose = verbose
         self._live = not verbose and sys.stderr.isatty() and os.environ.get("TERM") != "dumb"
         self._latest: Progress | None = None
+        self._reported = 0.0
         self._drawn: float | None = None
         self._timer: asyncio.TimerHandle | None = None
 
@@ -51,7 +54,7 @@ class ProgressLine:
     def show(self, progress: Progress) -> None:
         """Take one report; shown on a terminal, or as a line of its own with -v."""
         if self._live:
-            self._latest = progress
+            self._latest, self._reported = progress, self._loop.time() - self._started
             since = math.inf if self._drawn is None else self._loop.time() - self._drawn
             self._plan(max(0.0, _SHORTEST - since))
         elif self._verbose:
@@ -68,7 +71,8 @@ class ProgressLine:
     def _draw(self) -> None:
         self._drawn = self._loop.time()
         columns = terminal_size(sys.stderr).columns - 1
-        _write(_ERASE + render_bar(self._latest, self._drawn - self._started, columns))
+        elapsed = self._drawn - self._started
+        _write(_ERASE + render_bar(self._latest, elapsed, columns, reported=self._reported))
         self._timer = self._loop.call_later(_TICK, self._draw)
 
 
@@ -80,12 +84,13 @@ def render_progress(progress: Progress) -> str:
     return f"progress: {done} {line(progress.message or '')}".rstrip()
 
 
-def render_bar(progress: Progress | None, elapsed: float, columns: int) -> str:
+def render_bar(progress: Progress | None, elapsed: float, columns: int, *, reported: float = 0.0) -> str:
     """Give one line of at most `columns`: a bar with what is left, or how long it has taken.
 
     Args:
         progress: the latest report, or None before the first.
-        elapsed: seconds since the call began; what is left is reckoned from them.
+        elapsed: seconds since the call began.
+        reported: how many of them had passed at the latest report; from there what is left is reckoned.
     """
     message = line(progress.message or "") if progress is not None else ""
     share = None if progress is None else _share(progress)
@@ -95,10 +100,11 @@ def render_bar(progress: Progress | None, elapsed: float, columns: int) -> str:
         parts = [f"{progress.progress:g}", render_short_span(elapsed)]
     else:
         parts = [f"{share:4.0%}".replace("%", " %"), f"{progress.progress:g} of {progress.total:g}"]
-        if 0 < share < 1 and elapsed >= _TICK:
-            parts.append(f"{render_short_span(elapsed / share - elapsed)} left")
+        left = reported / share - elapsed if share else 0.0
+        if left >= _TICK:
+            parts.append(f"{render_short_span(left)} left")
     facts = "  ".join(parts)
-    if share is not None and (room := min(30, (columns - text_width(facts)) // 2)) >= 8:
+    if share is not None and (room := min(_BAR, (columns - text_width(facts)) // 2)) >= 8:
         filled = round(share * room)
         facts = f"[{'#' * filled}{'.' * (room - filled)}] {facts}"
     return cut_to(f"{facts}  {message}".rstrip(), columns)

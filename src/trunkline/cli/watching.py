@@ -7,6 +7,7 @@ one object.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import sys
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
@@ -20,6 +21,7 @@ from trunkline.cli.render import Statuses, line, render_status
 from trunkline.cli.style import plain
 from trunkline.cli.terminal import Terminal
 from trunkline.core.status import ServerStatus
+from trunkline.errors import TrunklineError
 
 if TYPE_CHECKING:
     from trunkline.runtime.trunk import Trunk
@@ -39,6 +41,8 @@ async def watch_status(trunk: Trunk, terminal: Terminal, *, interval: float, dur
     show = _Screen(terminal, interval).show if live else _Changes(terminal).show
     try:
         async with asyncio.timeout(duration):
+            with contextlib.suppress(TrunklineError):
+                await trunk.ready(timeout=interval)
             while True:
                 show(trunk.status())
                 await asyncio.sleep(interval)
