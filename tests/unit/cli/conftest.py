@@ -143,6 +143,10 @@ class World:
         self.read: list[tuple[str, ...]] = []
         self.closed = False
 
+    def open(self, config: Any) -> FakeTrunk:
+        """Give the runtime over the servers of a configuration."""
+        return FakeTrunk(config, self)
+
     def configure(self, *servers: str, **facts: Any) -> None:
         """Say which servers are configured, and what else configuration says."""
         self.config = Config(entries=tuple(Entry(name=name) for name in servers), **facts)
@@ -172,7 +176,7 @@ def world(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> World:
         return world.config
 
     monkeypatch.setattr(session, "read_config", read_config)
-    monkeypatch.setattr(session, "open_trunk", lambda config: FakeTrunk(config, world))
+    monkeypatch.setattr(session, "open_trunk", world.open)
     monkeypatch.setattr("trunkline.cli.loop._loop_factory", lambda: None)
     monkeypatch.setattr("sys.stdin", io.TextIOWrapper(io.BytesIO(b"")))
     return world
