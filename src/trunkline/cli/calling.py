@@ -75,7 +75,8 @@ def _call(words: list[str], options: CallOptions, settings: Settings, terminal: 
     )
     config = session.load_config(settings, terminal)
     session.require_enabled(config, words[0])
-    selector, rest = select_tool(words, session.server_names(config))
+    described = session.described_server(config, settings)
+    selector, rest = select_tool(words, session.server_names(config), default=described)
     given = _read_arguments(rest)
     return run_loop(
         perform(selector, given, session.only(config, selector.server), options, settings, delivery)

@@ -113,7 +113,7 @@ def _show_info(words: Sequence[str], settings: Settings, terminal: Terminal) -> 
     names = session.server_names(config)
     if len(words) == 1 and words[0] in names:
         return run_loop(_server_info(words[0], session.only(config, words[0]), settings, terminal))
-    selector, rest = select_tool(words, names)
+    selector, rest = select_tool(words, names, default=session.described_server(config, settings))
     if rest:
         raise UsageError(f"{rest[0]!r} is one word too many", hint="Name one tool, as server.tool.")
     return run_loop(_tool_info(selector, session.only(config, selector.server), settings, terminal))

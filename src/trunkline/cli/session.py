@@ -80,6 +80,13 @@ def server_names(config: Config) -> tuple[str, ...]:
     return tuple(entry.name for entry in config.entries)
 
 
+def described_server(config: Config, settings: Settings) -> str | None:
+    """Give the name of the one server the options describe, or None when files name the servers."""
+    from trunkline.cli.adhoc import describe_server
+
+    return None if describe_server(settings) is None else server_names(config)[0]
+
+
 def open_trunk(config: Config) -> AbstractAsyncContextManager[Trunk]:
     """Give the runtime over every server of `config`; entering starts them."""
     import trunkline
