@@ -119,8 +119,8 @@ def test_a_call_that_reports_nothing_shows_how_long_it_takes(place: Any, on_term
     server.tool("mute", delay=60)
     place.serve("echo", server)
     place.write()
-    shown = on_terminal("call", "echo.mute", until=b"waiting  1 s", environ=COLORLESS)[1]
-    assert shown.startswith("\r\x1b[Kwaiting  1 s")
+    shown = on_terminal("call", "echo.mute", until=b"waiting  ", environ=COLORLESS)[1]
+    assert re.match(r"\r\x1b\[Kwaiting  \d+ s", shown)
     assert shown.endswith("\r\x1b[Ktrunkline: error: interrupted\n")
 
 
