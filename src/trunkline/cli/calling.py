@@ -23,6 +23,8 @@ class CallOptions:
 
     output: str | None = None
     raw: bool = False
+    curl: bool = False
+    """Whether the request is printed and nothing is called."""
     stream: bool = False
     yes: bool = False
     """Whether the person has agreed beforehand to a tool that may destroy something."""
@@ -46,6 +48,9 @@ def call_command(
     raw: Annotated[
         bool, typer.Option("--raw", help="Print the result object as the server sent it.")
     ] = False,
+    curl: Annotated[
+        bool, typer.Option("--curl", help="Print the HTTP request as a curl command; call nothing.")
+    ] = False,
     stream: Annotated[
         bool, typer.Option("--stream", help="Show progress as it comes; with --json as lines of JSON.")
     ] = False,
@@ -56,7 +61,7 @@ def call_command(
 
     Without arguments they are read from standard input, if that is not a terminal: one JSON object.
     """
-    options = CallOptions(output=output, raw=raw, stream=stream, yes=yes, full=full)
+    options = CallOptions(output=output, raw=raw, curl=curl, stream=stream, yes=yes, full=full)
     return session.guarded(
         settings, lambda terminal: _call([tool, *(arguments or ())], options, settings, terminal)
     )
@@ -70,6 +75,8 @@ def _call(words: list[str], options: CallOptions, settings: Settings, terminal: 
 
     if options.raw and (settings.as_json or options.output):
         raise UsageError(f"--raw and {'--json' if settings.as_json else '-o'} exclude each other")
+    if options.curl and (settings.as_json or options.output or options.raw):
+        raise UsageError("--curl excludes --json, --raw and -o", hint="It calls nothing.")
     delivery = Delivery(
         terminal, as_json=settings.as_json, raw=options.raw, full=options.full, output=options.output
     )
@@ -78,9 +85,12 @@ def _call(words: list[str], options: CallOptions, settings: Settings, terminal: 
     described = session.described_server(config, settings)
     selector, rest = select_tool(words, session.server_names(config), default=described)
     given = _read_arguments(rest)
-    return run_loop(
-        perform(selector, given, session.only(config, selector.server), options, settings, delivery)
-    )
+    chosen = session.only(config, selector.server)
+    if options.curl:
+        from trunkline.cli.curl import print_request
+
+        return run_loop(print_request(selector, given, chosen, settings, terminal))
+    return run_loop(perform(selector, given, chosen, options, settings, delivery))
 
 
 def _read_arguments(words: Sequence[str]) -> Given:

@@ -35,6 +35,7 @@ class Line:
     """What a command line says up to the word that is being completed."""
 
     command: str = ""
+    """Its name, after those of the groups it stands in, divided by spaces."""
     words: list[str] = field(default_factory=list)
     """The arguments of the command so far, without options."""
     options: dict[str, list[str]] = field(default_factory=dict)
@@ -79,6 +80,8 @@ def _candidates(line: Line, current: str) -> Iterator[Candidate]:
         yield from _option_names(line.command)
     elif not line.command:
         yield from ((name, text) for name, (_, text) in COMMANDS.items())
+    elif inner := _inner_commands(line.command):
+        yield from ((name, command.get_short_help_str(100)) for name, command in inner.items())
     elif line.command in _ARGUMENTS:
         yield from _ARGUMENTS[line.command](line, current)
 
@@ -99,8 +102,9 @@ def read_line(words: Sequence[str]) -> Line:
                 line.awaited = name
             else:
                 line.options.setdefault(known, [])
-        elif not line.command:
-            line.command, fields = word, _option_fields(word)
+        elif not line.command or word in _inner_commands(line.command):
+            line.command = f"{line.command} {word}".strip()
+            fields = _option_fields(line.command)
         else:
             line.words.append(word)
     return line
@@ -167,15 +171,28 @@ def _option_fields(command: str) -> dict[str, tuple[str, bool]]:
 
 
 def _options_of(command: str) -> list[Any]:
+    if (built := _build(command)) is None:
+        return []
+    context = built.context_class(built, info_name=command)
+    return [param for param in built.get_params(context) if param.param_type_name == "option"]
+
+
+def _inner_commands(command: str) -> dict[str, Any]:
+    """Give the commands of a group by their names; a command that is no group has none."""
+    return getattr(_build(command), "commands", None) or {} if command else {}
+
+
+def _build(command: str) -> Any:
+    """Build a command, the program for "", and give None for a name that there is not."""
     from typer.main import get_command
 
     from trunkline.cli.main import app
 
-    if command and command not in COMMANDS:
-        return []
-    built = load_command(command) if command else get_command(app)
-    context = built.context_class(built, info_name=command or "trunkline")
-    return [param for param in built.get_params(context) if param.param_type_name == "option"]
+    first, *others = command.split(" ")
+    built = load_command(first) if first in COMMANDS else None if first else get_command(app)
+    for name in others:
+        built = getattr(built, "commands", {}).get(name)
+    return built
 
 
 def _rejoin(words: list[str]) -> list[str]:

@@ -10,6 +10,7 @@ import typer
 
 from trunkline._version import __version__
 from trunkline.cli.commands import COMPLETE, CommandGroup
+from trunkline.cli.diagnostics import with_diagnostics
 from trunkline.cli.exits import INTERNAL, OK, USAGE, UsageError
 from trunkline.cli.options import Settings, with_settings
 from trunkline.cli.terminal import Terminal, prepare_streams
@@ -32,6 +33,7 @@ def _print_version(wanted: bool) -> None:
 
 
 @app.callback()
+@with_diagnostics
 @with_settings
 def trunkline(
     ctx: typer.Context,

@@ -96,4 +96,4 @@ def _shown(
     """Give the way in which this call's progress is shown."""
     if options.stream:
         return nullcontext(EventLines(terminal).show)
-    return ProgressLine(terminal.note, verbose=settings.verbose)
+    return ProgressLine(terminal.note, verbose=bool(settings.verbose))

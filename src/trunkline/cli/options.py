@@ -13,6 +13,8 @@ from typing import Annotated, Any
 
 import typer
 
+from trunkline.cli.values import PROFILE
+
 SERVER_PANEL = "A server without a file"
 """The part of the help with the options that name one server on the command line."""
 
@@ -25,8 +27,14 @@ TimeoutOption = Annotated[
     float | None, typer.Option("--timeout", metavar="SECONDS", help="Longest time the command may wait.")
 ]
 VerboseOption = Annotated[
-    bool,
-    typer.Option("-v", "--verbose", help="Show logs, and the traceback of an internal error, on stderr."),
+    int,
+    typer.Option(
+        "-v",
+        "--verbose",
+        count=True,
+        show_default=False,
+        help="Show logs, and the traceback of an internal error, on stderr; -vv those of libraries too.",
+    ),
 ]
 ReadOnlyOption = Annotated[
     bool, typer.Option("--read-only", help="Only tools their server calls read-only; others are refused.")
@@ -66,7 +74,8 @@ class Settings:
     as_json: bool = False
     timeout: float | None = None
     """Seconds, or None for the configured defaults."""
-    verbose: bool = False
+    verbose: int = 0
+    """How often -v was given."""
     read_only: bool = False
     """Whether only tools with an explicit and uncontradicted `readOnlyHint` are shown and called."""
     http: str | None = None
@@ -79,13 +88,19 @@ class Settings:
     cwd: str | None = None
     name: str | None = None
     """What the server of `http`, `sse`, `ws` or `stdio` is called; None means `server`."""
+    log_format: str = "text"
+    """`text` or `json`."""
+    profile: str | None = None
+    """Profile of the policy file, or None for what the environment names."""
+    wire: str | None = None
+    """Where the log of the wire goes: a path, `-` for standard error, or None."""
 
 
 OPTIONS: dict[str, tuple[Any, Any]] = {
     "config": (ConfigOption, None),
     "as_json": (JsonOption, False),
     "timeout": (TimeoutOption, None),
-    "verbose": (VerboseOption, False),
+    "verbose": (VerboseOption, 0),
     "read_only": (ReadOnlyOption, False),
     "http": (HttpOption, None),
     "sse": (SseOption, None),
@@ -129,10 +144,11 @@ def with_settings(command: Callable[..., int]) -> Callable[..., int]:
 def settings_of(ctx: typer.Context, **given: Any) -> Settings:
     """Join a command's own options with those written before its name.
 
-    What is repeatable adds up, a flag stays set, and of anything else the later one wins.
+    What is repeatable or counted adds up, a flag stays set, and of anything else the later one wins.
     """
     before = ctx.obj if isinstance(ctx.obj, Settings) else Settings()
-    return replace(before, **{name: joined(getattr(before, name), value) for name, value in given.items()})
+    changes = {name: joined(getattr(before, name), value) for name, value in given.items()}
+    return replace(before, **changes, profile=ctx.meta.get(PROFILE))
 
 
 def joined(before: Any, value: Any) -> Any:
@@ -141,4 +157,6 @@ def joined(before: Any, value: Any) -> Any:
         return (*before, *(value or ()))
     if isinstance(before, bool):
         return before or value
+    if isinstance(before, int):
+        return before + value
     return before if value is None else value

@@ -17,10 +17,12 @@ if TYPE_CHECKING:
 
 def guarded(settings: Settings, work: Callable[[Terminal], int]) -> int:
     """Run one command and give its exit code; every failure is reported and none gets out."""
+    from trunkline.cli.diagnostics import ask_for_wire
     from trunkline.cli.logs import logs_shown
 
     terminal = Terminal(settings)
-    with logs_shown(verbose=settings.verbose):
+    ask_for_wire(settings)
+    with logs_shown(verbose=settings.verbose, log_format=settings.log_format):
         try:
             return work(terminal)
         except KeyboardInterrupt:
@@ -41,10 +43,15 @@ def load_config(settings: Settings, terminal: Terminal) -> Config:
         UsageError: the options do not describe one server.
     """
     from trunkline.cli.adhoc import describe_server
+    from trunkline.cli.logs import hide_secrets
     from trunkline.cli.render import line
 
     described = describe_server(settings)
-    config = read_config(settings.config) if described is None else read_entry(*described)
+    if described is None:
+        config = read_config(settings.config, settings.profile)
+    else:
+        config = read_entry(*described, profile=settings.profile)
+    hide_secrets(secret for entry in config.entries for secret in getattr(entry, "secrets", ()))
     for warning in config.warnings:
         terminal.warn(line(warning))
     if not config.entries:
@@ -52,14 +59,14 @@ def load_config(settings: Settings, terminal: Terminal) -> Config:
     return config
 
 
-def read_config(names: Sequence[str]) -> Config:
+def read_config(names: Sequence[str], profile: str | None = None) -> Config:
     """Read one file or URL, several, or, for none, those that are found."""
     from trunkline.config.loading import load
 
-    return load(list(names) if len(names) > 1 else next(iter(names), None))
+    return load(list(names) if len(names) > 1 else next(iter(names), None), profile=profile)
 
 
-def read_entry(name: str | None, entry: Mapping[str, Any]) -> Config:
+def read_entry(name: str | None, entry: Mapping[str, Any], *, profile: str | None = None) -> Config:
     """Make a configuration of one server, with the policy of the working directory.
 
     Raises:
@@ -68,7 +75,7 @@ def read_entry(name: str | None, entry: Mapping[str, Any]) -> Config:
     from trunkline.config.entry import BadEntry
     from trunkline.config.loading import UNNAMED, load
 
-    config = load({"mcpServers": {name or UNNAMED: entry}})
+    config = load({"mcpServers": {name or UNNAMED: entry}}, profile=profile)
     for made in config.entries:
         if isinstance(made, BadEntry):
             raise made.error
@@ -90,8 +97,9 @@ def described_server(config: Config, settings: Settings) -> str | None:
 def open_trunk(config: Config) -> AbstractAsyncContextManager[Trunk]:
     """Give the runtime over every server of `config`; entering starts them."""
     import trunkline
+    from trunkline.cli.diagnostics import wire_target
 
-    return trunkline.connect(config)
+    return trunkline.connect(config, wire=wire_target())
 
 
 def remember_names(trunk: Trunk, settings: Settings) -> None:

@@ -8,10 +8,15 @@ from __future__ import annotations
 
 import copy
 import math
-from typing import Any
+from functools import cache
+from typing import Annotated, Any
 
 import typer
 from typer.core import TyperCommand, TyperGroup
+from typer.main import get_command as build_command
+
+PROFILE = "trunkline.profile"
+"""Where the context of a command line keeps the value of `--profile`; the one written last wins."""
 
 
 class _Reader:
@@ -36,7 +41,7 @@ class LeanCommand(TyperCommand):
     def get_params(self, ctx: Any) -> list[Any]:
         """Give the parameters, each with our reader."""
         self._help_json = self._help_json or _help_json_option(self, ctx)
-        return _with_readers(super().get_params(ctx), self._help_json)
+        return _complete(super().get_params(ctx), self._help_json)
 
     def collect_usage_pieces(self, ctx: Any) -> list[str]:
         """Give the words of the usage line, each argument as it is called in the help."""
@@ -55,7 +60,7 @@ class LeanGroup(TyperGroup):
     def get_params(self, ctx: Any) -> list[Any]:
         """Give the parameters, each with our reader."""
         self._help_json = self._help_json or _help_json_option(self, ctx)
-        return _with_readers(super().get_params(ctx), self._help_json)
+        return _complete(super().get_params(ctx), self._help_json)
 
     def format_options(self, ctx: Any, formatter: Any) -> None:
         """Write the commands, then the parameters in their parts."""
@@ -63,12 +68,39 @@ class LeanGroup(TyperGroup):
         _write_params(self, ctx, formatter)
 
 
-def _with_readers(params: list[Any], help_json: Any) -> list[Any]:
-    params = [*params, help_json]
+def _complete(params: list[Any], help_json: Any) -> list[Any]:
+    """Add `--profile` before `--help`, and `--help-json` after it; give each parameter our reader."""
+    params = [*params[:-1], _profile_option(), *params[-1:], help_json]
     for param in params:
         reader = _Reader(param.type_descriptor.annotation)
         param.get_runtime_param = lambda reader=reader: reader
     return params
+
+
+@cache
+def _profile_option() -> Any:
+    only = typer.Typer(add_completion=False)
+    only.command()(_takes_profile)
+    return build_command(only).params[0]
+
+
+def _keep_profile(ctx: typer.Context, value: str | None) -> None:
+    if value is not None:
+        ctx.meta[PROFILE] = value
+
+
+def _takes_profile(
+    profile: Annotated[
+        str | None,
+        typer.Option(
+            "--profile",
+            metavar="NAME",
+            help="Profile of trunkline.toml. Default: TRUNKLINE_PROFILE.",
+            expose_value=False,
+            callback=_keep_profile,
+        ),
+    ] = None,
+) -> None: ...
 
 
 def _help_json_option(command: Any, ctx: Any) -> Any:

@@ -33,6 +33,7 @@ class Flight:
         "delivery",
         "on_progress",
         "phase",
+        "request_id",
         "started",
         "stderr",
     )
@@ -50,6 +51,8 @@ class Flight:
         """What the call is waiting for, in words a person understands."""
         self.stderr: Callable[[], str] | None = None
         """Gives the tail of the server's standard error, where it has one."""
+        self.request_id: int | None = None
+        """JSON-RPC id of the request that was sent last for this call."""
         self.on_progress = on_progress
 
 
@@ -73,3 +76,5 @@ class Call(msgspec.Struct, frozen=True, kw_only=True):
     method: str = "tools/call"
     headers: Mapping[str, str] = {}
     """`Mcp-Param-*` headers that mirror arguments, for transports that carry headers."""
+    trace: Mapping[str, str] = {}
+    """`traceparent`, `tracestate` and `baggage` for the server, where the call is traced."""

@@ -10,6 +10,7 @@ from collections.abc import Awaitable, Callable
 from trunkline.core.call import Call, Progress
 from trunkline.core.reply import Reply
 from trunkline.pipeline.service import Service
+from trunkline.telemetry.record import facts_of
 
 logger = logging.getLogger("trunkline.call")
 
@@ -25,7 +26,7 @@ async def call_with_progress(service: Service, call: Call, handler: ProgressHand
     A handler that fails is logged and the call goes on. One slower than its server misses the oldest
     of more than 256 waiting reports.
     """
-    reports = _Reports(handler)
+    reports = _Reports(handler, facts_of(call))
     call.flight.on_progress = reports.take
     try:
         reply = await service(call)
@@ -38,8 +39,9 @@ async def call_with_progress(service: Service, call: Call, handler: ProgressHand
 class _Reports:
     """The progress of one call on its way to the handler; async handlers run in one task, in order."""
 
-    def __init__(self, handler: ProgressHandler) -> None:
+    def __init__(self, handler: ProgressHandler, facts: dict[str, str]) -> None:
         self._handler = handler
+        self._facts = facts
         self._loop = asyncio.get_running_loop()
         self._waiting: deque[Awaitable[None]] = deque()
         self._task: asyncio.Task[None] | None = None
@@ -49,7 +51,7 @@ class _Reports:
         try:
             running = self._handler(progress)
         except Exception:  # boundary: the application's handler must not end the connection that calls it
-            logger.exception("the progress handler failed")
+            logger.exception("the progress handler failed", extra=self._facts)
             return
         if running is None:
             return
@@ -77,7 +79,7 @@ class _Reports:
             try:
                 await self._waiting.popleft()
             except Exception:  # boundary: as in `take`
-                logger.exception("the progress handler failed")
+                logger.exception("the progress handler failed", extra=self._facts)
 
 
 def _drop(running: Awaitable[None]) -> None:

@@ -41,12 +41,18 @@ class Routes:
     """Finds routes and remembers them, since calls repeat."""
 
     def __init__(
-        self, fleet: Fleet, inventory: Inventory, policy: Policy, settled: Callable[[], Awaitable[None]]
+        self,
+        fleet: Fleet,
+        inventory: Inventory,
+        policy: Policy,
+        settled: Callable[[], Awaitable[None]],
+        observe: Observe,
     ) -> None:
         self._fleet = fleet
         self._inventory = inventory
         self._policy = policy
         self._settled = settled
+        self._observe = observe
         self._remembered: dict[str, Route] = {}
         self._services: dict[tuple[bool, bool], Service] = {}
         self.recall = self._remembered.get
@@ -104,7 +110,7 @@ class Routes:
     def _service(self, *, validate: bool, mirror: bool) -> Service:
         service = self._services.get((validate, mirror))
         if service is None:
-            layers: list[Layer] = [Observe(), Deadline()]
+            layers: list[Layer] = [self._observe, Deadline()]
             if validate:
                 layers.append(Validate(known=self._inventory.tool, find=self._find_tool))
             dispatch = mirror_headers(self._inventory, self._fleet.call) if mirror else self._fleet.call

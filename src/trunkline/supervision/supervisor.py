@@ -27,6 +27,7 @@ from trunkline.supervision.failure import (
     unavailable,
 )
 from trunkline.supervision.settings import Listed, ServerSettings
+from trunkline.telemetry.escape import escape_text
 from trunkline.transport.link import Link
 
 logger = logging.getLogger("trunkline.supervision")
@@ -48,7 +49,9 @@ class Supervisor:
         self._loop = asyncio.get_running_loop()
         self._wanted = asyncio.Event()
         self._stopping = asyncio.Event()
-        self._refreshed = asyncio.Event()
+        self._listing = asyncio.Lock()
+        self._lists_begun = self._lists_read = 0
+        self._fresh = False
         self._attempt: asyncio.Future[Connection | TrunklineError] = self._loop.create_future()
         self._state: State = "stopped"
         self._since = self._loop.time()
@@ -126,13 +129,26 @@ class Supervisor:
         return outcome
 
     async def refresh(self) -> bool:
-        """List the tools again, if connected; False when that failed, which keeps the list there is."""
+        """List the tools again, if connected; False when that failed, which keeps the list there is.
+
+        Who asks while a list is being read shares the next one: it may have begun before a change.
+        """
+        wanted = self._lists_begun + 1
+        async with self._listing:
+            if self._lists_read < wanted:
+                self._lists_begun = number = self._lists_begun + 1
+                self._fresh = await self._list_again()
+                self._lists_read = number
+        return self._fresh
+
+    async def _list_again(self) -> bool:
         if (connection := self.live) is None:
             return False
         try:
-            self._keep(connection, await connection.list_tools())
-        except CallError as error:
-            logger.warning("%s: the tools could not be listed again: %s", self.settings.name, error)
+            async with asyncio.timeout(self.settings.connect_timeout):
+                self._keep(connection, await connection.list_tools())
+        except (CallError, TimeoutError) as error:
+            self._log(logging.WARNING, "the tools could not be listed again", str(error))
             return False
         return True
 
@@ -261,7 +277,7 @@ class Supervisor:
             reason = "" if lost.cancelled() else lost.result()
             self._error = lost_server(self.settings.name, reason)
             self._move("stopped")
-            logger.info("%s: lost: %s", self.settings.name, reason)
+            self._log(logging.INFO, "lost", reason)
 
     async def _watch_tools(self, connection: Connection) -> None:
         """List again after a change; changes during a listing cause one more, however many they are."""
@@ -285,6 +301,8 @@ class Supervisor:
 
     def _fail(self, error: TrunklineError) -> None:
         self._error = error
+        # What is remembered of its protocol may have caused this: find out anew the next time.
+        self._family = self.settings.family
         self._move("failed")
         self._settle(error)
 
@@ -294,12 +312,17 @@ class Supervisor:
         return cause if isinstance(cause, TrunklineError) else self._internal(cause)
 
     def _internal(self, cause: BaseException) -> TrunklineError:
-        logger.error("%s: an internal error", self.settings.name, exc_info=cause)
+        self._log(logging.ERROR, "an internal error", type(cause).__name__, cause)
         return internal(cause)
 
     def _settle(self, outcome: Connection | TrunklineError) -> None:
         if not self._attempt.done():
             self._attempt.set_result(outcome)
+
+    def _log(self, level: int, what: str, why: str, cause: BaseException | None = None) -> None:
+        """Tell it on one line, although a server may have written a part of it."""
+        line = escape_text(f"{self.settings.name}: {what}: {why}")
+        logger.log(level, "%s", line, exc_info=cause, extra={"server": self.settings.name})
 
     def _stderr_now(self) -> str:
         return self._stderr()

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import os
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -39,6 +39,8 @@ class HttpTransport(msgspec.Struct, frozen=True, kw_only=True):
     url: str
     headers: Mapping[str, str] = {}
     limits: Limits = Limits()
+    client: Callable[[], aiohttp.ClientSession] = make_client
+    answers: Callable[[str, Limits, Inbox], AnswerReader] = AnswerReader
 
     async def open(self) -> HttpLink:
         """Prepare the link; nothing is sent before the first request."""
@@ -54,7 +56,7 @@ class HttpLink:
         self._settings = settings
         self._loop = asyncio.get_running_loop()
         self._url = settings.url
-        self._client = make_client()
+        self._client = settings.client()
         self._era: Era | None = None
         self._session_id: str | None = None
         self._headers = self._common_headers()
@@ -64,7 +66,7 @@ class HttpLink:
         self._draining: set[aiohttp.ClientResponse] = set()
         self._closed: asyncio.Future[str] = self._loop.create_future()
         self.unsolicited = Inbox()
-        self._answers = AnswerReader(settings.server, settings.limits, self.unsolicited)
+        self._answers = settings.answers(settings.server, settings.limits, self.unsolicited)
 
     @property
     def lost(self) -> bool:

@@ -42,6 +42,7 @@ class MemoryTransport(msgspec.Struct, frozen=True, kw_only=True):
     server: str
     peer: Peer
     limits: Limits = Limits()
+    core: Callable[[str, Limits, Callable[[bytes], None]], StreamCore] = StreamCore
 
     async def open(self) -> MemoryLink:
         """Start serving one connection."""
@@ -57,7 +58,7 @@ class MemoryLink:
         self._settings = settings
         self._to_peer: asyncio.Queue[bytes] = asyncio.Queue()
         self._framer = LineFramer(settings.limits.frame_bytes)
-        self._core = StreamCore(settings.server, settings.limits, self._deliver)
+        self._core = settings.core(settings.server, settings.limits, self._deliver)
         self.next_id = self._core.next_id
         self.request = self._core.request
         self.adopt = self._core.adopt
@@ -102,7 +103,8 @@ class MemoryLink:
         except asyncio.CancelledError:
             self._core.lose("it was closed")
             raise
-        self._core.lose(reason)
+        # What it sent last is received first.
+        asyncio.get_running_loop().call_soon(self._core.lose, reason)
 
     async def _next_frame(self) -> bytes:
         frame = await self._to_peer.get()

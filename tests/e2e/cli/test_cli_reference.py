@@ -16,6 +16,8 @@ Every command, option and exit code, as `trunkline --help-json` gives them. How 
 `tests/e2e/cli/test_cli_reference.py`.
 """
 
+COMMON = "They may stand before or after the name of a command.\n"
+
 
 def test_the_reference_page_is_what_the_program_says(bare_place: Any) -> None:
     run = bare_place.run("--help-json")
@@ -29,12 +31,16 @@ def test_the_reference_page_is_what_the_program_says(bare_place: Any) -> None:
 
 def render_page(document: Mapping[str, Any]) -> str:
     common = [one for one in document["options"] if one["names"] != ["--version"]]
-    lines = [INTRODUCTION, "## Options of every command", "", *option_tables(common)]
+    lines = [INTRODUCTION, "## Common options", "", COMMON, *option_tables(common)]
     for command in leaves(document["commands"]):
         lines += [f"## `{command['name']}`", "", command["description"], "", f"    {command['usage']}", ""]
         lines += argument_table(command["arguments"])
         own = [one for one in command["options"] if one not in common]
         lines += option_tables(own) if own else []
+        shared = [one for one in common if one in command["options"]]
+        if len(shared) < len(common):
+            names = ", ".join(f"`{one['names'][-1]}`" for one in shared)
+            lines += [f"Of the common options it takes {names}.", ""]
     lines += [
         "## `trunkline`",
         "",

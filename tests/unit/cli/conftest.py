@@ -171,7 +171,7 @@ def world(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> World:
     world = World()
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
 
-    def read_config(names: Sequence[str]) -> Config:
+    def read_config(names: Sequence[str], profile: str | None = None) -> Config:  # noqa: ARG001
         world.read.append(tuple(names))
         return world.config
 

@@ -55,6 +55,9 @@ def offered(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.Capt
         (["list", ""], []),
         (["completion", ""], ["bash", "zsh", "fish"]),
         (["ca"], ["call"]),
+        (["config", "s"], ["show", "sources", "schema"]),
+        (["config", "path", "--po"], ["--policy"]),
+        (["config", "show", ""], []),
         (["call", "--config", ""], [":files"]),
         (["call", "git.log", "-o", "x"], [":files"]),
         (["call", "--timeout", ""], []),
@@ -69,7 +72,7 @@ def test_a_word_is_completed_by_what_may_stand_there(
 
 def test_options_are_those_of_the_command(offered: Complete) -> None:
     assert offered("call", "--st") == ["--stream", "--stdio"]
-    assert offered("status", "--w") == ["--watch", "--ws"]
+    assert offered("status", "--wa") == ["--watch"]
     assert "--version" in offered("-")
     assert "--watch" not in offered("list", "-")
 
