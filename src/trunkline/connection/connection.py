@@ -167,7 +167,7 @@ class Connection:
     def _encode_call(self, call: Call) -> Request:
         number = self.link.next_id()
         try:
-            body = self._encoder.call_tool(number, call.name, call.arguments)
+            body = self._encoder.call_tool(number, call.name, call.arguments, call.log_level)
         except (TypeError, ValueError, RecursionError) as cause:
             raise InvalidArgumentsError(
                 f"the arguments are not JSON ({cause})",

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import Any
+from typing import Any, Literal
 
 import msgspec
 
@@ -19,6 +19,19 @@ class Progress(msgspec.Struct, frozen=True, kw_only=True):
     message: str | None = None
 
 
+LogLevel = Literal["debug", "info", "notice", "warning", "error", "critical", "alert", "emergency"]
+"""How severe a log message is, mildest first (RFC 5424, section 6.2.1)."""
+
+
+class Log(msgspec.Struct, frozen=True, kw_only=True):
+    """One log message of a running call. Everything in it comes from the server and is untrusted."""
+
+    level: LogLevel
+    data: Any = None
+    """The message: text, or any JSON value."""
+    logger: str | None = None
+
+
 class Flight:
     """What is known of one call in flight.
 
@@ -26,7 +39,10 @@ class Flight:
     layers outside it read it when they have to end the call or explain its failure.
     """
 
-    __slots__ = ("activity", "attempts", "delivery", "on_progress", "phase", "started", "stderr")
+    __slots__ = (
+        "activity", "attempts", "cancel_reason", "delivery", "on_log", "on_progress", "phase", "started",
+        "stderr",
+    )  # fmt: skip
 
     def __init__(self, started: float, on_progress: Callable[[Progress], None] | None = None) -> None:
         self.started = started
@@ -40,6 +56,10 @@ class Flight:
         self.stderr: Callable[[], str] | None = None
         """Gives the tail of the server's standard error, where it has one."""
         self.on_progress = on_progress
+        self.on_log: Callable[[Log], None] | None = None
+        """Takes the log messages that are certain to belong to this call."""
+        self.cancel_reason = "the caller stopped waiting"
+        """What the server is told if the call is cancelled; whoever cancels knows it."""
 
 
 class Call(msgspec.Struct, frozen=True, kw_only=True):
@@ -60,5 +80,7 @@ class Call(msgspec.Struct, frozen=True, kw_only=True):
     """Longest allowed silence, in seconds."""
     flight: Flight
     method: str = "tools/call"
+    log_level: LogLevel | None = None
+    """The mildest log messages the caller wants to see, or None for none."""
     headers: Mapping[str, str] = {}
     """`Mcp-Param-*` headers that mirror arguments, for transports that carry headers."""

@@ -14,26 +14,24 @@ from trunkline.catalog.catalog import Catalog
 from trunkline.catalog.search import Match
 from trunkline.config.entry import BadEntry
 from trunkline.config.loading import Config, load
-from trunkline.core.call import Call, Flight
 from trunkline.core.handlers import Handlers
 from trunkline.core.principal import LOCAL, Principal
-from trunkline.core.reply import Reply
 from trunkline.core.status import ServerStatus
 from trunkline.errors import (
     ConfigError,
     DeadlineExceededError,
-    TrunklineError,
     UnavailableError,
 )
 from trunkline.runtime.assembly import assemble, client_identity
+from trunkline.runtime.calls import Calls
+from trunkline.runtime.handle import Handles
 from trunkline.runtime.inventory import Inventory
-from trunkline.runtime.progress import ProgressHandler, progress_sink
-from trunkline.runtime.routes import Route, Routes, no_server
+from trunkline.runtime.routes import Routes, no_server
 from trunkline.supervision.fleet import Fleet
 from trunkline.supervision.supervisor import Supervisor
 
 
-class Trunk:
+class Trunk(Calls):
     """Many servers behind one front door; made by `connect`, used as an async context manager.
 
     Entering returns at once: servers connect in the background, and a call waits for its own server
@@ -76,11 +74,12 @@ class Trunk:
         self._fleet = Fleet()
         self._inventory = Inventory(self._fleet)
         self._routes = Routes(self._fleet, self._inventory, self._policy, self._settled)
+        self._handles = Handles(self._fleet)
         self._call_ids = map(f"{os.urandom(3).hex()}-{{:x}}".format, itertools.count(1))
         for entry in config.entries:
             self._fleet.add(assemble(entry, self._policy, self._identity, self._handlers))
         self._check_required(config)
-        self._root = asyncio.create_task(self._fleet.run(), name="trunkline")
+        self._root = asyncio.create_task(self._handles.run(), name="trunkline")
         await self._fleet.wait_running()
         try:
             for server in self._require:
@@ -99,7 +98,7 @@ class Trunk:
         """End every server and everything started for it; callable from any task, more than once."""
         if self._root is None:
             return
-        self._fleet.stop()
+        self._handles.stop()
         await asyncio.shield(self._root)
 
     @property
@@ -135,52 +134,6 @@ class Trunk:
                 retryable=True,
                 hint="Allow more time, or look at `trunk.status()` to see what each server waits for.",
             ) from None
-
-    async def call(
-        self,
-        tool: str,
-        arguments: Mapping[str, Any] | None = None,
-        *,
-        timeout: float | None = None,  # noqa: ASYNC109 - spent by the Deadline layer, from one clock
-        on_progress: ProgressHandler | None = None,
-    ) -> Reply:
-        """Call a tool by its public name `server.tool`, or by its bare name where that is unique.
-
-        Args:
-            arguments: an object of JSON values; checked against the tool's schema before it is sent.
-            timeout: seconds for the whole call; without it the policy's (600).
-            on_progress: called with each `Progress` the server reports; sync or async.
-
-        Raises:
-            CallError: the call failed; `delivery` says what is known of it. A tool that reports a
-                failure of its own (`isError`) gives a Reply.
-        """
-        route = self._routes.recall(tool) or await self._routes.find(tool, timeout)
-        if on_progress is None:
-            return await route.service(self._make_call(route, arguments, timeout, None))
-        async with progress_sink(on_progress) as sink:
-            return await route.service(self._make_call(route, arguments, timeout, sink))
-
-    async def call_many(
-        self, calls: Sequence[tuple[str, Mapping[str, Any] | None]], *, max_concurrency: int = 8
-    ) -> list[Reply | TrunklineError]:
-        """Make several calls, at most `max_concurrency` at a time; errors stand as values, in order."""
-        if max_concurrency < 1:
-            raise ValueError("max_concurrency must be at least 1")
-        results: list[Reply | TrunklineError | None] = [None] * len(calls)
-        waiting = iter(enumerate(calls))
-
-        async def work() -> None:
-            for place, (tool, arguments) in waiting:
-                try:
-                    results[place] = await self.call(tool, arguments)
-                except TrunklineError as error:
-                    results[place] = error
-
-        async with asyncio.TaskGroup() as group:
-            for _ in range(min(max_concurrency, len(calls))):
-                group.create_task(work())
-        return [result for result in results if result is not None]
 
     async def search(
         self, query: str | Sequence[str], *, limit: int = 5, min_score: float | None = None
@@ -244,22 +197,6 @@ class Trunk:
         for entry in config.entries:
             if isinstance(entry, BadEntry) and entry.name in self._require:
                 raise entry.error
-
-    def _make_call(
-        self, route: Route, arguments: Mapping[str, Any] | None, timeout: float | None, sink: Any
-    ) -> Call:
-        now = self._loop.time()
-        return Call(
-            id=next(self._call_ids),
-            server=route.server,
-            name=route.tool,
-            public_name=route.public_name,
-            arguments={} if arguments is None else arguments,
-            principal=self._principal,
-            deadline=now + (route.timeout if timeout is None else timeout),
-            idle=route.idle if timeout is None else max(route.idle, timeout),
-            flight=Flight(now, sink),
-        )
 
     async def _settled(self) -> None:
         for _, supervisor in tuple(self._fleet):
