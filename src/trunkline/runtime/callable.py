@@ -78,11 +78,6 @@ class ToolFunction:
         return sanitize_text(self._selection.name if tool is None else tool.name)
 
     @property
-    def __qualname__(self) -> str:
-        tool = self._selection.known()
-        return sanitize_text(self._selection.name if tool is None else tool.public_name)
-
-    @property
     def __annotations__(self) -> dict[str, Any]:  # type: ignore[override] # of the tool, not of this class
         parameters = self.parameters
         return {one.name: one.annotation for one in parameters.arguments} | {"return": Reply}
@@ -106,4 +101,6 @@ class ToolFunction:
         return docstring_of(tool, self.parameters)
 
     def __repr__(self) -> str:
-        return f"<tool {self.__qualname__}{self.parameters.signature()}>"
+        tool = self._selection.known()
+        name = sanitize_text(self._selection.name if tool is None else tool.public_name)
+        return f"<tool {name}{self.parameters.signature()}>"

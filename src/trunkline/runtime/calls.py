@@ -37,7 +37,7 @@ class Calls:
     _handles: Handles
     _call_ids: Iterator[str]
     _principal: Principal
-    _acting: ContextVar[Principal] | None = None
+    _acting: ContextVar[Principal]
 
     @overload
     async def call(
@@ -196,8 +196,6 @@ class Calls:
     @contextmanager
     def acting_as(self, principal: Principal) -> Iterator[None]:
         """Make every call that begins in this block, also in tasks it starts, on behalf of a principal."""
-        if self._acting is None:
-            self._acting = ContextVar("principal")
         token = self._acting.set(principal)
         try:
             yield
@@ -253,7 +251,7 @@ class Calls:
             name=route.tool,
             public_name=route.public_name,
             arguments={} if arguments is None else arguments,
-            principal=self._principal if self._acting is None else self._acting.get(self._principal),
+            principal=self._acting.get(self._principal),
             deadline=flight.started + (route.timeout if timeout is None else timeout),
             idle=route.idle if timeout is None else max(route.idle, timeout),
             flight=flight,

@@ -6,6 +6,7 @@ import asyncio
 import itertools
 import os
 from collections.abc import Mapping, Sequence
+from contextvars import ContextVar
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -52,6 +53,7 @@ class Trunk(Calls):
         self._target = target
         self._require = (require,) if isinstance(require, str) else tuple(require)
         self._principal = principal or LOCAL
+        self._acting = ContextVar("principal")
         self._policy_source = policy
         self._handlers = handlers or Handlers()
         self._identity = client_identity(client_info)
