@@ -5,8 +5,10 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import signal
-from collections.abc import Callable, Coroutine
+from collections.abc import Coroutine
 from typing import Any
+
+from trunkline.runtime.loop import loop_factory
 
 _ENDINGS = ("SIGTERM", "SIGHUP")
 
@@ -20,7 +22,7 @@ def run_loop(work: Coroutine[Any, Any, int]) -> int:
     Raises:
         KeyboardInterrupt: the work was ended from outside.
     """
-    with asyncio.Runner(loop_factory=_loop_factory()) as runner:
+    with asyncio.Runner(loop_factory=loop_factory()) as runner:
         try:
             return runner.run(_ended_by_signals(work))
         except asyncio.CancelledError:
@@ -43,11 +45,3 @@ async def _ended_by_signals(work: Coroutine[Any, Any, int]) -> int:
         for number in numbers:
             loop.add_signal_handler(number, end)
     return await work
-
-
-def _loop_factory() -> Callable[[], asyncio.AbstractEventLoop] | None:
-    try:
-        import uvloop
-    except ImportError:
-        return None
-    return uvloop.new_event_loop

@@ -51,8 +51,9 @@ class LoopThread:
             RuntimeError: it is closed, or the calling thread must not block.
         """
         self._refuse_blocking()
-        outcome = self.post(work)
+        outcome: concurrent.futures.Future[Value] = concurrent.futures.Future()
         try:
+            self._hand_over(work, outcome)
             return outcome.result()
         except BaseException:
             if not outcome.done():
@@ -72,17 +73,9 @@ class LoopThread:
         return self.run(answer)
 
     def post(self, work: Callable[[], Awaitable[Value]]) -> concurrent.futures.Future[Value]:
-        """Await something on the loop, in the context of the calling thread, without waiting for it.
-
-        Raises:
-            RuntimeError: it is closed.
-        """
+        """Await something on the loop, in the context of the calling thread, without waiting for it."""
         outcome: concurrent.futures.Future[Value] = concurrent.futures.Future()
-        self._waiting.add(outcome)
-        outcome.add_done_callback(self._waiting.discard)
-        if not self._open or not self._wake(self._spawn, work, outcome):
-            self._waiting.discard(outcome)
-            raise _closed()
+        self._hand_over(work, outcome)
         return outcome
 
     def close(self) -> None:
@@ -131,6 +124,14 @@ class LoopThread:
     def _stop(self) -> None:
         self._open = False
         self._stopping.set()
+
+    def _hand_over(
+        self, work: Callable[[], Awaitable[Value]], outcome: concurrent.futures.Future[Value]
+    ) -> None:
+        self._waiting.add(outcome)
+        outcome.add_done_callback(self._waiting.discard)
+        if not self._open or not self._wake(self._spawn, work, outcome):
+            _settle(outcome, _closed())
 
     def _wake(self, callback: Callable[..., object], *arguments: Any) -> bool:
         try:

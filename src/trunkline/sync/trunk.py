@@ -5,7 +5,7 @@ from __future__ import annotations
 import inspect
 import weakref
 from collections.abc import AsyncGenerator, Callable, Generator, Mapping, Sequence
-from contextlib import AbstractContextManager, suppress
+from contextlib import AbstractContextManager
 from types import TracebackType
 from typing import Any, Self, TypeVar, overload
 
@@ -193,5 +193,4 @@ class Trunk:
                 yield event
         finally:
             # Not waited for: the garbage collector may end this in any thread.
-            with suppress(RuntimeError):
-                self._thread.post(events.aclose)
+            self._thread.post(events.aclose)
