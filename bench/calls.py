@@ -11,6 +11,7 @@ from statistics import median
 from typing import Any
 
 from bench.answers import Family
+from bench.placement import choose
 from bench.tally import Tally
 from bench.target import Kind, Target, serve_http, stdio_target
 from bench.verdict import CALL_BUDGETS, Verdict
@@ -143,15 +144,16 @@ def _open_lane(row: Row, contender: str, uvloop: bool) -> Iterator[Lane]:
         place = Path(stack.enter_context(tempfile.TemporaryDirectory()))
         tally = Tally.create(place / "tally")
         stack.callback(tally.close)
-        target = _target(row, place / "tally", stack)
-        worker = stack.enter_context(Worker("calls", contender=contender, target=target, uvloop=uvloop))
-        yield Lane(worker, tally)
+        client, server = choose() or (None, None)
+        target = _target(row, place / "tally", server, stack)
+        spec = {"contender": contender, "target": target, "processor": client, "uvloop": uvloop}
+        yield Lane(stack.enter_context(Worker("calls", **spec)), tally)
 
 
-def _target(row: Row, tally: Path, stack: ExitStack) -> Target:
+def _target(row: Row, tally: Path, processor: int | None, stack: ExitStack) -> Target:
     if row.kind == "stdio":
-        return stdio_target(row.family, tally=tally)
-    return stack.enter_context(serve_http(row.family, tally))
+        return stdio_target(row.family, tally=tally, processor=processor)
+    return stack.enter_context(serve_http(row.family, tally, processor))
 
 
 def _interleave(row: Row, lanes: dict[str, Lane], rounds: int, round_seconds: float) -> RowResult:

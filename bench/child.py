@@ -19,6 +19,7 @@ from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from typing import Any
 
 from bench.contenders import CONTENDERS, Connection
+from bench.placement import pin
 from bench.target import Target
 
 Command = dict[str, Any]
@@ -104,6 +105,7 @@ def _answer(message: Command) -> None:
 def main() -> None:
     """Run the job described by the JSON in the first argument."""
     spec: Command = json.loads(sys.argv[1])
+    pin(spec.get("processor"))
     factory = None
     if spec.get("uvloop"):
         import uvloop

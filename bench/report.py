@@ -11,6 +11,7 @@ from pathlib import Path
 from statistics import median
 from typing import Any
 
+from bench import placement
 from bench.calls import RowResult
 from bench.verdict import Verdict
 from bench.worker import last_line
@@ -36,7 +37,9 @@ def environment(loop: str, versions: Iterable[str]) -> str:
     load = ", ".join(f"{value:.1f}" for value in os.getloadavg())
     return (
         f"Python {platform.python_version()} on {platform.system()} {platform.machine()}, "
-        f"{os.cpu_count()} CPUs, load {load}\nevent loop: {loop}\ncontenders: {', '.join(versions)}\n"
+        f"{os.cpu_count()} CPUs, load {load}\n"
+        f"event loop: {loop}; {placement.describe()}\n"
+        f"contenders: {', '.join(versions)}\n"
     )
 
 

@@ -12,6 +12,7 @@ import sys
 from pathlib import Path
 
 from bench.answers import REVISIONS, Answers, Family, Message
+from bench.placement import pin
 from bench.tally import Tally
 
 _SESSION = b"neutral-session"
@@ -78,7 +79,9 @@ def main() -> None:
     parser = argparse.ArgumentParser()
     parser.add_argument("--family", choices=("legacy", "modern"), required=True)
     parser.add_argument("--tally", type=Path)
+    parser.add_argument("--processor", type=int, help="run only there")
     options = parser.parse_args()
+    pin(options.processor)
     tally = Tally(options.tally) if options.tally else None
     asyncio.run(_serve(options.family, Answers(options.family, tally)))
 

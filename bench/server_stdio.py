@@ -8,6 +8,7 @@ import os
 from pathlib import Path
 
 from bench.answers import Answers
+from bench.placement import pin
 from bench.tally import Tally
 
 _CHUNK = 1 << 16
@@ -20,7 +21,9 @@ def main() -> None:
     parser.add_argument("--family", choices=("legacy", "modern"), required=True)
     parser.add_argument("--tally", type=Path)
     parser.add_argument("--tools", type=int, default=2)
+    parser.add_argument("--processor", type=int, help="run only there")
     options = parser.parse_args()
+    pin(options.processor)
     tally = Tally(options.tally) if options.tally else None
     _serve(Answers(options.family, tally, options.tools))
 

@@ -33,20 +33,26 @@ class Target:
         return REVISIONS[self.family]
 
 
-def stdio_target(family: Family, *, tally: Path | None = None, tools: int = 2) -> Target:
+def stdio_target(
+    family: Family, *, tally: Path | None = None, tools: int = 2, processor: int | None = None
+) -> Target:
     """Describe a neutral stdio server; the client starts it."""
     command = [sys.executable, "-S", "-m", "bench.server_stdio", "--family", family]
     command += ["--tools", str(tools)]
     if tally is not None:
         command += ["--tally", str(tally)]
+    if processor is not None:
+        command += ["--processor", str(processor)]
     return Target(kind="stdio", family=family, command=tuple(command), env=server_env())
 
 
 @contextmanager
-def serve_http(family: Family, tally: Path) -> Iterator[Target]:
+def serve_http(family: Family, tally: Path, processor: int | None = None) -> Iterator[Target]:
     """Run a neutral HTTP server in a process of its own for the duration of the block."""
     command = [sys.executable, "-S", "-m", "bench.server_http", "--family", family]
     command += ["--tally", str(tally)]
+    if processor is not None:
+        command += ["--processor", str(processor)]
     with subprocess.Popen(
         command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, env={**os.environ, **server_env()}
     ) as process:

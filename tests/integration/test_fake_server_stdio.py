@@ -6,7 +6,6 @@ import asyncio
 import json
 import signal
 import subprocess
-import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -235,6 +234,18 @@ async def test_delays_overlap_and_progress_comes_meanwhile(fake: FakeServer, tmp
     assert [one["method"] for one in seen if "method" in one] == ["notifications/progress"] * 2
 
 
+async def test_a_cancelled_call_replies_only_if_it_is_stubborn(fake: FakeServer, tmp_path: Path) -> None:
+    fake.tool("obeys", delay=0.05)
+    fake.tool("stubborn", delay=0.05, cancellable=False)
+    fake.tool("later", delay=0.3)
+    async with start(fake.to_stdio_entry(tmp_path)) as child:
+        await child.write(call(1, "obeys"), call(2, "stubborn"), call(3, "later"))
+        await child.write(*(request("notifications/cancelled", requestId=number) for number in (1, 2)))
+        assert [(await child.reply())["id"] for _ in range(2)] == [2, 3]
+    calls = fake.journal(tmp_path).read().calls
+    assert [(one.executed, one.cancelled) for one in calls] == [(False, True), (True, True), (True, False)]
+
+
 @pytest.mark.parametrize(("discover", "status"), [("silent", 0), ("exit", 70)])
 async def test_a_legacy_server_may_be_silent_or_die_at_discover(
     discover: Any, status: int, tmp_path: Path
@@ -386,4 +397,3 @@ async def test_a_scripted_process_loads_nothing_slow(fake: FakeServer, tmp_path:
         "inspect",
         "dataclasses",
     }
-    assert sys.executable == entry["command"]

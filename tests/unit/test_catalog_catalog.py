@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import time
-
 from trunkline.catalog import Catalog, Listing, parse_tool
 
 
@@ -66,12 +64,3 @@ def test_a_listing_of_a_server_that_is_not_configured_is_ignored_with_a_warning(
     catalog = Catalog.build([listing("ghost", "x")], ["a"])
     assert len(catalog) == 0
     assert catalog.warnings == ("server 'ghost' is not configured: ignored its listing",)
-
-
-def test_five_thousand_tools_are_put_together_in_a_fraction_of_a_second():
-    servers = [f"server.{n}" for n in range(500)]
-    listings = [listing(server, *(f"tool_{n}" for n in range(10))) for server in servers]
-    start = time.process_time()
-    catalog = Catalog.build(listings, servers)
-    assert time.process_time() - start < 0.3
-    assert len(catalog) == 5000

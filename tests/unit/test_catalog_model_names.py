@@ -53,6 +53,7 @@ def test_names_that_would_read_the_same_are_told_apart():
     pairs = [("a__b", "c"), ("a", "b__c"), ("a_", "b"), ("a", "_b"), ("a b", "c"), ("a_b", "c"), ("a-b", "c")]
     names = model_names([tool(*pair) for pair in pairs])
     assert len({model for _, model in names}) == len(pairs)
+    assert all(list(model_names([tool(*pair)])) == [named] for pair, named in zip(pairs, names, strict=True))
 
 
 def test_a_tool_named_like_the_digested_name_of_another_cannot_take_its_place():

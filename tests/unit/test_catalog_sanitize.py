@@ -44,6 +44,8 @@ def test_ordinary_writing_and_emoji_pass_unchanged(text):
         ("a\u200cb", r"a\u200cb"),
         ("a\ufe0fb", r"a\ufe0fb"),
         ("👍\ufe0f\ufe0f", "👍\ufe0f\\ufe0f"),
+        ("👍\u200b👍", "👍\\u200b👍"),
+        ("👍\u200dx", "👍\\u200dx"),
         ("1\ufe0f", r"1\ufe0f"),
         ("x\U000e0101y", r"x\U000e0101y"),
         ("\u3164", r"\u3164"),

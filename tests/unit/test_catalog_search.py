@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import time
-
 import pytest
 
 from trunkline.catalog import SearchIndex, parse_tool
@@ -103,14 +101,20 @@ def test_several_queries_are_interleaved_best_first_without_repetition():
     matches = INDEX.search_many(["current time", "git status", "time in a timezone"], limit=4)
     names = [match.tool.public_name for match in matches]
     assert set(names[:2]) == {"time.get_current_time", "git.git_status"}
-    assert len(names) == len(set(names)) == 4 or len(names) == len(set(names)) < 4
+    assert len(names) == len(set(names))
     assert INDEX.search_many([]) == ()
 
 
 def test_a_tool_found_twice_keeps_its_better_score():
-    weak, strong = "time flibbertigibbet nonsense", "get current time timezone"
-    (match,) = INDEX.search_many([weak, strong], limit=1)
-    assert match.score == INDEX.search(strong)[0].score
+    queries = ["time flibbertigibbet nonsense", "timezone of the current time"]
+    best: dict[str, float] = {}
+    for query in queries:
+        for match in INDEX.search(query):
+            best[match.tool.public_name] = max(match.score, best.get(match.tool.public_name, 0.0))
+    assert INDEX.search(queries[0])[0].tool.name == "convert_time"
+    assert INDEX.search(queries[1])[1].tool.name == "convert_time"
+    found_by_both = {match.tool.public_name: match.score for match in INDEX.search_many(queries)}
+    assert found_by_both == {name: pytest.approx(best[name]) for name in found_by_both}
 
 
 def test_repeating_a_word_or_padding_a_description_does_not_win():
@@ -144,20 +148,3 @@ def test_schemas_of_any_shape_are_indexed():
     ]
     SearchIndex.build([tool("a", f"t{n}", properties={"p": value}) for n, value in enumerate(odd)])
     SearchIndex.build([parse_tool("a", {"name": "t", "inputSchema": {"properties": []}})])
-
-
-def test_five_thousand_tools_are_indexed_and_searched_within_the_budget():
-    words = [f"{head}{tail}ing" for head in ("order", "bank", "map", "film", "song") for tail in range(400)]
-    tools = [
-        tool(f"server{n % 300}", f"{words[n % 2000]}_{words[n * 7 % 2000]}", " ".join(words[n % 1900 :][:60]))
-        for n in range(5000)
-    ]
-    start = time.process_time()
-    index = SearchIndex.build(tools)
-    assert time.process_time() - start < 2
-    spent = []
-    for n in range(100):
-        start = time.process_time()
-        index.search(" ".join(words[n * 5 : n * 5 + 8]))
-        spent.append(time.process_time() - start)
-    assert sorted(spent)[50] < 0.005

@@ -44,6 +44,9 @@ def call_command(
     raw: Annotated[
         bool, typer.Option("--raw", help="Print the result object as the server sent it.")
     ] = False,
+    curl: Annotated[
+        bool, typer.Option("--curl", help="Print the HTTP request as a curl command; call nothing.")
+    ] = False,
     config: ConfigOption = None,
     as_json: JsonOption = False,
     timeout: TimeoutOption = None,
@@ -55,23 +58,32 @@ def call_command(
     """
     settings = settings_of(ctx, config=config, as_json=as_json, timeout=timeout, verbose=verbose)
     return session.guarded(
-        settings, lambda terminal: _call([tool, *(arguments or ())], output, raw, settings, terminal)
+        settings, lambda terminal: _call([tool, *(arguments or ())], output, raw, curl, settings, terminal)
     )
 
 
-def _call(words: list[str], output: str | None, raw: bool, settings: Settings, terminal: Terminal) -> int:
+def _call(
+    words: list[str], output: str | None, raw: bool, curl: bool, settings: Settings, terminal: Terminal
+) -> int:
     from trunkline.cli.delivery import Delivery
     from trunkline.cli.loop import run_loop
     from trunkline.cli.selectors import select_tool
 
     if raw and (settings.as_json or output):
         raise UsageError(f"--raw and {'--json' if settings.as_json else '-o'} exclude each other")
+    if curl and (settings.as_json or output or raw):
+        raise UsageError("--curl excludes --json, --raw and -o", hint="It calls nothing.")
     delivery = Delivery(terminal, as_json=settings.as_json, raw=raw, output=output)
     config = session.load_config(settings, terminal)
     session.require_enabled(config, words[0])
     selector, rest = select_tool(words, session.server_names(config))
     given = _read_arguments(rest)
-    return run_loop(_perform(selector, given, session.only(config, selector.server), settings, delivery))
+    chosen = session.only(config, selector.server)
+    if curl:
+        from trunkline.cli.curl import print_request
+
+        return run_loop(print_request(selector, given, chosen, settings, terminal))
+    return run_loop(_perform(selector, given, chosen, settings, delivery))
 
 
 async def _perform(
@@ -91,7 +103,7 @@ async def _perform(
         arguments = resolve_arguments(given, _find_schema(trunk, selector))
         with (
             saying_who_is_sick(trunk, selector, delivery.terminal),
-            ProgressLine(delivery.terminal.note, verbose=settings.verbose) as progress,
+            ProgressLine(delivery.terminal.note, verbose=bool(settings.verbose)) as progress,
         ):
             reply = await trunk.call(selector.name, arguments, timeout=left, on_progress=progress.show)
         return delivery.deliver(reply)

@@ -9,6 +9,7 @@ from typing import Any
 import typer
 from typer.main import get_command as build_command
 
+from trunkline.cli.diagnostics import with_diagnostics
 from trunkline.cli.values import LeanCommand, LeanGroup
 
 COMMANDS: dict[str, tuple[str, str]] = {
@@ -17,6 +18,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "info": ("lookup:info_command", "Show everything about one tool, or about one server."),
     "search": ("searching:search_command", "Find tools by words, best first, each with its score."),
     "call": ("calling:call_command", "Call one tool and print its reply."),
+    "config": ("configuring:config", "Show, explain and check the configuration."),
     "status": ("listing:status_command", "Show the state of every server as a table."),
 }
 """Name of the command, where its function is within this package, and its line in `--help`."""
@@ -50,6 +52,9 @@ class CommandGroup(LeanGroup):
 def load_command(name: str) -> Any:
     """Import one command's module and build the command."""
     module, _, function = COMMANDS[name][0].partition(":")
+    target = getattr(import_module(f"trunkline.cli.{module}"), function)
+    if isinstance(target, typer.Typer):
+        return build_command(target)
     single = typer.Typer(add_completion=False, rich_markup_mode=None, pretty_exceptions_enable=False)
-    single.command(name, cls=LeanCommand)(getattr(import_module(f"trunkline.cli.{module}"), function))
+    single.command(name, cls=LeanCommand)(with_diagnostics(target))
     return build_command(single)

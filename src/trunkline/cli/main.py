@@ -10,6 +10,7 @@ import typer
 
 from trunkline._version import __version__
 from trunkline.cli.commands import CommandGroup
+from trunkline.cli.diagnostics import with_diagnostics
 from trunkline.cli.exits import INTERNAL, OK, USAGE, UsageError
 from trunkline.cli.options import (
     ConfigOption,
@@ -39,6 +40,7 @@ def _print_version(wanted: bool) -> None:
 
 
 @app.callback()
+@with_diagnostics
 def trunkline(
     ctx: typer.Context,
     config: ConfigOption = None,

@@ -7,6 +7,8 @@ from typing import Annotated
 
 import typer
 
+from trunkline.cli.values import PROFILE
+
 ConfigOption = Annotated[
     list[str] | None,
     typer.Option("--config", metavar="PATH", help="Server file or URL; repeatable. Default: look upward."),
@@ -16,8 +18,14 @@ TimeoutOption = Annotated[
     float | None, typer.Option("--timeout", metavar="SECONDS", help="Longest time the command may wait.")
 ]
 VerboseOption = Annotated[
-    bool,
-    typer.Option("-v", "--verbose", help="Show logs, and the traceback of an internal error, on stderr."),
+    int,
+    typer.Option(
+        "-v",
+        "--verbose",
+        count=True,
+        show_default=False,
+        help="Show logs, and the traceback of an internal error, on stderr; -vv those of libraries too.",
+    ),
 ]
 
 
@@ -30,7 +38,14 @@ class Settings:
     as_json: bool = False
     timeout: float | None = None
     """Seconds, or None for the configured defaults."""
-    verbose: bool = False
+    verbose: int = 0
+    """How often -v was given."""
+    log_format: str = "text"
+    """`text` or `json`."""
+    profile: str | None = None
+    """Profile of the policy file, or None for what the environment names."""
+    wire: str | None = None
+    """Where the log of the wire goes: a path, `-` for standard error, or None."""
 
 
 def settings_of(
@@ -39,7 +54,7 @@ def settings_of(
     config: list[str] | None = None,
     as_json: bool = False,
     timeout: float | None = None,
-    verbose: bool = False,
+    verbose: int = 0,
 ) -> Settings:
     """Join a command's own options with those written before its name; the later timeout wins."""
     before = ctx.obj if isinstance(ctx.obj, Settings) else Settings()
@@ -48,5 +63,6 @@ def settings_of(
         config=(*before.config, *(config or ())),
         as_json=before.as_json or as_json,
         timeout=before.timeout if timeout is None else timeout,
-        verbose=before.verbose or verbose,
+        verbose=before.verbose + verbose,
+        profile=ctx.meta.get(PROFILE),
     )

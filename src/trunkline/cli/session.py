@@ -17,10 +17,12 @@ if TYPE_CHECKING:
 
 def guarded(settings: Settings, work: Callable[[Terminal], int]) -> int:
     """Run one command and give its exit code; every failure is reported and none gets out."""
+    from trunkline.cli.diagnostics import ask_for_wire
     from trunkline.cli.logs import logs_shown
 
     terminal = Terminal(settings)
-    with logs_shown(verbose=settings.verbose):
+    ask_for_wire(settings)
+    with logs_shown(verbose=settings.verbose, log_format=settings.log_format):
         try:
             return work(terminal)
         except KeyboardInterrupt:
@@ -36,9 +38,11 @@ def load_config(settings: Settings, terminal: Terminal) -> Config:
     Raises:
         ConfigError: a file is missing, unreadable or invalid, or there is none at all.
     """
+    from trunkline.cli.logs import hide_secrets
     from trunkline.cli.render import line
 
-    config = read_config(settings.config)
+    config = read_config(settings.config, settings.profile)
+    hide_secrets(secret for entry in config.entries for secret in getattr(entry, "secrets", ()))
     for warning in config.warnings:
         terminal.warn(line(warning))
     if not config.entries:
@@ -46,11 +50,11 @@ def load_config(settings: Settings, terminal: Terminal) -> Config:
     return config
 
 
-def read_config(names: Sequence[str]) -> Config:
+def read_config(names: Sequence[str], profile: str | None = None) -> Config:
     """Read one file or URL, several, or, for none, those that are found."""
     from trunkline.config.loading import load
 
-    return load(list(names) if len(names) > 1 else next(iter(names), None))
+    return load(list(names) if len(names) > 1 else next(iter(names), None), profile=profile)
 
 
 def server_names(config: Config) -> tuple[str, ...]:
@@ -61,8 +65,9 @@ def server_names(config: Config) -> tuple[str, ...]:
 def open_trunk(config: Config) -> AbstractAsyncContextManager[Trunk]:
     """Give the runtime over every server of `config`; entering starts them."""
     import trunkline
+    from trunkline.cli.diagnostics import wire_target
 
-    return trunkline.connect(config)
+    return trunkline.connect(config, wire=wire_target())
 
 
 def only(config: Config, server: str | None) -> Config:

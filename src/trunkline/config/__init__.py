@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from trunkline.config.discovery import user_file
 from trunkline.config.entry import BadEntry, Entry, HttpEntry, PeerEntry, StdioEntry
+from trunkline.config.explanation import Explanation, Setting
 from trunkline.config.loading import Config, load
 from trunkline.config.policy import Policy
 from trunkline.config.settings import ServerPolicy, ToolPolicy
@@ -16,11 +17,13 @@ __all__ = [
     "BadEntry",
     "Config",
     "Entry",
+    "Explanation",
     "HttpEntry",
     "Limits",
     "PeerEntry",
     "Policy",
     "ServerPolicy",
+    "Setting",
     "StdioEntry",
     "ToolPolicy",
     "load",

@@ -12,7 +12,7 @@ from trunkline.config.entry import HttpEntry, PeerEntry, StdioEntry
 from trunkline.config.entry_error import EntryError
 from trunkline.config.expansion import Expanded, Scope, place
 from trunkline.config.fields import Fields, check_characters
-from trunkline.config.secret import collect, conceal, conceal_arguments, header_secrets
+from trunkline.config.secret import collect, conceal, conceal_arguments, header_secrets, show_headers
 from trunkline.config.syntax import read_text
 from trunkline.config.url import Kind, check_url
 from trunkline.config.wording import describe_type, nearest
@@ -141,14 +141,20 @@ def _http(
         message = f"{' and '.join(url_keys)} give different URLs"
         raise EntryError(message, path=(url_keys[1],), hint=f"Keep one of {' and '.join(url_keys)}.")
     kind = check_url(urls[0].value, kind=_URL_KINDS[stated] if stated else None, path=(url_keys[0],))
-    headers = {
-        key: _header(key, value) for key, value in fields.pairs("headers").items() if value is not None
-    }
+    given = {key: value for key, value in fields.pairs("headers").items() if value is not None}
+    headers = {key: _header(key, value) for key, value in given.items()}
     shown, hidden = conceal(urls[0].shown)
     hidden += [secret for key, value in headers.items() for secret in header_secrets(key, value)]
     secrets = _worth(scope, [*fields.secrets, *hidden])
     return HttpEntry(
-        name=name, url=urls[0].value, headers=headers, kind=kind, source=source, secrets=secrets, shown=shown
+        name=name,
+        url=urls[0].value,
+        headers=headers,
+        kind=kind,
+        source=source,
+        secrets=secrets,
+        shown=shown,
+        shown_headers=show_headers(given),
     )
 
 

@@ -75,6 +75,8 @@ class HttpEntry(_Record, frozen=True, kw_only=True):
     """Values to scrub from every text that leaves the process, longest first."""
     shown: str = ""
     """The URL as it may be shown; empty means that only its origin may."""
+    shown_headers: dict[str, str] = {}
+    """The headers as they may be shown; one that is missing may not."""
 
     def visible(self) -> tuple[tuple[str, Any], ...]:
         """Give the fields that may be shown anywhere."""

@@ -32,7 +32,10 @@ from trunkline.config.wording import describe_path, describe_type
 from trunkline.errors import ConfigError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Callable, Iterable, Iterator
+
+PROFILE_VARIABLE = "TRUNKLINE_PROFILE"
+"""Names the profile of a policy file when nothing else does."""
 
 UNNAMED = "server"
 """What a server is called that nothing names."""
@@ -59,6 +62,7 @@ def load(
     environ: Mapping[str, str] | None = None,
     name: str | None = None,
     policy: str | Path | Mapping[str, object] | Policy | None = None,
+    profile: str | None = None,
 ) -> Config:
     """Read servers and policy.
 
@@ -69,27 +73,102 @@ def load(
         environ: variables to expand and to pass on; None is the process's own environment.
         name: name of the one server that `target` leaves unnamed; None calls it `server`.
         policy: a path or the content of a `trunkline.toml`; None looks for one.
+        profile: the profile of it to activate; None takes the one `TRUNKLINE_PROFILE` names, if any,
+            unless `policy` is a `Policy`; "" activates none.
 
     Raises:
-        ConfigError: a file cannot be read or is invalid, or the target is none of the above. A bad
-            entry raises nothing: it becomes a `BadEntry`.
+        ConfigError: a file cannot be read or is invalid, the target is none of the above, or there is
+            no such profile. A bad entry raises nothing: it becomes a `BadEntry`.
     """
-    folder = _working_directory(cwd)
+    folder = working_directory(cwd)
     variables = dict(os.environ if environ is None else environ)
     readings = _read(target, folder, variables)
     warnings = [warning for reading in readings for warning in repetition_warnings(reading.definitions)]
-    chosen = _merge(_named(readings, name), warnings)
+    chosen = _merge(name_definitions(readings, name), warnings)
     entries, disabled = _resolve(chosen, folder, variables, warnings)
     return Config(
         entries=entries,
-        policy=_policy(policy, readings, folder),
+        policy=choose_profile(
+            _policy(policy, readings, folder), profile, {} if isinstance(policy, Policy) else variables
+        ),
         sources=tuple(dict.fromkeys(reading.origin.source for reading in readings)),
         warnings=tuple(warnings),
         disabled=disabled,
     )
 
 
-def _working_directory(cwd: str | Path | None) -> Path:
+def name_definitions(readings: Iterable[Reading], name: str | None) -> list[tuple[str, Definition]]:
+    """Give every definition with its name, in order; those that nothing names get one.
+
+    Raises:
+        ConfigError: `name` is given and there is not exactly one definition without a name.
+    """
+    definitions = [definition for reading in readings for definition in reading.definitions]
+    unnamed = sum(definition.name is None for definition in definitions)
+    if name is not None and unnamed != 1:
+        what = "every server has a name already" if not unnamed else f"{unnamed} servers have none"
+        hint = "Leave name out, or pass one URL, one entry or one peer."
+        raise ConfigError(f"name={name!r} names one unnamed server, and {what}", hint=hint)
+    defaults = itertools.chain([name or UNNAMED], (f"{UNNAMED}-{number}" for number in itertools.count(2)))
+    return [
+        (next(defaults) if definition.name is None else definition.name, definition)
+        for definition in definitions
+    ]
+
+
+def scopes(folder: Path, environ: Mapping[str, str]) -> Callable[[Definition], Scope]:
+    """Give what the variables of a definition stand for, by definition."""
+    public, home = inherit(environ), home_folder(environ)
+
+    def scope_of(definition: Definition) -> Scope:
+        workspace = str(definition.origin.workspace)
+        return Scope(environ=environ, public=public, home=home, workspace=workspace, cwd=str(folder))
+
+    return scope_of
+
+
+def mistake_in(name: str, definition: Definition, mistake: EntryError) -> ConfigError:
+    """Give the error of an entry with server, file and position."""
+    origin = definition.origin
+    line, column = next(iter(origin.locate((*definition.path, *mistake.path))), (None, None))
+    if mistake.source is not None:
+        line, column = mistake.line, None
+    error = ConfigError(
+        mistake.message,
+        server=name,
+        field=describe_path(mistake.path) or None,
+        source=mistake.source or (origin.source if origin.file else None),
+        line=line,
+        column=column,
+        hint=mistake.hint,
+    )
+    error.__cause__ = mistake.__cause__
+    return error
+
+
+def choose_profile(policy: Policy, asked: str | None, environ: Mapping[str, str]) -> Policy:
+    """Activate the profile asked for, else the one the environment names, if any; "" means none.
+
+    Raises:
+        ConfigError: there is no such profile; lists those there are.
+    """
+    profile = environ.get(PROFILE_VARIABLE) if asked is None else asked
+    if not profile:
+        return policy
+    try:
+        return policy.activate(profile)
+    except ConfigError as error:
+        if asked is None:
+            error.hint = f"The environment variable {PROFILE_VARIABLE} asks for it. {error.hint}"
+        raise
+
+
+def working_directory(cwd: str | Path | None) -> Path:
+    """Make the working directory absolute; None is the process's own.
+
+    Raises:
+        ConfigError: it is gone.
+    """
     try:
         return Path(os.path.abspath(cwd if cwd is not None else os.getcwd()))
     except OSError as error:
@@ -102,20 +181,6 @@ def _read(target: object, folder: Path, environ: Mapping[str, str]) -> list[Read
         return [read_file(path) for path in discover(folder, environ)]
     targets = target if isinstance(target, list | tuple) else [target]
     return [read_target(item, folder) for item in targets]
-
-
-def _named(readings: Iterable[Reading], name: str | None) -> list[tuple[str, Definition]]:
-    definitions = [definition for reading in readings for definition in reading.definitions]
-    unnamed = sum(definition.name is None for definition in definitions)
-    if name is not None and unnamed != 1:
-        what = "every server has a name already" if not unnamed else f"{unnamed} servers have none"
-        hint = "Leave name out, or pass one URL, one entry or one peer."
-        raise ConfigError(f"name={name!r} names one unnamed server, and {what}", hint=hint)
-    defaults = itertools.chain([name or UNNAMED], (f"{UNNAMED}-{number}" for number in itertools.count(2)))
-    return [
-        (next(defaults) if definition.name is None else definition.name, definition)
-        for definition in definitions
-    ]
 
 
 def _merge(named: Iterable[tuple[str, Definition]], warnings: list[str]) -> dict[str, Definition]:
@@ -131,12 +196,11 @@ def _merge(named: Iterable[tuple[str, Definition]], warnings: list[str]) -> dict
 def _resolve(
     chosen: Mapping[str, Definition], folder: Path, environ: Mapping[str, str], warnings: list[str]
 ) -> tuple[tuple[Entry, ...], tuple[str, ...]]:
-    public, home = inherit(environ), home_folder(environ)
+    scope_of = scopes(folder, environ)
     entries: list[Entry] = []
     disabled: list[str] = []
     for key, definition in chosen.items():
-        workspace = str(definition.origin.workspace)
-        scope = Scope(environ=environ, public=public, home=home, workspace=workspace, cwd=str(folder))
+        scope = scope_of(definition)
         try:
             check_name(key)
             if is_disabled(definition.raw):
@@ -160,21 +224,9 @@ def _misspelled(name: str, definition: Definition, scope: Scope) -> Iterator[str
 
 
 def _bad(name: str, definition: Definition, mistake: EntryError) -> BadEntry:
-    origin = definition.origin
-    line, column = next(iter(origin.locate((*definition.path, *mistake.path))), (None, None))
-    if mistake.source is not None:
-        line, column = mistake.line, None
-    error = ConfigError(
-        mistake.message,
-        server=name,
-        field=describe_path(mistake.path) or None,
-        source=mistake.source or (origin.source if origin.file else None),
-        line=line,
-        column=column,
-        hint=mistake.hint,
-    )
-    error.__cause__ = mistake.__cause__
-    return BadEntry(name=name.encode("utf-8", "replace").decode(), error=error, source=origin.source)
+    error = mistake_in(name, definition, mistake)
+    shown = name.encode("utf-8", "replace").decode()
+    return BadEntry(name=shown, error=error, source=definition.origin.source)
 
 
 def _policy(given: object, readings: Iterable[Reading], folder: Path) -> Policy:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from urllib.parse import unquote
 
 from trunkline.config.expansion import Expanded
@@ -69,6 +69,14 @@ def header_secrets(name: str, value: str) -> list[str]:
     if name.lower() in _PLAIN_HEADERS:
         return []
     return [value, value.partition(" ")[2]]
+
+
+def show_headers(headers: Mapping[str, Expanded]) -> dict[str, str]:
+    """Give headers as they may be shown: a variable as its reference, a value from the file as `***`."""
+    return {
+        name: header.shown if name.lower() in _PLAIN_HEADERS or _REFERENCES.fullmatch(header.shown) else "***"
+        for name, header in headers.items()
+    }
 
 
 def collect(values: Sequence[str], *, public: Iterable[str]) -> tuple[str, ...]:

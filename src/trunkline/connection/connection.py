@@ -29,6 +29,7 @@ from trunkline.errors import (
 )
 from trunkline.protocol.eras import METHOD_NOT_FOUND, REFUSING_CODES, Family, request_meta
 from trunkline.protocol.frames import Encoder, Frame, RequestId, encode_error, encode_result
+from trunkline.telemetry.escape import escape_text
 from trunkline.transport.link import Link, Request, SessionLostError
 
 logger = logging.getLogger("trunkline.connection")
@@ -108,8 +109,6 @@ class Connection:
             call_id=call.id,
             era=self.agreed.era.revision,
             transport=self.link.kind,
-            ttl_ms=_ttl(result),
-            scope=_scope(result),
         )
 
     async def request(self, method: str, params: Mapping[str, Any] | None = None) -> Mapping[str, Any]:
@@ -165,9 +164,11 @@ class Connection:
         self._encoder = self._make_encoder()
 
     def _encode_call(self, call: Call) -> Request:
-        number = self.link.next_id()
+        number = call.flight.request_id = self.link.next_id()
         try:
-            body = self._encoder.call_tool(number, call.name, call.arguments, call.log_level)
+            body = self._encoder.call_tool(
+                number, call.name, call.arguments, log_level=call.log_level, trace=call.trace
+            )
         except (TypeError, ValueError, RecursionError) as cause:
             raise InvalidArgumentsError(
                 f"the arguments are not JSON ({cause})",
@@ -249,7 +250,8 @@ class Connection:
         try:
             await self.link.notify(body)
         except TrunklineError as error:
-            logger.debug("%s: could not answer %s: %s", self.server, method, error)
+            line = escape_text(f"{self.server}: could not answer {method}: {error}")
+            logger.debug("%s", line, extra={"server": self.server})
 
 
 def _run_handler(
@@ -258,14 +260,6 @@ def _run_handler(
     try:
         handler(server, params)
     except Exception:  # boundary: the application's handler must not end the connection it listens to
-        logger.exception("a notification handler failed for %s", server)
-
-
-def _ttl(result: Mapping[str, Any]) -> int | None:
-    ttl = result.get("ttlMs")
-    return ttl if type(ttl) is int and ttl >= 0 else None
-
-
-def _scope(result: Mapping[str, Any]) -> str | None:
-    scope = result.get("cacheScope")
-    return scope if isinstance(scope, str) else None
+        logger.exception(
+            "a notification handler failed for %s", escape_text(server), extra={"server": server}
+        )

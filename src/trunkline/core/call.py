@@ -40,21 +40,34 @@ class Flight:
     """
 
     __slots__ = (
-        "activity", "attempts", "cancel_reason", "delivery", "on_log", "on_progress", "phase", "started",
+        "activity",
+        "attempts",
+        "cancel_reason",
+        "connecting",
+        "delivery",
+        "on_log",
+        "on_progress",
+        "phase",
+        "request_id",
+        "started",
         "stderr",
-    )  # fmt: skip
+    )
 
     def __init__(self, started: float, on_progress: Callable[[Progress], None] | None = None) -> None:
         self.started = started
         """Moment, on the clock of the running loop, at which the caller asked."""
         self.activity = started
         """Moment of the last sign of life of this call; the idle deadline counts from here."""
+        self.connecting = False
+        """Whether it waits for its server to start, which has a limit of its own: no idle deadline then."""
         self.attempts = 0
         self.delivery: Delivery = "never_sent"
         self.phase = "waiting for the server"
         """What the call is waiting for, in words a person understands."""
         self.stderr: Callable[[], str] | None = None
         """Gives the tail of the server's standard error, where it has one."""
+        self.request_id: int | None = None
+        """JSON-RPC id of the request that was sent last for this call."""
         self.on_progress = on_progress
         self.on_log: Callable[[Log], None] | None = None
         """Takes the log messages that are certain to belong to this call."""
@@ -84,3 +97,5 @@ class Call(msgspec.Struct, frozen=True, kw_only=True):
     """The mildest log messages the caller wants to see, or None for none."""
     headers: Mapping[str, str] = {}
     """`Mcp-Param-*` headers that mirror arguments, for transports that carry headers."""
+    trace: Mapping[str, str] = {}
+    """`traceparent`, `tracestate` and `baggage` for the server, where the call is traced."""

@@ -29,10 +29,18 @@ class Reply(msgspec.Struct, frozen=True, kw_only=True):
     era: str = ""
     """Protocol revision the answer came in, such as `2025-11-25`."""
     transport: str = ""
-    ttl_ms: int | None = None
-    """How long the server allows this result to be cached, or None."""
-    scope: str | None = None
-    """The server's `cacheScope` (`public` or `private`), or None."""
+
+    @property
+    def ttl_ms(self) -> int | None:
+        """How long the server allows this result to be cached, in milliseconds, or None."""
+        ttl = self.raw.get("ttlMs")
+        return ttl if type(ttl) is int and ttl >= 0 else None
+
+    @property
+    def scope(self) -> str | None:
+        """The server's `cacheScope` (`public` or `private`), or None."""
+        scope = self.raw.get("cacheScope")
+        return scope if isinstance(scope, str) else None
 
     @property
     def content(self) -> tuple[Content, ...]:

@@ -82,7 +82,9 @@ class _Alarm:
         )
 
     def _due(self) -> float:
-        return min(self._call.deadline, self._call.flight.activity + self._call.idle)
+        call, flight = self._call, self._call.flight
+        alive = self._loop.time() if flight.connecting else flight.activity
+        return min(call.deadline, alive + call.idle)
 
     def _ring(self) -> None:
         due, now = self._due(), self._loop.time()

@@ -1,9 +1,10 @@
-"""Observe: the outermost layer; measures each call and completes its reply or its error."""
+"""Observe: the outermost layer; measures each call, traces it where that is wanted, completes its outcome."""
 
 from __future__ import annotations
 
 import asyncio
 import logging
+import sys
 from typing import ClassVar
 
 import msgspec
@@ -13,32 +14,59 @@ from trunkline.core.call import Call
 from trunkline.core.reply import Reply
 from trunkline.errors import CallError
 from trunkline.pipeline.service import Service
+from trunkline.telemetry.escape import escape_text
+from trunkline.telemetry.record import API, facts_of
+from trunkline.telemetry.span import CallSpan
+from trunkline.telemetry.tracer import Tracer
 
 logger = logging.getLogger("trunkline.call")
 
 
 class Observe(msgspec.Struct, frozen=True, kw_only=True):
-    """Settings of the layer; it has none."""
+    """Settings of the layer."""
 
     name: ClassVar[str] = "observe"
 
+    tracer: Tracer | None = None
+    """Begins a span for each call where OpenTelemetry is in use; None never does."""
+
     def wrap(self, inner: Service) -> Service:
-        """Time `inner`; fill in what only the outermost layer knows."""
+        """Time and trace `inner`; fill in what only the outermost layer knows."""
+        tracer, modules = self.tracer, sys.modules
 
         async def observe(call: Call) -> Reply:
+            span: CallSpan | None = None
+            if tracer is not None and (API in modules or tracer.forced):
+                span = tracer.begin(call)
+                call = call if span is None else span.call
             flight = call.flight
             try:
                 reply = await inner(call)
-            except CallError as error:
-                _complete(error, call, asyncio.get_running_loop().time() - flight.started)
+            except BaseException as error:  # boundary: a span says how its call ended, whatever ended it
+                _end(error, call, span, asyncio.get_running_loop().time() - flight.started)
                 raise
             elapsed = asyncio.get_running_loop().time() - flight.started
             reply = replace(reply, elapsed=elapsed, attempts=flight.attempts or 1)
+            if span is not None:
+                span.end(reply, elapsed)
             if logger.isEnabledFor(logging.DEBUG):
-                logger.debug("%s %s answered in %.1f ms", call.id, call.public_name, reply.elapsed * 1000)
+                name = escape_text(call.public_name)
+                logger.debug("%s answered in %.1f ms", name, elapsed * 1000, extra=facts_of(call, span))
             return reply
 
         return observe
+
+
+def _end(error: BaseException, call: Call, span: CallSpan | None, elapsed: float) -> None:
+    if isinstance(error, CallError):
+        _complete(error, call, elapsed)
+    if span is not None:
+        span.end(error, elapsed)
+    if logger.isEnabledFor(logging.DEBUG):
+        code = getattr(error, "code", type(error).__name__)
+        delivery = getattr(error, "delivery", call.flight.delivery)
+        name = escape_text(call.public_name)
+        logger.debug("%s failed: %s (%s)", name, code, delivery, extra=facts_of(call, span))
 
 
 def _complete(error: CallError, call: Call, elapsed: float) -> None:
@@ -51,4 +79,3 @@ def _complete(error: CallError, call: Call, elapsed: float) -> None:
         elapsed=elapsed,
         stderr=flight.stderr() if flight.stderr is not None else "",
     )
-    logger.debug("%s %s failed: %s (%s)", call.id, call.public_name, error.code, error.delivery)

@@ -22,17 +22,18 @@ class Validate(msgspec.Struct, frozen=True, kw_only=True):
 
     name: ClassVar[str] = "validate"
 
-    known: Callable[[Call], Tool | None]
-    """Gives the tool at once where it is known."""
+    known: Callable[[str], Tool | None]
+    """Gives the tool of a public name at once, where it is known."""
     find: Callable[[Call], Awaitable[Tool | None]]
     """Waits for the server's list; raises NotFoundError, or gives None where there is no list."""
 
     def wrap(self, inner: Service) -> Service:
         """Check the arguments, then call `inner`."""
+        known = self.known
         checkers: dict[str, tuple[Tool, Checker]] = {}
 
         async def validate(call: Call) -> Reply:
-            tool = self.known(call)
+            tool = known(call.public_name)
             if tool is None and (tool := await self.find(call)) is None:
                 return await inner(call)
             entry = checkers.get(tool.public_name)

@@ -51,12 +51,17 @@ _batch_decoder = msgspec.json.Decoder(list[msgspec.Raw])
 _id_decoder: msgspec.json.Decoder[RequestId] = msgspec.json.Decoder(RequestId)
 _encoder = msgspec.json.Encoder()
 _LOG_LEVEL = b',"' + META_LOG_LEVEL.encode() + b'":"%s"'
+_NOTHING: Mapping[str, str] = {}
 _ID_AT_START = re.compile(
     rb'\s*\{(?:\s*"jsonrpc"\s*:\s*"2\.0"\s*,)?\s*"id"\s*:\s*(-?\d+|"(?:[^"\\]|\\.)*")\s*[,}]'
 )
 _ID_AT_END = re.compile(
     rb'[}\]"\dels]\s*,\s*"id"\s*:\s*(-?\d+|"(?:[^"\\]|\\.)*")\s*(?:,\s*"jsonrpc"\s*:\s*"2\.0"\s*)?\}\s*\Z'
 )
+_METHOD_AT_START = re.compile(
+    rb'\s*\{(?:\s*"(?:jsonrpc|id)"\s*:\s*(?:-?\d+|"(?:[^"\\]|\\.)*")\s*,)*\s*"method"\s*:'
+)
+_METHOD_AT_END = re.compile(rb'"method"\s*:\s*"(?:[^"\\]|\\.)*"\s*,\s*"id"\s*:[^,:}]*\}\s*\Z')
 
 
 def decode_frame(data: bytes, limits: Limits) -> Frame | Broken:
@@ -84,13 +89,16 @@ def decode_frames(data: bytes, limits: Limits) -> list[Frame | Broken]:
 def recover_id(data: bytes, tail: bytes | None = None) -> RequestId | None:
     """Read the id of a response whose body cannot be decoded, from its first or last members only.
 
-    Looks at the edges of the frame, where an id belongs to the envelope and not to the payload.
+    Looks at the edges of the frame, where an id belongs to the envelope and not to the payload. The id
+    of a request is the server's own and never given.
 
     Args:
         data: the frame, or its beginning.
         tail: the end of the frame, when `data` is only its beginning.
     """
     end = data if tail is None else tail
+    if _METHOD_AT_START.match(data[:1024]) or _METHOD_AT_END.search(end[-1024:]):
+        return None
     match = _ID_AT_START.match(data[:1024]) or _ID_AT_END.search(end[-1024:])
     if match is None:
         return None
@@ -109,12 +117,19 @@ class Encoder:
         self._meta = encoded if meta else None
 
     def call_tool(
-        self, request_id: int, name: str, arguments: Mapping[str, Any], log_level: str | None = None
+        self,
+        request_id: int,
+        name: str,
+        arguments: Mapping[str, Any],
+        *,
+        log_level: str | None = None,
+        trace: Mapping[str, str] = _NOTHING,
     ) -> bytes:
         """Encode `tools/call`, asking for progress under the request's own id.
 
         Args:
             log_level: ask for log messages too, where the era lets a request do so.
+            trace: members of `_meta` that let the server continue a trace (SEP-414); mostly empty.
 
         Raises:
             TypeError: an argument is not JSON.
@@ -131,6 +146,7 @@ class Encoder:
                 b',"_meta":{"progressToken":',
                 number,
                 b"" if log_level is None or self._meta is None else _LOG_LEVEL % log_level.encode(),
+                b"," + _encoder.encode(trace)[1:-1] if trace else b"",
                 self._meta_tail,
                 b"}}",
             )

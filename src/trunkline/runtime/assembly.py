@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Callable, Mapping
-from typing import cast
+from typing import TYPE_CHECKING, TypeVar, cast
+from urllib.parse import urlsplit
 
 from trunkline.config.entry import BadEntry, Entry, HttpEntry, PeerEntry, StdioEntry
 from trunkline.config.policy import Policy
@@ -12,19 +13,36 @@ from trunkline.connection.negotiation import ClientIdentity
 from trunkline.core.handlers import Handlers
 from trunkline.core.limits import Limits
 from trunkline.errors import ConfigError
+from trunkline.runtime.importing import import_off_loop
 from trunkline.security.redact import Redactor
 from trunkline.security.sanitize import sanitize_text
 from trunkline.supervision.settings import ServerSettings
 from trunkline.transport.link import Link
 
+if TYPE_CHECKING:
+    from trunkline.telemetry.wire_log import WireLog
+    from trunkline.transport.http import HttpTransport
+    from trunkline.transport.memory import MemoryTransport
+    from trunkline.transport.stdio import StdioTransport
+    from trunkline.transport.wire import Wire
 
-def assemble(entry: Entry, policy: Policy, identity: ClientIdentity, handlers: Handlers) -> ServerSettings:
-    """Give the settings of one server; a bad entry gives one that fails with its error."""
+Stream = TypeVar("Stream", "StdioTransport", "MemoryTransport")
+
+
+def assemble(
+    entry: Entry, policy: Policy, identity: ClientIdentity, handlers: Handlers, log: WireLog | None = None
+) -> ServerSettings:
+    """Give the settings of one server; a bad entry gives one that fails with its error.
+
+    Args:
+        log: where everything on the server's links is shown, or None.
+    """
     rules = policy.for_server(entry.name)
     return ServerSettings(
         name=entry.name,
         transport=_kind(entry),
-        open_link=functools.partial(_open, entry, rules.limits),
+        address=_address(entry),
+        open_link=functools.partial(_open, entry, rules.limits, _wire(entry, log)),
         identity=identity,
         handlers=handlers,
         limits=rules.limits,
@@ -40,12 +58,12 @@ def client_identity(given: Mapping[str, str] | None) -> ClientIdentity:
     return ClientIdentity(info=dict(given or {"name": "trunkline", "version": __version__}))
 
 
-async def _open(entry: Entry, limits: Limits) -> Link:
+async def _open(entry: Entry, limits: Limits, wire: Wire | None) -> Link:
     match entry:
         case StdioEntry():
             from trunkline.transport.stdio import StdioTransport
 
-            return await StdioTransport(
+            process = StdioTransport(
                 server=entry.name,
                 command=entry.command,
                 args=entry.args,
@@ -53,13 +71,14 @@ async def _open(entry: Entry, limits: Limits) -> Link:
                 cwd=entry.cwd,
                 limits=limits,
                 clean=_cleaner(entry.secrets),
-            ).open()
+            )
+            return await (process if wire is None else _tap_stream(process, wire)).open()
         case HttpEntry(kind="http"):
+            await import_off_loop("trunkline.transport.http")
             from trunkline.transport.http import HttpTransport
 
-            return await HttpTransport(
-                server=entry.name, url=entry.url, headers=entry.headers, limits=limits
-            ).open()
+            remote = HttpTransport(server=entry.name, url=entry.url, headers=entry.headers, limits=limits)
+            return await (remote if wire is None else _tap_http(remote, wire, entry)).open()
         case HttpEntry():
             raise ConfigError(
                 f"the transport {entry.kind!r} is not supported yet",
@@ -71,9 +90,41 @@ async def _open(entry: Entry, limits: Limits) -> Link:
         case PeerEntry():
             from trunkline.transport.memory import MemoryTransport, Peer
 
-            return await MemoryTransport(server=entry.name, peer=cast(Peer, entry.peer), limits=limits).open()
+            peer = MemoryTransport(server=entry.name, peer=cast(Peer, entry.peer), limits=limits)
+            return await (peer if wire is None else _tap_stream(peer, wire)).open()
         case BadEntry():
             raise entry.error
+
+
+def _wire(entry: Entry, log: WireLog | None) -> Wire | None:
+    if log is None:
+        return None
+    from trunkline.transport.wire import Wire
+
+    return Wire(log, entry.name, _kind(entry))
+
+
+def _tap_stream(settings: Stream, wire: Wire) -> Stream:
+    from trunkline.transport.wire_stream import tap_stream
+
+    return tap_stream(settings, wire)
+
+
+def _tap_http(settings: HttpTransport, wire: Wire, entry: HttpEntry) -> HttpTransport:
+    from trunkline.config.url import origin
+    from trunkline.transport.wire_http import tap_http
+
+    return tap_http(settings, wire, entry.shown or origin(entry.url))
+
+
+def _address(entry: Entry) -> tuple[str, int] | None:
+    """Give host and port of a URL; neither ever holds a credential."""
+    if not isinstance(entry, HttpEntry):
+        return None
+    parts = urlsplit(entry.url)
+    if parts.hostname is None:
+        return None
+    return parts.hostname, parts.port or (443 if parts.scheme in ("https", "wss") else 80)
 
 
 def _kind(entry: Entry) -> str:

@@ -9,6 +9,8 @@ from contextlib import contextmanager
 from contextvars import ContextVar
 from typing import TYPE_CHECKING, Any, TypeVar, overload
 
+from msgspec.structs import replace
+
 from trunkline.core.call import Call, Flight, LogLevel
 from trunkline.core.principal import Principal
 from trunkline.core.reply import Reply
@@ -16,7 +18,7 @@ from trunkline.errors import TrunklineError
 from trunkline.runtime.feed import Feed
 from trunkline.runtime.handle import Handle, Handles
 from trunkline.runtime.inventory import Inventory
-from trunkline.runtime.progress import ProgressHandler, progress_sink
+from trunkline.runtime.progress import ProgressHandler, call_with_progress
 from trunkline.runtime.routes import Route, Routes
 from trunkline.supervision.fleet import Fleet
 
@@ -100,17 +102,25 @@ class Calls:
         """
         if as_ is not None:
             return await self._call_typed(tool, arguments, timeout, on_progress, as_)
-        flight = Flight(self._loop.time())
+        asked = self._loop.time()
         route = self._routes.recall(tool) or await self._routes.find(tool, timeout)
+        call = self._make_call(route, arguments, timeout, asked)
         if on_progress is None:
-            return await route.service(self._make_call(route, arguments, timeout, flight))
-        async with progress_sink(on_progress) as flight.on_progress:
-            return await route.service(self._make_call(route, arguments, timeout, flight))
+            return await route.service(call)
+        return await call_with_progress(route.service, call, on_progress)
 
     async def call_many(
-        self, calls: Sequence[tuple[str, Mapping[str, Any] | None]], *, max_concurrency: int = 8
+        self,
+        calls: Sequence[tuple[str, Mapping[str, Any] | None]],
+        *,
+        max_concurrency: int = 8,
+        timeout: float | None = None,  # noqa: ASYNC109 - as in `call`
     ) -> list[Reply | TrunklineError]:
-        """Make several calls, at most `max_concurrency` at a time; errors stand as values, in order."""
+        """Make several calls, at most `max_concurrency` at a time; errors stand as values, in order.
+
+        Args:
+            timeout: seconds for each call, counted from when its turn comes.
+        """
         if max_concurrency < 1:
             raise ValueError("max_concurrency must be at least 1")
         results: list[Reply | TrunklineError | None] = [None] * len(calls)
@@ -119,7 +129,7 @@ class Calls:
         async def work() -> None:
             for place, (tool, arguments) in waiting:
                 try:
-                    results[place] = await self.call(tool, arguments)
+                    results[place] = await self.call(tool, arguments, timeout=timeout)
                 except TrunklineError as error:
                     results[place] = error
 
@@ -230,8 +240,9 @@ class Calls:
 
         async def call() -> Reply:
             route = self._routes.recall(tool) or await self._routes.find(tool, timeout)
-            made = self._make_call(route, given, timeout, flight, handle.call_id, log_level)
-            return await route.service(made)
+            flight.activity = self._loop.time()
+            made = self._make_call(route, given, timeout, flight.started, flight)
+            return await route.service(replace(made, id=handle.call_id, log_level=log_level))
 
         self._handles.start(handle, call)
         return handle
@@ -241,19 +252,17 @@ class Calls:
         route: Route,
         arguments: Mapping[str, Any] | None,
         timeout: float | None,
-        flight: Flight,
-        call_id: str | None = None,
-        log_level: LogLevel | None = None,
+        asked: float,
+        flight: Flight | None = None,
     ) -> Call:
         return Call(
-            id=call_id or next(self._call_ids),
+            id=next(self._call_ids),
             server=route.server,
             name=route.tool,
             public_name=route.public_name,
             arguments={} if arguments is None else arguments,
             principal=self._acting.get(self._principal),
-            deadline=flight.started + (route.timeout if timeout is None else timeout),
+            deadline=asked + (route.timeout if timeout is None else timeout),
             idle=route.idle if timeout is None else max(route.idle, timeout),
-            flight=flight,
-            log_level=log_level,
+            flight=flight or Flight(self._loop.time()),
         )

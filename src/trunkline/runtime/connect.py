@@ -9,6 +9,8 @@ from typing import Any
 from trunkline.core.handlers import Handlers
 from trunkline.core.principal import Principal
 from trunkline.runtime.trunk import Trunk
+from trunkline.telemetry.tracer import Tracing
+from trunkline.telemetry.wire_log import WireTarget
 
 
 def connect(
@@ -17,9 +19,12 @@ def connect(
     require: Sequence[str] = (),
     principal: Principal | None = None,
     policy: str | Path | Mapping[str, Any] | None = None,
+    profile: str | None = None,
     handlers: Handlers | None = None,
     client_info: Mapping[str, str] | None = None,
     name: str | None = None,
+    tracing: Tracing | bool | None = None,
+    wire: WireTarget | None = None,
 ) -> Trunk:
     """Open many MCP servers as one catalog: `async with connect("mcp.json") as trunk: ...`.
 
@@ -30,16 +35,24 @@ def connect(
         require: servers that must be ready before entering returns.
         principal: on whose behalf calls are made.
         policy: a `trunkline.toml` or its content; without it the file beside the first source is used.
+        profile: the profile of that policy to activate; without it the one `TRUNKLINE_PROFILE` names.
         handlers: what the application is willing to do for servers.
         client_info: the application's own `name` and `version`, shown to servers.
         name: the server's name when `target` is a single unnamed one.
+        tracing: OpenTelemetry spans and metrics of calls; None traces where the application uses
+            OpenTelemetry, True imports it, False never does, and a `Tracing` says more.
+        wire: a file, or a function that takes each `WireRecord`: everything sent and received, with
+            secrets removed.
     """
     return Trunk(
         target,
         require=require,
         principal=principal,
         policy=policy,
+        profile=profile,
         handlers=handlers,
         client_info=client_info,
         name=name,
+        tracing=tracing,
+        wire=wire,
     )

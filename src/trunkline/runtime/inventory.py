@@ -22,6 +22,7 @@ class Inventory:
         self._generation = -1
         self._parsed: dict[str, tuple[Any, Listing]] = {}
         self._catalog = Catalog.build((), ())
+        self._by_name: dict[str, Tool] = {}
         self._index: SearchIndex | None = None
         self._mirrored: dict[str, tuple[HeaderArgument, ...]] = {}
 
@@ -33,7 +34,9 @@ class Inventory:
 
     def tool(self, public_name: str) -> Tool | None:
         """Give one tool, or None when no server has listed it."""
-        return self.catalog().get(public_name)
+        if self._generation != self._fleet.generation:
+            self._rebuild()
+        return self._by_name.get(public_name)
 
     def index(self) -> SearchIndex:
         """Give the search index of the current catalog."""
@@ -73,6 +76,7 @@ class Inventory:
             )
         self._parsed = parsed
         self._catalog = Catalog.build((listing for _, listing in parsed.values()), self._fleet.servers)
+        self._by_name = {tool.public_name: tool for tool in self._catalog}
         self._index = None
         self._mirrored = {
             tool.public_name: arguments

@@ -24,14 +24,15 @@ def mirror_headers(inventory: Inventory, dispatch: Service) -> Service:
         wanted = inventory.mirrored(call.public_name)
         if not wanted:
             return await dispatch(call)
-        found = ((argument.header, _value_at(call.arguments, argument.path)) for argument in wanted)
+        found = ((argument.header, value_at(call.arguments, argument.path)) for argument in wanted)
         headers = {name: text for name, value in found if (text := encode_argument(value)) is not None}
         return await dispatch(msgspec.structs.replace(call, headers=headers))
 
     return mirror
 
 
-def _value_at(arguments: Mapping[str, Any], path: tuple[str, ...]) -> Any:
+def value_at(arguments: Mapping[str, Any], path: tuple[str, ...]) -> Any:
+    """Give the argument at a path if a header can carry it, else None."""
     value: Any = arguments
     for key in path:
         value = value.get(key) if isinstance(value, Mapping) else None

@@ -41,12 +41,18 @@ class Routes:
     """Finds routes and remembers them, since calls repeat."""
 
     def __init__(
-        self, fleet: Fleet, inventory: Inventory, policy: Policy, settled: Callable[[], Awaitable[None]]
+        self,
+        fleet: Fleet,
+        inventory: Inventory,
+        policy: Policy,
+        settled: Callable[[], Awaitable[None]],
+        observe: Observe,
     ) -> None:
         self._fleet = fleet
         self._inventory = inventory
         self._policy = policy
         self._settled = settled
+        self._observe = observe
         self._remembered: dict[str, Route] = {}
         self._services: dict[tuple[bool, bool], Service] = {}
         self.recall = self._remembered.get
@@ -110,15 +116,12 @@ class Routes:
     def _service(self, *, validate: bool, mirror: bool) -> Service:
         service = self._services.get((validate, mirror))
         if service is None:
-            layers: list[Layer] = [Observe(), Deadline()]
+            layers: list[Layer] = [self._observe, Deadline()]
             if validate:
-                layers.append(Validate(known=self._known_tool, find=self._find_tool))
+                layers.append(Validate(known=self._inventory.tool, find=self._find_tool))
             dispatch = mirror_headers(self._inventory, self._fleet.call) if mirror else self._fleet.call
             service = self._services[validate, mirror] = stack(layers, dispatch)
         return service
-
-    def _known_tool(self, call: Call) -> Tool | None:
-        return self._inventory.tool(call.public_name)
 
     async def _find_tool(self, call: Call) -> Tool | None:
         """Wait for the server's list; one that lacks the tool is read once more before that counts."""
@@ -126,10 +129,10 @@ class Routes:
         if supervisor is None:
             raise no_server(call.server, self._fleet)
         await supervisor.connect(call.flight)
-        if (tool := self._known_tool(call)) is not None:
+        if (tool := self._inventory.tool(call.public_name)) is not None:
             return tool
         refreshed = await supervisor.refresh()
-        tool = self._known_tool(call)
+        tool = self._inventory.tool(call.public_name)
         if tool is not None or not refreshed or supervisor.listed is None or supervisor.listed.warnings:
             return tool
         return resolve(

@@ -13,7 +13,8 @@ from typing import Any, Self
 
 from trunkline.catalog.catalog import Catalog
 from trunkline.catalog.search import Match
-from trunkline.config.entry import BadEntry
+from trunkline.config.entry import BadEntry, Entry
+from trunkline.config.explanation import Explanation
 from trunkline.config.loading import Config, load
 from trunkline.core.handlers import Handlers
 from trunkline.core.principal import LOCAL, Principal
@@ -21,15 +22,20 @@ from trunkline.core.status import ServerStatus
 from trunkline.errors import (
     ConfigError,
     DeadlineExceededError,
-    UnavailableError,
 )
 from trunkline.runtime.assembly import assemble, client_identity
 from trunkline.runtime.calls import Calls
+from trunkline.runtime.explain import explain
 from trunkline.runtime.handle import Handles
+from trunkline.runtime.insight import Insight
 from trunkline.runtime.inventory import Inventory
 from trunkline.runtime.routes import Routes, no_server
+from trunkline.supervision.failure import unavailable
 from trunkline.supervision.fleet import Fleet
+from trunkline.supervision.settings import ServerSettings
 from trunkline.supervision.supervisor import Supervisor
+from trunkline.telemetry.tracer import Tracing
+from trunkline.telemetry.wire_log import WireTarget
 
 
 class Trunk(Calls):
@@ -46,18 +52,24 @@ class Trunk(Calls):
         require: Sequence[str] = (),
         principal: Principal | None = None,
         policy: str | Path | Mapping[str, Any] | None = None,
+        profile: str | None = None,
         handlers: Handlers | None = None,
         client_info: Mapping[str, str] | None = None,
         name: str | None = None,
+        tracing: Tracing | bool | None = None,
+        wire: WireTarget | None = None,
     ) -> None:
         self._target = target
         self._require = (require,) if isinstance(require, str) else tuple(require)
         self._principal = principal or LOCAL
         self._acting = ContextVar("principal")
         self._policy_source = policy
+        self._profile = profile
         self._handlers = handlers or Handlers()
         self._identity = client_identity(client_info)
         self._name = name
+        self._tracing = tracing
+        self._wire = wire
         self._root: asyncio.Task[None] | None = None
 
     async def __aenter__(self) -> Self:
@@ -71,19 +83,22 @@ class Trunk(Calls):
             raise RuntimeError("a Trunk can be entered once; call `connect` again for another")
         config = self._target if isinstance(self._target, Config) else self._load()
         self.config = config
-        self._policy = config.policy
+        self._policy = config.policy.activate(self._profile) if self._profile else config.policy
         self._loop = asyncio.get_running_loop()
         self._fleet = Fleet()
         self._inventory = Inventory(self._fleet)
-        self._routes = Routes(self._fleet, self._inventory, self._policy, self._settled)
         self._handles = Handles(self._fleet)
+        self._insight = Insight(self._tracing, self._wire, self._fleet)
+        self._routes = Routes(
+            self._fleet, self._inventory, self._policy, self._settled, self._insight.observe
+        )
         self._call_ids = map(f"{os.urandom(3).hex()}-{{:x}}".format, itertools.count(1))
         for entry in config.entries:
-            self._fleet.add(assemble(entry, self._policy, self._identity, self._handlers))
+            self._fleet.add(self._assemble(entry))
         self._check_required(config)
         self._root = asyncio.create_task(self._handles.run(), name="trunkline")
-        await self._fleet.wait_running()
         try:
+            await self._fleet.wait_running()
             for server in self._require:
                 await self.ready(server)
         except BaseException:
@@ -102,6 +117,7 @@ class Trunk(Calls):
             return
         self._handles.stop()
         await asyncio.shield(self._root)
+        self._insight.close()
 
     @property
     def catalog(self) -> Catalog:
@@ -111,6 +127,18 @@ class Trunk(Calls):
     def status(self) -> dict[str, ServerStatus]:
         """Say how each configured server is doing, in configuration order."""
         return self._fleet.status()
+
+    def explain(self, name: str) -> Explanation:
+        """Say what policy is in force for a server or tool, and where each value is written.
+
+        Args:
+            name: a server, `server.tool` (listed or not), or a bare tool name; of bare names, those
+                that are listed by now are known.
+
+        Raises:
+            NotFoundError, AmbiguousNameError: the name means no server and no tool, or several tools.
+        """
+        return explain(name, self._policy, self._fleet.servers, self._inventory.catalog())
 
     async def ready(self, server: str | None = None, timeout: float | None = None) -> None:  # noqa: ASYNC109
         """Wait until every server is ready or failed, or until one is ready.
@@ -168,10 +196,10 @@ class Trunk(Calls):
                 server=name,
                 hint="Remove it first, or use another name.",
             )
-        (added,) = load({"mcpServers": {name: entry}}, policy={}).entries
+        (added,) = load({"mcpServers": {name: entry}}, policy=self._policy).entries
         if isinstance(added, BadEntry):
             raise added.error
-        self._fleet.add(assemble(added, self._policy, self._identity, self._handlers))
+        self._fleet.add(self._assemble(added))
         self._routes.forget()
 
     async def remove(self, name: str) -> None:
@@ -186,7 +214,11 @@ class Trunk(Calls):
         self._routes.forget()
 
     def _load(self) -> Config:
-        return load(self._target, name=self._name, policy=self._policy_source)
+        return load(self._target, name=self._name, policy=self._policy_source, profile=self._profile)
+
+    def _assemble(self, entry: Entry) -> ServerSettings:
+        self._insight.learn(entry)
+        return assemble(entry, self._policy, self._identity, self._handlers, self._insight.wire)
 
     def _check_required(self, config: Config) -> None:
         for name in self._require:
@@ -209,9 +241,7 @@ class Trunk(Calls):
         if isinstance(error, ConfigError):
             raise error
         if error is not None:
-            raise UnavailableError(
-                f"the server could not be connected: {error}", code=error.code, server=server, hint=error.hint
-            ) from error
+            raise unavailable(server, error, self._supervisor(server).status().stderr) from error
 
     def _supervisor(self, server: str) -> Supervisor:
         supervisor = self._fleet.get(server)

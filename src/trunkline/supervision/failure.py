@@ -20,6 +20,17 @@ def start_failed(server: str, phase: str, cause: CallError) -> CallError:
     return error
 
 
+def ended(server: str) -> UnavailableError:
+    """Tell that the application itself has ended the server."""
+    return UnavailableError(
+        "the server was removed or the runtime is closed",
+        code="closed",
+        server=server,
+        retryable=False,
+        hint="Make calls before `remove` and inside `async with connect(...)`.",
+    )
+
+
 def too_slow(server: str, phase: str, timeout: float) -> UnavailableError:
     """Tell a start that did not end within its time."""
     return UnavailableError(
@@ -27,6 +38,13 @@ def too_slow(server: str, phase: str, timeout: float) -> UnavailableError:
         code="connect_timeout",
         server=server,
         hint="Run its command by hand to see what it waits for, or raise `connect` in trunkline.toml.",
+    )
+
+
+def lost_server(server: str, reason: str) -> UnavailableError:
+    """Tell that a ready server was lost."""
+    return UnavailableError(
+        f"the server was lost: {reason}", code="lost", server=server, hint="The next call starts it again."
     )
 
 
@@ -54,4 +72,6 @@ def unavailable(server: str, cause: TrunklineError, stderr: str) -> UnavailableE
 
 def describe(error: TrunklineError) -> str:
     """Give an error's sentence without the names that its context already says."""
+    if isinstance(error, ConfigError) and error.field is not None:
+        return f"{error.field}: {error.message}"
     return error.message if isinstance(error, CallError | ConfigError) else str(error)

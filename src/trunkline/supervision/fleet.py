@@ -9,6 +9,7 @@ from trunkline.core.call import Call
 from trunkline.core.reply import Reply
 from trunkline.core.status import ServerStatus
 from trunkline.errors import NotFoundError
+from trunkline.supervision.failure import ended
 from trunkline.supervision.settings import ServerSettings
 from trunkline.supervision.supervisor import Supervisor
 
@@ -45,7 +46,13 @@ class Fleet:
         return {name: supervisor.status() for name, supervisor in self._supervisors.items()}
 
     def add(self, settings: ServerSettings) -> Supervisor:
-        """Take a server in and start it, when the fleet runs."""
+        """Take a server in and start it, when the fleet runs.
+
+        Raises:
+            UnavailableError: the fleet has been stopped.
+        """
+        if self._stopping.is_set():
+            raise ended(settings.name)
         supervisor = Supervisor(settings, self._changed)
         self._supervisors[settings.name] = supervisor
         self._changed()

@@ -21,6 +21,8 @@ class ServerSettings(msgspec.Struct, frozen=True, kw_only=True):
     transport: str
     """`stdio`, `http` or `memory`; shown while there is no connection."""
     open_link: Callable[[], Awaitable[Link]]
+    address: tuple[str, int] | None = None
+    """Host and port, where it is reached over a network."""
     identity: ClientIdentity
     handlers: Handlers = Handlers()
     limits: Limits = Limits()

@@ -17,8 +17,17 @@ from trunkline.core.call import Flight
 from trunkline.core.status import ServerStatus, State
 from trunkline.errors import CallError, OutcomeUnknownError, TrunklineError, UnavailableError
 from trunkline.protocol.eras import Family
-from trunkline.supervision.failure import describe, internal, start_failed, too_slow, unavailable
+from trunkline.supervision.failure import (
+    describe,
+    ended,
+    internal,
+    lost_server,
+    start_failed,
+    too_slow,
+    unavailable,
+)
 from trunkline.supervision.settings import Listed, ServerSettings
+from trunkline.telemetry.escape import escape_text
 from trunkline.transport.link import Link
 
 logger = logging.getLogger("trunkline.supervision")
@@ -40,7 +49,9 @@ class Supervisor:
         self._loop = asyncio.get_running_loop()
         self._wanted = asyncio.Event()
         self._stopping = asyncio.Event()
-        self._refreshed = asyncio.Event()
+        self._listing = asyncio.Lock()
+        self._lists_begun = self._lists_read = 0
+        self._fresh = False
         self._attempt: asyncio.Future[Connection | TrunklineError] = self._loop.create_future()
         self._state: State = "stopped"
         self._since = self._loop.time()
@@ -58,13 +69,14 @@ class Supervisor:
         self._wanted.set()
 
     def stop(self) -> None:
-        """End the server; `run` returns when everything it owned has ended."""
+        """End the server; who waits for it is told at once, `run` returns when all it owned has ended."""
         self._stopping.set()
+        self._settle(ended(self.settings.name))
 
     def status(self) -> ServerStatus:
         """Say how the server is doing."""
         now = self._loop.time()
-        failed = self._state == "failed" and self._error is not None
+        down = self._state != "ready" and self._error is not None
         return ServerStatus(
             state=self._state,
             since=now - self._since,
@@ -73,7 +85,7 @@ class Supervisor:
             tools=len(self.listed.tools) if self.listed is not None else None,
             last_error=describe(self._error) if self._error is not None else None,
             hint=self._error.hint if self._error is not None else None,
-            stderr=self._stderr() if failed else "",
+            stderr=self._stderr() if down else "",
             restarts=max(0, self._lives - 1),
             latency_ms=self.latency * 1000 if self.latency is not None else None,
             last_check=now - self.last_answer if self.last_answer is not None else None,
@@ -86,7 +98,9 @@ class Supervisor:
             self.latency = now - flight.started
 
     async def settled(self) -> TrunklineError | None:
-        """Wait until the server is ready or failed; give the failure."""
+        """Wait until the server is ready or failed, starting it again if it was lost; give the failure."""
+        if self.live is None and self._attempt.done() and self._state != "failed" and self._may_start():
+            self.start()
         outcome = await asyncio.shield(self._attempt)
         return outcome if isinstance(outcome, TrunklineError) else None
 
@@ -98,24 +112,43 @@ class Supervisor:
         """
         if (connection := self.live) is not None:
             return connection
-        flight.phase = f"waiting for the server: {self._phase}"
         flight.stderr = self._stderr_now
+        if self._stopping.is_set():
+            raise ended(self.settings.name)
         if self._may_start():
             self.start()
-        outcome = await asyncio.shield(self._attempt)
+        flight.connecting = True
+        try:
+            outcome = await asyncio.shield(self._attempt)
+        finally:
+            flight.connecting = False
+            flight.phase = f"waiting for the server: {self._phase}"
         if isinstance(outcome, TrunklineError):
             raise unavailable(self.settings.name, outcome, self._stderr()) from outcome
         flight.activity = self._loop.time()
         return outcome
 
     async def refresh(self) -> bool:
-        """List the tools again, if connected; False when that failed, which keeps the list there is."""
+        """List the tools again, if connected; False when that failed, which keeps the list there is.
+
+        Who asks while a list is being read shares the next one: it may have begun before a change.
+        """
+        wanted = self._lists_begun + 1
+        async with self._listing:
+            if self._lists_read < wanted:
+                self._lists_begun = number = self._lists_begun + 1
+                self._fresh = await self._list_again()
+                self._lists_read = number
+        return self._fresh
+
+    async def _list_again(self) -> bool:
         if (connection := self.live) is None:
             return False
         try:
-            self._keep(connection, await connection.list_tools())
-        except CallError as error:
-            logger.warning("%s: the tools could not be listed again: %s", self.settings.name, error)
+            async with asyncio.timeout(self.settings.connect_timeout):
+                self._keep(connection, await connection.list_tools())
+        except (CallError, TimeoutError) as error:
+            self._log(logging.WARNING, "the tools could not be listed again", str(error))
             return False
         return True
 
@@ -142,11 +175,11 @@ class Supervisor:
                     self._fail(self._internal(cause))
         finally:
             stopping.cancel()
-            self._settle(UnavailableError("the server was removed or the runtime is closed"))
+            self.stop()
             self._move("stopped")
 
     def _may_start(self) -> bool:
-        if self._state == "connecting" or self._wanted.is_set():
+        if self._state == "connecting" or self._wanted.is_set() or self._stopping.is_set():
             return False
         return self._state != "failed" or self._loop.time() - self._since >= _RETRY_AFTER
 
@@ -176,22 +209,20 @@ class Supervisor:
             if not starting.done():
                 starting.cancel()
                 await asyncio.wait({starting})
-        error: TrunklineError
-        if starting.cancelled():
-            error = too_slow(self.settings.name, self._phase, self.settings.connect_timeout)
-        elif (cause := starting.exception()) is None:
+            # Asked for here, so that nobody is told of an error that was never looked at.
+            cause = None if starting.cancelled() else starting.exception()
+        if stopping.done():
+            self._fail(ended(self.settings.name))
+        elif starting.cancelled():
+            self._fail(too_slow(self.settings.name, self._phase, self.settings.connect_timeout))
+        elif cause is not None:
+            self._fail(self._explain(cause))
+        else:
             connection = starting.result()
             self._lives += 1
             self._move("ready")
             self._settle(connection)
             return connection
-        elif isinstance(cause, OutcomeUnknownError | UnavailableError):
-            error = start_failed(self.settings.name, self._phase, cause)
-        elif isinstance(cause, TrunklineError):
-            error = cause
-        else:
-            error = self._internal(cause)
-        self._fail(error)
         return None
 
     async def _connect(self, links: list[Link]) -> Connection:
@@ -202,7 +233,7 @@ class Supervisor:
                 raise
             # Some legacy servers exit when they meet a request they do not know.
             self._phase = "starting again with initialize"
-            await links.pop().close()
+            await links[-1].close()
             connection = await self._open(links, "legacy")
         self._family = self.settings.family or connection.agreed.era.family
         self._revision = connection.revision
@@ -244,9 +275,9 @@ class Supervisor:
             await asyncio.wait(owned)
         if not stopping.done():
             reason = "" if lost.cancelled() else lost.result()
-            self._error = UnavailableError(f"the server was lost: {reason}", server=self.settings.name)
+            self._error = lost_server(self.settings.name, reason)
             self._move("stopped")
-            logger.info("%s: lost: %s", self.settings.name, reason)
+            self._log(logging.INFO, "lost", reason)
 
     async def _watch_tools(self, connection: Connection) -> None:
         """List again after a change; changes during a listing cause one more, however many they are."""
@@ -270,16 +301,28 @@ class Supervisor:
 
     def _fail(self, error: TrunklineError) -> None:
         self._error = error
+        # What is remembered of its protocol may have caused this: find out anew the next time.
+        self._family = self.settings.family
         self._move("failed")
         self._settle(error)
 
+    def _explain(self, cause: BaseException) -> TrunklineError:
+        if isinstance(cause, OutcomeUnknownError | UnavailableError):
+            return start_failed(self.settings.name, self._phase, cause)
+        return cause if isinstance(cause, TrunklineError) else self._internal(cause)
+
     def _internal(self, cause: BaseException) -> TrunklineError:
-        logger.error("%s: an internal error", self.settings.name, exc_info=cause)
+        self._log(logging.ERROR, "an internal error", type(cause).__name__, cause)
         return internal(cause)
 
     def _settle(self, outcome: Connection | TrunklineError) -> None:
         if not self._attempt.done():
             self._attempt.set_result(outcome)
+
+    def _log(self, level: int, what: str, why: str, cause: BaseException | None = None) -> None:
+        """Tell it on one line, although a server may have written a part of it."""
+        line = escape_text(f"{self.settings.name}: {what}: {why}")
+        logger.log(level, "%s", line, exc_info=cause, extra={"server": self.settings.name})
 
     def _stderr_now(self) -> str:
         return self._stderr()

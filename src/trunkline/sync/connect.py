@@ -10,6 +10,8 @@ from trunkline.core.handlers import Handlers
 from trunkline.core.principal import Principal
 from trunkline.runtime.connect import connect as connect_async
 from trunkline.sync.trunk import Trunk
+from trunkline.telemetry.tracer import Tracing
+from trunkline.telemetry.wire_log import WireTarget
 
 
 def connect(
@@ -18,9 +20,12 @@ def connect(
     require: Sequence[str] = (),
     principal: Principal | None = None,
     policy: str | Path | Mapping[str, Any] | None = None,
+    profile: str | None = None,
     handlers: Handlers | None = None,
     client_info: Mapping[str, str] | None = None,
     name: str | None = None,
+    tracing: Tracing | bool | None = None,
+    wire: WireTarget | None = None,
 ) -> Trunk:
     """Open many MCP servers as one catalog: `with connect("mcp.json") as trunk: ...`.
 
@@ -39,8 +44,11 @@ def connect(
             require=require,
             principal=principal,
             policy=policy,
+            profile=profile,
             handlers=handlers,
             client_info=client_info,
             name=name,
+            tracing=tracing,
+            wire=wire,
         )
     )

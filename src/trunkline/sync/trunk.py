@@ -3,21 +3,23 @@
 from __future__ import annotations
 
 import inspect
+import logging
 import weakref
-from collections.abc import AsyncGenerator, Callable, Generator, Mapping, Sequence
+from collections.abc import AsyncGenerator, Generator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from types import TracebackType
 from typing import Any, Self, TypeVar, overload
 
 from trunkline.catalog.catalog import Catalog
 from trunkline.catalog.search import Match
+from trunkline.config.explanation import Explanation
 from trunkline.config.loading import Config
 from trunkline.core.call import LogLevel, Progress
 from trunkline.core.principal import Principal
 from trunkline.core.reply import Reply
 from trunkline.core.status import ServerStatus
 from trunkline.errors import TrunklineError
-from trunkline.runtime.progress import ProgressHandler, guard
+from trunkline.runtime.progress import ProgressHandler
 from trunkline.runtime.stream import Event
 from trunkline.runtime.trunk import Trunk as AsyncTrunk
 from trunkline.runtime.typed import check_type, convert_reply
@@ -25,6 +27,8 @@ from trunkline.sync.callable import ToolFunction
 from trunkline.sync.handle import Handle
 from trunkline.sync.loop_thread import LoopThread
 from trunkline.sync.mirror import mirrors
+
+logger = logging.getLogger("trunkline.call")
 
 Value = TypeVar("Value")
 
@@ -74,6 +78,10 @@ class Trunk:
     @mirrors(AsyncTrunk.status)
     def status(self) -> dict[str, ServerStatus]:
         return self._thread.ask(self._trunk.status)
+
+    @mirrors(AsyncTrunk.explain)
+    def explain(self, name: str) -> Explanation:
+        return self._thread.ask(lambda: self._trunk.explain(name))
 
     @mirrors(AsyncTrunk.ready)
     def ready(self, server: str | None = None, timeout: float | None = None) -> None:
@@ -128,13 +136,19 @@ class Trunk:
             )
         if as_ is not None:
             check_type(as_)
-        return self._call_watched(self.start(tool, arguments, timeout=timeout), guard(on_progress), as_)
+        return self._call_watched(self.start(tool, arguments, timeout=timeout), on_progress, as_)
 
     @mirrors(AsyncTrunk.call_many)
     def call_many(
-        self, calls: Sequence[tuple[str, Mapping[str, Any] | None]], *, max_concurrency: int = 8
+        self,
+        calls: Sequence[tuple[str, Mapping[str, Any] | None]],
+        *,
+        max_concurrency: int = 8,
+        timeout: float | None = None,
     ) -> list[Reply | TrunklineError]:
-        return self._thread.run(lambda: self._trunk.call_many(calls, max_concurrency=max_concurrency))
+        return self._thread.run(
+            lambda: self._trunk.call_many(calls, max_concurrency=max_concurrency, timeout=timeout)
+        )
 
     @mirrors(AsyncTrunk.start)
     def start(
@@ -177,15 +191,23 @@ class Trunk:
     def remove(self, name: str) -> None:
         self._thread.run(lambda: self._trunk.remove(name))
 
-    def _call_watched(self, handle: Handle, report: Callable[[Progress], None], wanted: Any) -> Any:
+    def _call_watched(self, handle: Handle, handler: ProgressHandler, wanted: Any) -> Any:
         """Report progress in the thread that called, as it would be without another thread."""
         try:
             for progress in handle.progress:
-                report(progress)
+                self._report(progress, handler)
         except KeyboardInterrupt:
             handle.cancel("the user interrupted the call")
             raise
         return handle.result() if wanted is None else convert_reply(handle.result(), wanted)
+
+    def _report(self, progress: Progress, handler: ProgressHandler) -> None:
+        try:
+            running = handler(progress)
+            if running is not None:
+                self._thread.run(lambda: running)
+        except Exception:  # boundary: the application's handler must not end the call it is told of
+            logger.exception("the progress handler failed")
 
     def _steps(self, events: AsyncGenerator[Event, None]) -> Generator[Event, None, None]:
         try:

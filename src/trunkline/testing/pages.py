@@ -18,9 +18,12 @@ points back to the first.
 
 
 def cut_page(
-    items: Sequence[Any], cursor: str | None, size: int | None, cursors: Cursors
+    items: Sequence[Any], cursor: Any, size: int | None, cursors: Cursors
 ) -> tuple[list[Any], str | None]:
     """Give one page and the cursor of the next, None after the last.
+
+    Args:
+        cursor: as it came from the client; None asks for the first page.
 
     Raises:
         RpcError: -32602, the cursor is not one of ours.
@@ -33,7 +36,7 @@ def cut_page(
     return page, "0" if cursors == "cyclic" else None
 
 
-def _offset(cursor: str, size: int, cursors: Cursors) -> int:
+def _offset(cursor: Any, size: int, cursors: Cursors) -> int:
     if cursor == "" and cursors == "empty":
         return size
     if not (isinstance(cursor, str) and cursor.isascii() and cursor.isdigit()):

@@ -7,12 +7,13 @@ Sources: specification 2026-07-28 and 2025-11-25, basic/transports ("Streamable 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping
+import os
+from collections.abc import Callable, Mapping
 from typing import Any
+from urllib.parse import urlsplit
 
 import aiohttp
 import msgspec
-from yarl import URL
 
 from trunkline._version import __version__
 from trunkline.core.call import Flight
@@ -38,6 +39,8 @@ class HttpTransport(msgspec.Struct, frozen=True, kw_only=True):
     url: str
     headers: Mapping[str, str] = {}
     limits: Limits = Limits()
+    client: Callable[[], aiohttp.ClientSession] = make_client
+    answers: Callable[[str, Limits, Inbox], AnswerReader] = AnswerReader
 
     async def open(self) -> HttpLink:
         """Prepare the link; nothing is sent before the first request."""
@@ -52,17 +55,18 @@ class HttpLink:
     def __init__(self, settings: HttpTransport) -> None:
         self._settings = settings
         self._loop = asyncio.get_running_loop()
-        self._url = URL(settings.url)
-        self._client = make_client()
+        self._url = settings.url
+        self._client = settings.client()
         self._era: Era | None = None
         self._session_id: str | None = None
         self._headers = self._common_headers()
         self._last_id = 0
         self._farewells: set[asyncio.Task[None]] = set()
+        self._reading: set[aiohttp.ClientResponse] = set()
         self._draining: set[aiohttp.ClientResponse] = set()
         self._closed: asyncio.Future[str] = self._loop.create_future()
         self.unsolicited = Inbox()
-        self._answers = AnswerReader(settings.server, settings.limits, self.unsolicited)
+        self._answers = settings.answers(settings.server, settings.limits, self.unsolicited)
 
     @property
     def lost(self) -> bool:
@@ -100,6 +104,7 @@ class HttpLink:
         response: aiohttp.ClientResponse | None = None
         try:
             response = await self._post(request.body, flight, self._headers_of(request))
+            self._reading.add(response)
             frame = await self._read(response, request)
         except asyncio.CancelledError:
             self._abandon(request, response)
@@ -110,6 +115,8 @@ class HttpLink:
         except BaseException:
             _discard(response)
             raise
+        finally:
+            self._reading.discard(response)
         self._drain(response)
         return frame
 
@@ -134,6 +141,9 @@ class HttpLink:
             _, late = await asyncio.wait(self._farewells, timeout=_FAREWELL)
             for task in late:
                 task.cancel()
+        for response in self._reading:
+            # aiohttp tells a reader of a lost connection, and nothing of one that is closed beneath it.
+            response.content.set_exception(aiohttp.ClientConnectionError("it was closed"))
         for response in tuple(self._draining):
             response.close()
         await self._client.close()
@@ -181,7 +191,7 @@ class HttpLink:
         server = self._settings.server
         if flight.delivery == "never_sent":
             return UnavailableError(
-                f"cannot connect to {self._url.host}:{self._url.port} ({_describe(cause)})",
+                f"cannot connect to {_host_of(self._url)} ({_describe(cause)})",
                 code="connect_failed",
                 server=server,
                 hint="Check that the server runs and that the URL's host and port are right.",
@@ -223,7 +233,7 @@ class HttpLink:
         if response.content.is_eof():
             return
         self._draining.add(response)
-        timer = self._loop.call_later(_FAREWELL, response.close)
+        timer = self._loop.call_later(_FAREWELL, self._stop_draining, response)
 
         def settled() -> None:
             timer.cancel()
@@ -231,12 +241,26 @@ class HttpLink:
 
         response.content.on_eof(settled)
 
+    def _stop_draining(self, response: aiohttp.ClientResponse) -> None:
+        self._draining.discard(response)
+        response.close()
+
 
 def _discard(response: aiohttp.ClientResponse | None) -> None:
     if response is not None:
         response.close()
 
 
+def _host_of(url: str) -> str:
+    """Give host and port only: the rest of a URL may hold credentials."""
+    parts = urlsplit(url)
+    return f"{parts.hostname}:{parts.port or (443 if parts.scheme == 'https' else 80)}"
+
+
 def _describe(cause: BaseException) -> str:
+    if isinstance(cause, aiohttp.ClientConnectorError):
+        cause = cause.os_error
+    if isinstance(cause, OSError) and cause.errno is not None and cause.errno > 0:
+        return os.strerror(cause.errno)
     text = str(cause) or type(cause).__name__
     return text if len(text) <= 200 else text[:200] + "…"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import select
+from collections.abc import Sequence
 from typing import Any
 from weakref import WeakSet
 
@@ -15,13 +16,14 @@ _POOL = 256
 """Connections to one server at a time; further requests wait within their deadline."""
 
 
-def make_client() -> aiohttp.ClientSession:
+def make_client(traces: Sequence[aiohttp.TraceConfig] = ()) -> aiohttp.ClientSession:
     """Give a client without cookies, proxies from the environment, or time limits of its own."""
     return aiohttp.ClientSession(
         connector=FreshConnector(limit=_POOL),
         cookie_jar=aiohttp.DummyCookieJar(),
         timeout=aiohttp.ClientTimeout(total=None, connect=None, sock_connect=None, sock_read=None),
         read_bufsize=256 * 1024,
+        trace_configs=list(traces),
     )
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections.abc import Awaitable, Callable
 from typing import Protocol
 
@@ -12,6 +13,8 @@ from trunkline.core.limits import Limits
 from trunkline.protocol.lines import Endless, LineFramer, Oversized
 from trunkline.transport.link import Inbox
 from trunkline.transport.stream import StreamCore
+
+logger = logging.getLogger("trunkline.transport")
 
 
 class Peer(Protocol):
@@ -27,6 +30,8 @@ class Peer(Protocol):
         ...
 
 
+_GRACE = 2.0
+"""Seconds a peer may take to end once its task is cancelled."""
 _MOST_WAITING = 1024
 """Frames a peer may leave unread before the client holds back."""
 
@@ -37,6 +42,7 @@ class MemoryTransport(msgspec.Struct, frozen=True, kw_only=True):
     server: str
     peer: Peer
     limits: Limits = Limits()
+    core: Callable[[str, Limits, Callable[[bytes], None]], StreamCore] = StreamCore
 
     async def open(self) -> MemoryLink:
         """Start serving one connection."""
@@ -52,7 +58,7 @@ class MemoryLink:
         self._settings = settings
         self._to_peer: asyncio.Queue[bytes] = asyncio.Queue()
         self._framer = LineFramer(settings.limits.frame_bytes)
-        self._core = StreamCore(settings.server, settings.limits, self._deliver)
+        self._core = settings.core(settings.server, settings.limits, self._deliver)
         self.next_id = self._core.next_id
         self.request = self._core.request
         self.adopt = self._core.adopt
@@ -62,7 +68,7 @@ class MemoryLink:
     @property
     def lost(self) -> bool:
         """Whether the stream has ended."""
-        return self._core.lost_reason is not None
+        return self._core.lost
 
     @property
     def unsolicited(self) -> Inbox:
@@ -82,7 +88,11 @@ class MemoryLink:
         self._core.lose("it was closed")
         self._to_peer.put_nowait(b"")
         self._task.cancel()
-        await asyncio.wait({self._task})
+        _, late = await asyncio.wait({self._task}, timeout=_GRACE)
+        if late:
+            logger.warning(
+                "%s: the peer has not ended %g s after its cancellation", self._settings.server, _GRACE
+            )
 
     async def _serve(self) -> None:
         try:
@@ -93,7 +103,8 @@ class MemoryLink:
         except asyncio.CancelledError:
             self._core.lose("it was closed")
             raise
-        self._core.lose(reason)
+        # What it sent last is received first.
+        asyncio.get_running_loop().call_soon(self._core.lose, reason)
 
     async def _next_frame(self) -> bytes:
         frame = await self._to_peer.get()

@@ -15,17 +15,30 @@ _LOOK_AGAIN = 0.02
 """Seconds between two looks at whether anybody is left in the group."""
 
 
-async def end_process(pid: int, exited: asyncio.Future[int], grace: float) -> None:
+async def end_process(pid: int, exited: asyncio.Future[int], grace: float, *, polite: bool) -> None:
     """Wait for a child whose input was closed, then SIGTERM, then SIGKILL its group; bounded.
 
     Args:
         pid: the child, which leads its own process group.
         exited: done when the child has exited.
         grace: seconds for each step.
+        polite: wait for the child to see the end of its input; one that never spoke is not waited for.
+
+    Whoever cuts this short leaves no process either: the group is killed at once.
     """
+    try:
+        await _end_in_steps(pid, exited, grace, polite=polite)
+    except asyncio.CancelledError:
+        signal_group(pid, signal.SIGKILL)
+        raise
+
+
+async def _end_in_steps(pid: int, exited: asyncio.Future[int], grace: float, *, polite: bool) -> None:
     for number in (None, signal.SIGTERM, signal.SIGKILL):
         if number is not None:
             signal_group(pid, number)
+        elif not polite:
+            continue
         await asyncio.wait({exited}, timeout=grace)
         if exited.done():
             break

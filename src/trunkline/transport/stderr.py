@@ -7,6 +7,7 @@ from collections import deque
 from collections.abc import Callable
 
 from trunkline.protocol.lines import LineFramer, Oversized
+from trunkline.telemetry.escape import escape_text
 
 _LINES = 20
 _LINE_CHARACTERS = 2_000
@@ -46,4 +47,4 @@ class StderrTail:
         text = self._clean(line.decode("utf-8", "replace").rstrip("\r"))[:_LINE_CHARACTERS]
         if text:
             self._lines.append(text)
-            self._logger.debug("%s: %s", self._server, text)
+            self._logger.debug("%s: %s", escape_text(self._server), text, extra={"server": self._server})

@@ -39,6 +39,7 @@ class StdioTransport(msgspec.Struct, frozen=True, kw_only=True):
     limits: Limits = Limits()
     clean: Callable[[str], str] = str
     """Makes a line of the server's standard error safe to show."""
+    core: Callable[[str, Limits, Callable[[bytes], None]], StreamCore] = StreamCore
     grace: float = 2.0
     """Seconds a server may take to exit after its input closes, and again after SIGTERM."""
 
@@ -113,7 +114,7 @@ class StdioLink(asyncio.SubprocessProtocol):
         self._loop = asyncio.get_running_loop()
         self._framer = LineFramer(settings.limits.frame_bytes)
         self._stderr = StderrTail(settings.server, settings.limits.stderr_line_bytes, settings.clean)
-        self._core = StreamCore(settings.server, settings.limits, self._write)
+        self._core = settings.core(settings.server, settings.limits, self._write)
         self._exited: asyncio.Future[int] = self._loop.create_future()
         self._drained: asyncio.Future[None] = self._loop.create_future()
         self._open_pipes = {1, 2}
@@ -129,7 +130,7 @@ class StdioLink(asyncio.SubprocessProtocol):
     @property
     def lost(self) -> bool:
         """Whether the stream has ended."""
-        return self._core.lost_reason is not None
+        return self._core.lost
 
     @property
     def unsolicited(self) -> Inbox:
@@ -180,7 +181,10 @@ class StdioLink(asyncio.SubprocessProtocol):
 
     def pipe_connection_lost(self, fd: int, exc: Exception | None) -> None:  # noqa: ARG002 - asyncio's signature
         self._open_pipes.discard(fd)
-        self._input_open = self._input_open and fd != 0
+        if fd == 0:
+            self._input_open = False
+            # What is asked from now on stays here, and so was never sent.
+            self._core.pause()
         if fd == 1:
             self._core.finish(self._framer.finish())
         elif fd == 2:
@@ -224,13 +228,15 @@ class StdioLink(asyncio.SubprocessProtocol):
 
     async def _end(self) -> None:
         self._stdin.close()
-        await end_process(self.pid, self._exited, self._settings.grace)
-        await asyncio.wait({self._drained}, timeout=_DRAIN)
-        self._transport.close()
-        if self._input_open:
-            self._stdin.abort()
-        if self._stdout is not None:
-            self._stdout.close()
+        try:
+            await end_process(self.pid, self._exited, self._settings.grace, polite=self._core.heard)
+            await asyncio.wait({self._drained}, timeout=_DRAIN)
+        finally:
+            self._transport.close()
+            if self._input_open:
+                self._stdin.abort()
+            if self._stdout is not None:
+                self._stdout.close()
         # asyncio closes the descriptors one turn after `close`.
         await asyncio.sleep(0)
 

@@ -71,6 +71,10 @@ class StreamCore:
         self._logs_on_request = False
         self._lost: asyncio.Future[str] = self._loop.create_future()
         self.inbox = Inbox()
+        self.lost = False
+        """Whether the stream has ended."""
+        self.heard = False
+        """Whether the peer has said anything."""
         self.noise = 0
         """Frames that were neither answers of ours nor usable messages."""
         self.next_id = self._exchanges.next_id
@@ -80,11 +84,6 @@ class StreamCore:
         """Answers that matched no waiting exchange."""
         return self._exchanges.strays
 
-    @property
-    def lost_reason(self) -> str | None:
-        """Why the stream ended, or None while it lives."""
-        return self._lost.result() if self._lost.done() else None
-
     def adopt(self, era: Era) -> None:
         """Read batches only where the era has them, and attribute logs only where a request asks for them."""
         self._batches = era.batches
@@ -92,7 +91,7 @@ class StreamCore:
 
     async def request(self, request: Request) -> Frame:
         """Send one request and wait for its response; see `Link.request`."""
-        if self._lost.done():
+        if self.lost:
             raise UnavailableError(
                 f"the server is gone ({self._lost.result()})", server=self._server, delivery="never_sent"
             )
@@ -127,6 +126,7 @@ class StreamCore:
         """The stream has ended: every exchange on it fails with what is true of its delivery."""
         if self._lost.done():
             return
+        self.lost = True
         self._lost.set_result(reason)
         self._outbox.clear()
         for exchange in self._exchanges.take_all():
@@ -135,6 +135,7 @@ class StreamCore:
 
     def receive(self, frames: Iterable[bytes | Oversized | Endless]) -> None:
         """Take the frames that have arrived."""
+        self.heard = True
         for data in frames:
             if type(data) is bytes:
                 if self._batches:
@@ -194,7 +195,8 @@ class StreamCore:
 
     def _refuse_oversized(self, frame: Oversized) -> None:
         request_id = recover_id(frame.head, frame.tail)
-        if request_id is None and b'"method"' not in frame.head[:256]:
+        # Guessed while it arrives, not at its end: what is in flight then may have been sent after it began.
+        if request_id is None and not frame.ended and b'"method"' not in frame.head[:256]:
             request_id = self._exchanges.only()
         exchange = self._exchanges.take(request_id) if self._exchanges.get(request_id) else None
         if exchange is None:

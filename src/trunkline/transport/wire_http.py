@@ -1,0 +1,110 @@
+"""The tap on HTTP: each request as it leaves, the head of each response, and each message within one."""
+
+from __future__ import annotations
+
+import functools
+from types import SimpleNamespace
+from typing import Any
+
+import aiohttp
+from msgspec.structs import replace
+
+from trunkline.core.limits import Limits
+from trunkline.protocol.frames import Frame
+from trunkline.telemetry.wire import Exchange
+from trunkline.transport.http import HttpTransport
+from trunkline.transport.http_answer import AnswerReader
+from trunkline.transport.http_client import make_client
+from trunkline.transport.link import Inbox, Request
+from trunkline.transport.wire import Wire
+
+
+def tap_http(settings: HttpTransport, wire: Wire, url: str) -> HttpTransport:
+    """Give the same settings, whose links show what they send and receive to `wire`.
+
+    Args:
+        url: the server's URL as it may be shown; the real one may hold credentials.
+    """
+    return replace(
+        settings,
+        client=functools.partial(make_tapped_client, wire, url),
+        answers=functools.partial(WireAnswers, wire=wire),
+    )
+
+
+class WireAnswers(AnswerReader):
+    """Reads answers and shows each message in them; stands in for the plain reader."""
+
+    def __init__(self, server: str, limits: Limits, inbox: Inbox, *, wire: Wire) -> None:
+        super().__init__(server, limits, inbox)
+        self._wire = wire
+
+    async def _read_body(self, response: aiohttp.ClientResponse) -> bytes:
+        data = await super()._read_body(response)
+        self._wire.received(data)
+        return data
+
+    def _take_event(self, data: bytes, request: Request) -> Frame | None:
+        self._wire.received(data)
+        return super()._take_event(data, request)
+
+
+def make_tapped_client(wire: Wire, url: str) -> aiohttp.ClientSession:
+    """Give a client that shows its requests and the heads of their responses; `url` as in `tap_http`."""
+    seen = _Requests(wire, url)
+    trace = aiohttp.TraceConfig()
+    trace.on_request_start.append(seen.start)
+    trace.on_request_headers_sent.append(seen.head)
+    trace.on_request_chunk_sent.append(seen.body)
+    trace.on_request_end.append(seen.answer)
+    trace.on_request_exception.append(seen.fail)
+    return make_client(traces=(trace,))
+
+
+class _Requests:
+    """The HTTP requests of one client; what is known of one is kept in aiohttp's context for it."""
+
+    def __init__(self, wire: Wire, url: str) -> None:
+        self._wire = wire
+        self._url = url
+        self._count = 0
+
+    async def start(self, _: Any, context: SimpleNamespace, params: Any) -> None:
+        self._count += 1
+        context.shown = False
+        context.exchange = Exchange(number=self._count, method=params.method, url=self._url)
+
+    async def head(self, _: Any, context: SimpleNamespace, params: Any) -> None:
+        """The headers are final; a body, if any, leaves in the same turn."""
+        exchange: Exchange = context.exchange
+        context.exchange = Exchange(
+            number=exchange.number,
+            method=exchange.method,
+            url=exchange.url,
+            headers=self._wire.headers(params.headers),
+        )
+
+    async def body(self, _: Any, context: SimpleNamespace, params: Any) -> None:
+        self._show(context, bytes(params.chunk))
+
+    async def answer(self, _: Any, context: SimpleNamespace, params: Any) -> None:
+        self._show(context, b"")
+        sent, response = context.exchange, params.response
+        exchange = Exchange(
+            number=sent.number,
+            method=sent.method,
+            url=sent.url,
+            status=response.status,
+            reason=response.reason or "",
+            headers=self._wire.headers(response.headers),
+        )
+        self._wire.received(b"", exchange)
+
+    async def fail(self, _: Any, context: SimpleNamespace, params: Any) -> None:
+        exchange: Exchange = context.exchange
+        self._wire.note(f"request [{exchange.number}] failed: {params.exception or type(params.exception)}")
+
+    def _show(self, context: SimpleNamespace, data: bytes) -> None:
+        if data or not context.shown:
+            self._wire.sent(data, None if context.shown else context.exchange)
+            context.shown = True
