@@ -32,7 +32,7 @@ def get_command(
     timeout: TimeoutOption = None,
     verbose: VerboseOption = False,
 ) -> int:
-    """Show one server: its entry with secrets masked, where it comes from, and the policy in force.
+    """Show one server: its entry, its origin and the policy in force.
 
     Nothing is started.
     """
