@@ -55,7 +55,9 @@ def put_in_order(args: Sequence[str], options: Mapping[str, bool]) -> list[str]:
             continue
         given.append(word)
         if options[name] and word == name:
-            given += [rest.pop(0)] if rest else []
+            if not rest:
+                return given  # the parser says that its value is missing
+            given.append(rest.pop(0))
         given += _further_values(_LONG.get(name, name), rest)
     return [*given, "--", *words]
 
