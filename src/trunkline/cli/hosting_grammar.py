@@ -17,7 +17,9 @@ _REPEATED = {
     "-H": re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+:(?!//).*", re.DOTALL),
 }
 _LONG = {"--env": "-e", "--header": "-H"}
-_NOT_OF_THE_GRAMMAR = frozenset({"--config", "--timeout", "--verbose", "-v"})
+_NOT_OF_THE_GRAMMAR = frozenset(
+    {"--config", "--log-format", "--profile", "--timeout", "--verbose", "--wire", "-v"}
+)
 
 
 class GrammarCommand(LeanCommand):

@@ -39,19 +39,21 @@ def layouts(entry: dict[str, Any]) -> dict[str, tuple[str, str]]:
     listed = "".join(f"    - {json.dumps(word)}\n" for word in args)
     yaml_env = "".join(f"      {key}: {json.dumps(value)}\n" for key, value in env.items())
     yaml = f"extensions:\n  echo:\n    type: stdio\n    cmd: {json.dumps(command)}\n    args:\n{listed}"
+    plain = json.dumps({"mcpServers": {"echo": entry}})
+    trusted = json.dumps({"mcpServers": {"echo": {**entry, "trust": True}}})
     return {
-        "claude-desktop": (".config/Claude/claude_desktop_config.json", json.dumps({"mcpServers": {"echo": entry}})),
+        "claude-desktop": (".config/Claude/claude_desktop_config.json", plain),
         "claude-code": (".claude.json", json.dumps({"mcpServers": {"echo": {"type": "stdio", **entry}}})),
-        "cursor": (".cursor/mcp.json", json.dumps({"mcpServers": {"echo": entry}})),
+        "cursor": (".cursor/mcp.json", plain),
         "vscode": (".config/Code/User/mcp.json", '{"servers": {"echo": ' + json.dumps(entry) + "}, // c\n}"),
-        "windsurf": (".codeium/windsurf/mcp_config.json", json.dumps({"mcpServers": {"echo": entry}})),
+        "windsurf": (".codeium/windsurf/mcp_config.json", plain),
         "codex": (
             ".codex/config.toml",
             f"[mcp_servers.echo]\ncommand = {json.dumps(command)}\nargs = {json.dumps(args)}\n"
             f"[mcp_servers.echo.env]\n{toml_env}",
         ),
-        "gemini": (".gemini/settings.json", json.dumps({"mcpServers": {"echo": {**entry, "trust": True}}})),
-        "zed": (".config/zed/settings.json", '{"context_servers": {"echo": ' + json.dumps(entry) + "},} // c"),
+        "gemini": (".gemini/settings.json", trusted),
+        "zed": (".config/zed/settings.json", '{"context_servers": {"echo": ' + json.dumps(entry) + "},}"),
         "goose": (".config/goose/config.yaml", yaml + ("    envs:\n" + yaml_env if env else "")),
     }  # fmt: skip
 

@@ -46,7 +46,7 @@ def add(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFi
         ("-e A=1 -e B=2 s -- cmd", "s", {"command": "cmd", "env": {"A": "1", "B": "2"}}),
         ("-e A=1 B=x=y s -- cmd", "s", {"command": "cmd", "env": {"A": "1", "B": "x=y"}}),
         ("s --env A=1 B=2 -- c", "s", {"command": "c", "env": {"A": "1", "B": "2"}}),
-        ("s -e A=1 -- d run -e A i", "s", {"command": "d", "args": ["run", "-e", "A", "i"], "env": {"A": "1"}}),
+        ("s -e A=1 -- d -e A i", "s", {"command": "d", "args": ["-e", "A", "i"], "env": {"A": "1"}}),
         ("--env=A=1 s cmd", "s", {"command": "cmd", "env": {"A": "1"}}),
         ("-eA=1 s cmd", "s", {"command": "cmd", "env": {"A": "1"}}),
         ("s cmd -e A=1", "s", {"command": "cmd", "env": {"A": "1"}}),
