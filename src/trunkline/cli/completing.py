@@ -144,6 +144,9 @@ _ARGUMENTS: dict[str, Callable[[Line, str], Iterator[Candidate]]] = {
     "call": _tool_names,
     "info": _servers_and_tools,
     "tools": _server_names,
+    "get": _server_names,
+    "remove": _server_names,
+    "export": _server_names,
     "completion": _shells,
 }
 """What completes the arguments of a command; a command that is not here has none to offer."""
