@@ -8,12 +8,17 @@ from typing import Any
 
 import pytest
 
-from trunkline.config import Limits, Policy, ServerPolicy, ToolPolicy, load
+from trunkline.config import Explanation, Limits, Policy, ServerPolicy, Setting, ToolPolicy, load
+from trunkline.config.policy_file import examine_policy
 from trunkline.errors import ConfigError
 
 
 def policy_of(toml: str) -> Policy:
     return load([], environ={}, policy=tomllib.loads(toml)).policy
+
+
+def told(explanation: Explanation) -> dict[str, tuple[Any, str]]:
+    return {setting.key: (setting.value, setting.where) for setting in explanation.settings}
 
 
 def refused(toml: str, tmp_path: Path) -> ConfigError:
@@ -112,16 +117,16 @@ def test_settings_are_made_once_and_the_cache_stays_bounded() -> None:
     assert len(policy._by_tool) <= 4096
 
 
-def test_every_value_remembers_where_it_came_from(tmp_path: Path) -> None:
+def test_every_value_remembers_file_line_and_table(tmp_path: Path) -> None:
     file = tmp_path / "trunkline.toml"
     file.write_text(
         "[defaults]\nidle = 7\n[servers.'db.*']\ntimeout = 5\nlimits = { pages = 3 }\n"
         "[tools.'db.x.*']\nvalidate = false"
     )
     policy = load([], cwd=tmp_path, environ={}).policy
-    assert policy.explain("db.x") == {
-        "timeout": (5.0, f'{file}: servers."db.*".timeout'),
-        "idle": (7.0, f"{file}: defaults.idle"),
+    server = {
+        "timeout": (5.0, f'{file}:4 [servers."db.*"]'),
+        "idle": (7.0, f"{file}:2 [defaults]"),
         "connect": (30.0, "default"),
         "era": ("auto", "default"),
         "trust": (False, "default"),
@@ -130,20 +135,19 @@ def test_every_value_remembers_where_it_came_from(tmp_path: Path) -> None:
         "limits.depth": (64, "default"),
         "limits.nodes": (200_000, "default"),
         "limits.stderr_line_bytes": (65_536, "default"),
-        "limits.pages": (3, f'{file}: servers."db.*".limits.pages'),
+        "limits.pages": (3, f'{file}:5 [servers."db.*"]'),
         "limits.items": (100_000, "default"),
     }
-    assert policy.explain("db.x", "drop") == {
-        "timeout": (5.0, f'{file}: servers."db.*".timeout'),
-        "idle": (7.0, f"{file}: defaults.idle"),
-        "validate": (False, f'{file}: tools."db.x.*".validate'),
+    assert told(policy.explain("db.x")) == server
+    assert told(policy.explain("db.x", "drop")) == server | {
+        "validate": (False, f'{file}:7 [tools."db.x.*"]'),
     }
 
 
-def test_profiles_are_kept_as_written() -> None:
-    policy = policy_of("[profiles.ci.servers.db]\ntimeout = 1\n[profiles.dev]\nanything = true")
-    assert policy.profiles == {"ci": {"servers": {"db": {"timeout": 1}}}, "dev": {"anything": True}}
-    assert policy.for_server("db") == ServerPolicy()
+def test_a_policy_from_code_has_tables_and_no_lines() -> None:
+    assert policy_of("[servers.db]\ntimeout = 5").explain("db")["timeout"] == Setting(
+        key="timeout", value=5.0, source="argument", table="servers.db"
+    )
 
 
 @pytest.mark.parametrize(
@@ -171,7 +175,18 @@ def test_profiles_are_kept_as_written() -> None:
         ("[servers.x]\nlimits = { depth = 0 }", "servers.x.limits.depth", "whole number greater", "depth"),
         ("[servers.x]\nlimits = { depth = 1.5 }", "servers.x.limits.depth", "whole number greater", "depth"),
         ("[limits]\npages = '3'", "limits.pages", "whole number greater than 0, not a string", "pages"),
+        ("timeout = 3", "timeout", "does not belong here", "[defaults]"),
         ("[profiles]\nci = 1", "profiles.ci", "must be a table", "[profiles.ci]"),
+        ("[profiles.ci]\ntimeout = 3", "profiles.ci.timeout", "not belong here", "[profiles.ci.defaults]"),
+        ("[profiles.ci.profiles.x]", "profiles.ci.profiles", "unknown table; known are defaults", "Remove"),
+        ("[profiles.ci.server.x]", "profiles.ci.server", "unknown table", "'servers'"),
+        (
+            "[profiles.ci.servers.x]\nvalidate = true",
+            "profiles.ci.servers.x.validate",
+            "not belong",
+            '[profiles.ci.tools."name"]',
+        ),
+        ("[profiles.ci.tools.x]\nidle = 0", "profiles.ci.tools.x.idle", "number of seconds", "idle = 30"),
     ],
 )
 def test_a_mistake_names_file_key_and_what_is_allowed(
@@ -203,3 +218,26 @@ def test_toml_nested_without_end_is_an_error(tmp_path: Path) -> None:
 def test_a_mapping_from_code_is_checked_as_a_file_is(content: Any) -> None:
     with pytest.raises(ConfigError):
         load([], environ={}, policy=content)
+
+
+def test_all_mistakes_are_found_in_one_reading_each_with_its_line() -> None:
+    toml = (
+        "timeout = 1\n[default]\n[servers.'db.*']\ntimeot = 1\nidle = -1\nera = 'auto'\n"
+        "limits = { depth = 'x', dept = 1 }\n[profiles.ci.tools.x]\nera = 'auto'\nvalidate = 3\n"
+    )
+    examined = examine_policy(tomllib.loads(toml), source="t.toml", text=toml)
+    assert [(error.field, error.line, error.column) for error in examined.mistakes] == [
+        ("timeout", 1, 1),
+        ("default", 2, 1),
+        ('servers."db.*".timeot', 4, 1),
+        ('servers."db.*".idle', 5, 1),
+        ('servers."db.*".limits.depth', 7, 12),
+        ('servers."db.*".limits.dept', 7, 25),
+        ("profiles.ci.tools.x.era", 9, 1),
+        ("profiles.ci.tools.x.validate", 10, 1),
+    ]
+    assert all(error.source == "t.toml" and error.hint for error in examined.mistakes)
+    assert examined.policy.for_server("db.x") == ServerPolicy()
+    with pytest.raises(ConfigError) as caught:
+        load([], environ={}, policy=tomllib.loads(toml))
+    assert caught.value.field == "timeout"

@@ -18,7 +18,14 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "info": ("lookup:info_command", "Show everything about one tool, or about one server."),
     "search": ("searching:search_command", "Find tools by words, best first, each with its score."),
     "call": ("calling:call_command", "Call one tool and print its reply."),
+    "config": ("configuring:config", "Show, explain and check the configuration."),
     "status": ("listing:status_command", "Show the state of every server as a table."),
+    "import": ("hosting_import:import_command", "Use the servers that other programs have."),
+    "add": ("hosting_add:add_command", "Add a server, in the grammar of `claude mcp add`."),
+    "add-json": ("hosting_add:add_json_command", "Add a server whose entry is given as JSON."),
+    "remove": ("hosting_add:remove_command", "Remove a server from the file it stands in."),
+    "get": ("hosting_get:get_command", "Show one server: its entry, its origin, its policy."),
+    "export": ("hosting_export:export_command", "Print servers in the form another program reads."),
 }
 """Name of the command, where its function is within this package, and its line in `--help`."""
 
@@ -51,7 +58,10 @@ class CommandGroup(LeanGroup):
 def load_command(name: str) -> Any:
     """Import one command's module and build the command."""
     module, _, function = COMMANDS[name][0].partition(":")
+    target = getattr(import_module(f"trunkline.cli.{module}"), function)
+    if isinstance(target, typer.Typer):
+        return build_command(target)
     single = typer.Typer(add_completion=False, rich_markup_mode=None, pretty_exceptions_enable=False)
-    command = getattr(import_module(f"trunkline.cli.{module}"), function)
-    single.command(name, cls=LeanCommand)(with_diagnostics(command))
+    style = getattr(target, "command_class", LeanCommand)
+    single.command(name, cls=style)(with_diagnostics(target))
     return build_command(single)

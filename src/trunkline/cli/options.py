@@ -7,6 +7,8 @@ from typing import Annotated
 
 import typer
 
+from trunkline.cli.values import PROFILE
+
 ConfigOption = Annotated[
     list[str] | None,
     typer.Option("--config", metavar="PATH", help="Server file or URL; repeatable. Default: look upward."),
@@ -40,6 +42,8 @@ class Settings:
     """How often -v was given."""
     log_format: str = "text"
     """`text` or `json`."""
+    profile: str | None = None
+    """Profile of the policy file, or None for what the environment names."""
     wire: str | None = None
     """Where the log of the wire goes: a path, `-` for standard error, or None."""
 
@@ -60,4 +64,5 @@ def settings_of(
         as_json=before.as_json or as_json,
         timeout=before.timeout if timeout is None else timeout,
         verbose=before.verbose + verbose,
+        profile=ctx.meta.get(PROFILE),
     )

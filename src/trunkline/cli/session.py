@@ -41,7 +41,7 @@ def load_config(settings: Settings, terminal: Terminal) -> Config:
     from trunkline.cli.logs import hide_secrets
     from trunkline.cli.render import line
 
-    config = read_config(settings.config)
+    config = read_config(settings.config, settings.profile)
     hide_secrets(secret for entry in config.entries for secret in getattr(entry, "secrets", ()))
     for warning in config.warnings:
         terminal.warn(line(warning))
@@ -50,11 +50,11 @@ def load_config(settings: Settings, terminal: Terminal) -> Config:
     return config
 
 
-def read_config(names: Sequence[str]) -> Config:
+def read_config(names: Sequence[str], profile: str | None = None) -> Config:
     """Read one file or URL, several, or, for none, those that are found."""
     from trunkline.config.loading import load
 
-    return load(list(names) if len(names) > 1 else next(iter(names), None))
+    return load(list(names) if len(names) > 1 else next(iter(names), None), profile=profile)
 
 
 def server_names(config: Config) -> tuple[str, ...]:
@@ -66,8 +66,9 @@ def open_trunk(config: Config) -> AbstractAsyncContextManager[Trunk]:
     """Give the runtime over every server of `config`; entering starts them."""
     import trunkline
     from trunkline.cli.diagnostics import wire_target
+    from trunkline.cli.hosting_asking import answered
 
-    return trunkline.connect(config, wire=wire_target())
+    return trunkline.connect(answered(config), wire=wire_target())
 
 
 def only(config: Config, server: str | None) -> Config:

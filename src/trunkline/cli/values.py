@@ -7,10 +7,15 @@ anything. Our options are text, numbers and flags; `LeanCommand` and `LeanGroup`
 from __future__ import annotations
 
 import math
-from typing import Any
+from functools import cache
+from typing import Annotated, Any
 
 import typer
 from typer.core import TyperCommand, TyperGroup
+from typer.main import get_command as build_command
+
+PROFILE = "trunkline.profile"
+"""Where the context of a command line keeps the value of `--profile`; the one written last wins."""
 
 
 class _Reader:
@@ -32,7 +37,7 @@ class LeanCommand(TyperCommand):
 
     def get_params(self, ctx: Any) -> list[Any]:
         """Give the parameters, each with our reader."""
-        return _with_readers(super().get_params(ctx))
+        return _complete(super().get_params(ctx))
 
 
 class LeanGroup(TyperGroup):
@@ -40,14 +45,42 @@ class LeanGroup(TyperGroup):
 
     def get_params(self, ctx: Any) -> list[Any]:
         """Give the parameters, each with our reader."""
-        return _with_readers(super().get_params(ctx))
+        return _complete(super().get_params(ctx))
 
 
-def _with_readers(params: list[Any]) -> list[Any]:
+def _complete(params: list[Any]) -> list[Any]:
+    """Add `--profile`, which every command takes, before `--help`; give each parameter our reader."""
+    params = [*params[:-1], _profile_option(), *params[-1:]]
     for param in params:
         reader = _Reader(param.type_descriptor.annotation)
         param.get_runtime_param = lambda reader=reader: reader
     return params
+
+
+@cache
+def _profile_option() -> Any:
+    only = typer.Typer(add_completion=False)
+    only.command()(_takes_profile)
+    return build_command(only).params[0]
+
+
+def _keep_profile(ctx: typer.Context, value: str | None) -> None:
+    if value is not None:
+        ctx.meta[PROFILE] = value
+
+
+def _takes_profile(
+    profile: Annotated[
+        str | None,
+        typer.Option(
+            "--profile",
+            metavar="NAME",
+            help="Profile of trunkline.toml. Default: TRUNKLINE_PROFILE.",
+            expose_value=False,
+            callback=_keep_profile,
+        ),
+    ] = None,
+) -> None: ...
 
 
 def _read_seconds(text: str, param: Any, ctx: typer.Context) -> float:

@@ -18,25 +18,36 @@ EXAMPLE = '{"mcpServers": {"time": {"command": "uvx", "args": ["mcp-server-time"
 _HOST_FOLDERS = frozenset({".cursor", ".vscode"})
 
 
-def discover(folder: Path, environ: Mapping[str, str]) -> list[Path]:
+def discover(folder: Path, environ: Mapping[str, str], *, required: bool = True) -> list[Path]:
     """Give the files of the nearest folder upward that has any, then the user's file.
 
     Raises:
-        ConfigError: there is none.
+        ConfigError: there is none, and one is required.
     """
-    found: list[Path] = []
-    for candidate in (folder, *folder.parents):
-        found = [file for name in PROJECT_FILES if _exists(file := candidate / name)]
-        if found:
-            break
-    own = user_file(environ)
-    found += [own] if _exists(own) and own not in found else []
-    if not found:
-        raise ConfigError(
-            f"no {', '.join(PROJECT_FILES[:2])} or {PROJECT_FILES[2]} in {folder} or above, and no {own}",
-            hint=f"Create mcp.json with {EXAMPLE}, or name a file.",
-        )
+    found = [file for file in candidates(folder, environ) if exists(file)]
+    if not found and required:
+        raise nothing_found(folder, environ)
     return found
+
+
+def nothing_found(folder: Path, environ: Mapping[str, str]) -> ConfigError:
+    """Give the error for a place without any file."""
+    own = user_file(environ)
+    return ConfigError(
+        f"no {', '.join(PROJECT_FILES[:2])} or {PROJECT_FILES[2]} in {folder} or above, and no {own}",
+        hint=f"Create mcp.json with {EXAMPLE}, name a file, or run `trunkline import`.",
+    )
+
+
+def candidates(folder: Path, environ: Mapping[str, str]) -> list[Path]:
+    """Give every file looked for, in order: folder by folder upward until one has any, then the user's."""
+    places: list[Path] = []
+    for candidate in (folder, *folder.parents):
+        here = [candidate / name for name in PROJECT_FILES]
+        places += here
+        if any(exists(file) for file in here):
+            break
+    return list(dict.fromkeys((*places, user_file(environ))))
 
 
 def user_file(environ: Mapping[str, str], *, windows: bool = os.name == "nt") -> Path:
@@ -63,11 +74,17 @@ def workspace_of(file: Path) -> Path:
 
 def find_policy(file: Path | None, folder: Path) -> Path | None:
     """Give the `trunkline.toml` beside the first server file, else of the working directory."""
+    return next((path for path in policy_candidates(file, folder) if exists(path)), None)
+
+
+def policy_candidates(file: Path | None, folder: Path) -> list[Path]:
+    """Give every place of a `trunkline.toml`, in order; `file` is the first server file."""
     places = [file.parent, workspace_of(file), folder] if file is not None else [folder]
-    return next((path for place in places if _exists(path := place / POLICY_FILE)), None)
+    return list(dict.fromkeys(place / POLICY_FILE for place in places))
 
 
-def _exists(path: Path) -> bool:
+def exists(path: Path) -> bool:
+    """Whether something is there, readable or not."""
     try:
         return path.exists() or path.is_symlink()
     except OSError:

@@ -3,6 +3,7 @@
 Order of application, later wins: `[defaults]`, tables of servers that match, and for a tool then the
 tables of tools that match `server.tool`. Among matching tables an exact name beats a glob, a longer
 literal part beats a shorter one, and of two alike the later one wins. Each key is decided on its own.
+The tables of the active profile count as written after all others.
 """
 
 from __future__ import annotations
@@ -14,15 +15,19 @@ from typing import Any, TypeVar
 
 import msgspec
 
+from trunkline.config.explanation import Explanation, Setting
+from trunkline.config.policy_position import Place, Places
+from trunkline.config.policy_rule import LIMIT_PREFIX
 from trunkline.config.settings import ServerPolicy, ToolPolicy
+from trunkline.config.wording import KeyPath, describe_path, nearest
 from trunkline.core.limits import Limits
+from trunkline.errors import ConfigError
 
 _Key = TypeVar("_Key")
 _Value = TypeVar("_Value")
 
 _CACHED = 4096
 _WILDCARD = re.compile(r"\*|\?|\[[^\]]*\]")
-_LIMIT = "limits."
 
 
 class Table(msgspec.Struct, frozen=True, kw_only=True):
@@ -31,8 +36,13 @@ class Table(msgspec.Struct, frozen=True, kw_only=True):
     pattern: str
     """Name or glob (`*`, `?`, `[abc]`) of the servers or tools meant; `*` for defaults."""
     values: Mapping[str, Any]
-    label: str
-    """Where it stands, such as `/srv/trunkline.toml: servers."db.*"`."""
+    path: KeyPath
+    """Where it stands in its file; empty for `[limits]`, whose keys are written with their prefix."""
+
+    @property
+    def name(self) -> str:
+        """The header of the table, such as `servers."db.*"`."""
+        return describe_path(self.path) or "limits"
 
     def rank(self, name: str) -> tuple[bool, int] | None:
         """Say how closely the pattern fits a name, greater is closer, or None if it does not."""
@@ -43,6 +53,21 @@ class Table(msgspec.Struct, frozen=True, kw_only=True):
         return False, len(_WILDCARD.sub("", self.pattern))
 
 
+class Tables(msgspec.Struct, frozen=True, kw_only=True):
+    """The tables of a file or of one profile, in the order written."""
+
+    defaults: tuple[Table, ...] = ()
+    servers: tuple[Table, ...] = ()
+    tools: tuple[Table, ...] = ()
+
+    def __add__(self, later: Tables) -> Tables:
+        return Tables(
+            defaults=self.defaults + later.defaults,
+            servers=self.servers + later.servers,
+            tools=self.tools + later.tools,
+        )
+
+
 class Policy:
     """Effective settings by name, with the place each came from. Never changes once made."""
 
@@ -50,27 +75,49 @@ class Policy:
         self,
         *,
         source: str | None = None,
-        defaults: tuple[Table, ...] = (),
-        servers: tuple[Table, ...] = (),
-        tools: tuple[Table, ...] = (),
-        profiles: Mapping[str, Mapping[str, Any]] | None = None,
+        tables: Tables | None = None,
+        profiles: Mapping[str, Tables] | None = None,
+        profile: str | None = None,
+        places: Places | None = None,
     ) -> None:
         self.source = source
         """File the policy came from, `argument`, or None when there is none."""
         self.profiles = profiles or {}
-        """Tables under `[profiles]` as written; nothing activates them yet."""
-        self._defaults = defaults
-        self._servers = servers
-        self._tools = tools
+        """The tables of each profile, active or not."""
+        self.profile = profile
+        """Name of the active profile, or None."""
+        self.written = tables or Tables()
+        """The tables of the file that belong to no profile."""
+        self._places = places or Places()
+        self.tables = self.written + self.profiles[profile] if profile else self.written
+        """The tables in force: those of the file, then those of the active profile."""
         self._by_server: dict[str, ServerPolicy] = {}
         self._by_tool: dict[tuple[str, str], ToolPolicy] = {}
+
+    def activate(self, profile: str) -> Policy:
+        """Give this policy with one profile active, and no other.
+
+        Raises:
+            ConfigError: there is no such profile; lists those there are.
+        """
+        if profile not in self.profiles:
+            raise self._unknown_profile(profile)
+        return Policy(
+            source=self.source,
+            tables=self.written,
+            profiles=self.profiles,
+            profile=profile,
+            places=self._places,
+        )
 
     def for_server(self, name: str) -> ServerPolicy:
         """Give the settings of a server; the same object every time."""
         if (known := self._by_server.get(name)) is None:
-            values = {key: value for key, (value, _) in self.explain(name).items()}
+            values = {key: value for key, (value, _) in self._decide(name, None).items()}
             limits = {
-                key.removeprefix(_LIMIT): values.pop(key) for key in list(values) if key.startswith(_LIMIT)
+                key.removeprefix(LIMIT_PREFIX): values.pop(key)
+                for key in list(values)
+                if key.startswith(LIMIT_PREFIX)
             }
             known = ServerPolicy(**values, limits=Limits(**limits))
             _make_room(self._by_server)[name] = known
@@ -79,32 +126,69 @@ class Policy:
     def for_tool(self, server: str, tool: str) -> ToolPolicy:
         """Give the settings of a tool, named as its server names it; the same object every time."""
         if (known := self._by_tool.get((server, tool))) is None:
-            values = {key: value for key, (value, _) in self.explain(server, tool).items()}
-            known = ToolPolicy(**values)
+            known = ToolPolicy(**{key: value for key, (value, _) in self._decide(server, tool).items()})
             _make_room(self._by_tool)[server, tool] = known
         return known
 
-    def explain(self, server: str, tool: str | None = None) -> dict[str, tuple[Any, str]]:
-        """Give every effective value and where it came from, `default` for what nothing sets.
+    def explain(self, server: str, tool: str | None = None) -> Explanation:
+        """Give every effective value and where it came from.
 
-        Without `tool` these are the settings of the server, limits as `limits.depth`; with it those
-        of the tool.
+        Without `tool` these are the settings of the server; with it those of the tool, followed by
+        what holds for its server as a whole. Whether either exists is not looked at.
         """
-        settings = ServerPolicy() if tool is None else ToolPolicy()
-        found: dict[str, tuple[Any, str]] = {
-            key: (value, "default") for key, value in _flatten(settings).items()
-        }
-        tables = [*self._defaults, *_matching(self._servers, server)]
+        decided = self._decide(server, None)
         if tool is not None:
-            tables += _matching(self._tools, f"{server}.{tool}")
-        for table in tables:
-            found |= {
-                key: (value, f"{table.label}.{key}") for key, value in table.values.items() if key in found
+            decided = self._decide(server, tool) | {
+                key: found for key, found in decided.items() if key not in ToolPolicy.__struct_fields__
             }
-        return found
+        return Explanation(
+            server=server,
+            tool=tool,
+            source=self.source,
+            profile=self.profile,
+            settings=tuple(self._setting(key, value, table) for key, (value, table) in decided.items()),
+        )
+
+    def locate(self, table: Table, key: str | None = None) -> Place:
+        """Give the place of a table or of one of its keys, where that is known."""
+        return self._places.find((*table.path, *(key.split(".") if key else ())))
 
     def __repr__(self) -> str:
-        return f"Policy(source={self.source!r}, servers={len(self._servers)}, tools={len(self._tools)})"
+        tables = self.tables
+        counts = f"servers={len(tables.servers)}, tools={len(tables.tools)}"
+        return f"Policy(source={self.source!r}, profile={self.profile!r}, {counts})"
+
+    def _decide(self, server: str, tool: str | None) -> dict[str, tuple[Any, Table | None]]:
+        settings = ServerPolicy() if tool is None else ToolPolicy()
+        found: dict[str, tuple[Any, Table | None]] = {
+            key: (value, None) for key, value in _flatten(settings).items()
+        }
+        tables = [*self.tables.defaults, *_matching(self.tables.servers, server)]
+        if tool is not None:
+            tables += _matching(self.tables.tools, f"{server}.{tool}")
+        for table in tables:
+            found |= {key: (value, table) for key, value in table.values.items() if key in found}
+        return found
+
+    def _setting(self, key: str, value: Any, table: Table | None) -> Setting:
+        if table is None:
+            return Setting(key=key, value=value)
+        return Setting(
+            key=key, value=value, source=self.source, table=table.name, line=self.locate(table, key).line
+        )
+
+    def _unknown_profile(self, profile: str) -> ConfigError:
+        known = ", ".join(self.profiles) or "none"
+        similar = nearest(profile, self.profiles, cutoff=0.5)
+        where = self.source or "trunkline.toml"
+        hint = f"Write [profiles.{profile}.defaults] into {where}, or name a profile that is there."
+        return ConfigError(
+            f"there is no profile {profile!r}; known are: {known}",
+            field="profiles",
+            source=self.source,
+            line=self._places.find(("profiles",)).line,
+            hint=f"Did you mean {similar!r}?" if similar else hint,
+        )
 
 
 def _matching(tables: tuple[Table, ...], name: str) -> list[Table]:
@@ -115,7 +199,7 @@ def _matching(tables: tuple[Table, ...], name: str) -> list[Table]:
 def _flatten(settings: ServerPolicy | ToolPolicy) -> dict[str, Any]:
     values: dict[str, Any] = {name: getattr(settings, name) for name in settings.__struct_fields__}
     if isinstance(limits := values.pop("limits", None), Limits):
-        values |= {f"{_LIMIT}{name}": getattr(limits, name) for name in limits.__struct_fields__}
+        values |= {f"{LIMIT_PREFIX}{name}": getattr(limits, name) for name in limits.__struct_fields__}
     return values
 
 

@@ -3,53 +3,38 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 import msgspec
 
-from trunkline.config.policy import Policy, Table
+from trunkline.config.policy import Policy, Table, Tables
+from trunkline.config.policy_position import Places
+from trunkline.config.policy_rule import (
+    DEFAULT_RULES,
+    LIMIT_PREFIX,
+    LIMIT_RULES,
+    OVERLAY_TABLES,
+    SERVER_RULES,
+    TABLES,
+    TOOL_RULES,
+    Rule,
+)
 from trunkline.config.syntax import read_text
 from trunkline.config.wording import KeyPath, describe_path, describe_type, nearest
-from trunkline.core.limits import Limits
 from trunkline.errors import ConfigError
 
-MAX_SECONDS = 1_000_000_000
-"""Longest span accepted, some thirty years; an endless one would break the promise that calls end."""
-
-
-class _Rule(msgspec.Struct, frozen=True):
-    wanted: str
-    accepts: Callable[[object], bool]
-    convert: Callable[[Any], Any]
-
-
-def _is_seconds(value: object) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool) and 0 < value <= MAX_SECONDS
-
-
-def _is_count(value: object) -> bool:
-    return isinstance(value, int) and not isinstance(value, bool) and value > 0
-
-
-_SECONDS = _Rule(f"a number of seconds greater than 0 and at most {MAX_SECONDS}", _is_seconds, float)
-_COUNT = _Rule("a whole number greater than 0", _is_count, int)
-_SWITCH = _Rule("true or false", lambda value: isinstance(value, bool), bool)
-_ERA = _Rule('"auto", "legacy" or "modern"', lambda value: value in ("auto", "legacy", "modern"), str)
-
-_LIMITS = {f"limits.{name}": _COUNT for name in Limits.__struct_fields__}
-_SERVER = {
-    "timeout": _SECONDS,
-    "idle": _SECONDS,
-    "connect": _SECONDS,
-    "era": _ERA,
-    "trust": _SWITCH,
-    **_LIMITS,
-}
-_TOOL = {"timeout": _SECONDS, "idle": _SECONDS, "validate": _SWITCH}
-_TABLES = ("defaults", "servers", "tools", "limits", "profiles")
 _AT = re.compile(r"\(at line (\d+), column (\d+)\)\Z")
+
+
+class Examination(msgspec.Struct, frozen=True, kw_only=True):
+    """A policy and everything that is wrong with it."""
+
+    policy: Policy
+    """What could be read; mistaken keys are left out."""
+    mistakes: tuple[ConfigError, ...] = ()
+    """In the order of the file; each names file, position, key and fix."""
 
 
 def read_policy(path: Path) -> Policy:
@@ -58,112 +43,162 @@ def read_policy(path: Path) -> Policy:
     Raises:
         ConfigError: it cannot be read, is not TOML, or holds an unknown table, key or value.
     """
-    import tomllib
-
-    text = read_text(path)
-    try:
-        content = tomllib.loads(text)
-    except tomllib.TOMLDecodeError as error:
-        raise _invalid_toml(error, text, str(path)) from error
-    except RecursionError as error:
-        hint = "Remove the nesting; a policy needs no more than 4 levels."
-        raise ConfigError("the TOML is nested too deeply", source=str(path), hint=hint) from error
-    return parse_policy(content, source=str(path))
+    return _sound(examine_policy_file(path))
 
 
 def parse_policy(content: Mapping[str, Any], *, source: str) -> Policy:
     """Check the tables of a policy.
 
     Raises:
-        ConfigError: names the file, the path of the key, what is allowed, and the likely word.
+        ConfigError: the first mistake; names the source, the path of the key, what is allowed, and the
+            likely word.
     """
-    file = _PolicyFile(source)
-    for name in content:
-        if name not in _TABLES:
-            raise file.unknown((name,), _TABLES, what="table")
-    tables = {name: file.object(content.get(name, {}), (name,)) for name in _TABLES}
-    limits = {"limits": tables["limits"]} if tables["limits"] else {}
-    return Policy(
-        source=source,
-        defaults=(
-            *file.tables({"*": limits}, (), _LIMITS),
-            *file.tables({"*": tables["defaults"]}, ("defaults",), _SERVER | _TOOL),
-        ),
-        servers=tuple(file.tables(tables["servers"], ("servers",), _SERVER)),
-        tools=tuple(file.tables(tables["tools"], ("tools",), _TOOL)),
-        profiles={name: file.object(table, ("profiles", name)) for name, table in tables["profiles"].items()},
-    )
+    return _sound(examine_policy(content, source=source))
+
+
+def examine_policy_file(path: Path) -> Examination:
+    """Read a policy file and give all its mistakes; one that is no TOML has exactly one."""
+    import tomllib
+
+    source = str(path)
+    try:
+        text = read_text(path)
+        content = tomllib.loads(text)
+    except tomllib.TOMLDecodeError as error:
+        mistake = _invalid_toml(error, text, source)
+        mistake.__cause__ = error
+    except RecursionError as error:
+        hint = "Remove the nesting; a policy needs no more than 6 levels."
+        mistake = ConfigError("the TOML is nested too deeply", source=source, hint=hint)
+        mistake.__cause__ = error
+    except ConfigError as error:
+        mistake = error
+    else:
+        return examine_policy(content, source=source, text=text)
+    return Examination(policy=Policy(source=source), mistakes=(mistake,))
+
+
+def examine_policy(content: Mapping[str, Any], *, source: str, text: str = "") -> Examination:
+    """Check the tables of a policy and give all mistakes; `text` is what they were parsed from."""
+    return _PolicyFile(source, Places(text)).examine(content)
+
+
+def _sound(examination: Examination) -> Policy:
+    if examination.mistakes:
+        raise examination.mistakes[0]
+    return examination.policy
 
 
 class _PolicyFile:
-    """The errors and tables of one file; knows only its name."""
+    """The mistakes and tables of one file; knows only its name and where its keys stand."""
 
-    def __init__(self, source: str) -> None:
+    def __init__(self, source: str, places: Places) -> None:
         self._source = source
+        self._places = places
+        self._mistakes: list[ConfigError] = []
 
-    def object(self, value: object, path: KeyPath) -> Mapping[str, Any]:
-        if not isinstance(value, Mapping):
-            raise self._error(
-                f"must be a table, not {describe_type(value)}", path, f"Write it as {_header(path)}."
-            )
-        for key in value:
-            if not isinstance(key, str):
-                raise self._error("every key must be a string", path, "Write the key in quotes.")
-        return value
+    def examine(self, content: Mapping[str, Any]) -> Examination:
+        content = self._object(content, ())
+        tables = self._overlay(content, (), TABLES)
+        named = self._object(content.get("profiles", {}), ("profiles",))
+        profiles = {name: self._profile(name, raw) for name, raw in named.items()}
+        policy = Policy(source=self._source, tables=tables, profiles=profiles, places=self._places)
+        mistakes = sorted(self._mistakes, key=lambda mistake: (mistake.line or 0, mistake.column or 0))
+        return Examination(policy=policy, mistakes=tuple(mistakes))
 
-    def tables(
-        self, content: Mapping[str, Any], path: KeyPath, rules: Mapping[str, _Rule]
-    ) -> Iterator[Table]:
+    def _profile(self, name: str, raw: object) -> Tables:
+        path = ("profiles", name)
+        return self._overlay(self._object(raw, path), path, OVERLAY_TABLES)
+
+    def _overlay(self, content: Mapping[str, Any], path: KeyPath, known: tuple[str, ...]) -> Tables:
+        for name in content:
+            if name not in known and not self._astray(name, path):
+                self._unknown((*path, name), known, what="table")
+        parts = {name: self._object(content.get(name, {}), (*path, name)) for name in OVERLAY_TABLES}
+        limits = {"limits": parts["limits"]} if parts["limits"] else {}
+        return Tables(
+            defaults=(
+                self._table("*", limits, path, LIMIT_RULES),
+                self._table("*", parts["defaults"], (*path, "defaults"), DEFAULT_RULES),
+            ),
+            servers=tuple(self._named(parts["servers"], (*path, "servers"), SERVER_RULES)),
+            tools=tuple(self._named(parts["tools"], (*path, "tools"), TOOL_RULES)),
+        )
+
+    def _named(self, content: Mapping[str, Any], path: KeyPath, rules: Mapping[str, Rule]) -> Iterator[Table]:
         for pattern, raw in content.items():
-            where = (*path, pattern) if path in (("servers",), ("tools",)) else path
-            values = dict(self._values(self.object(raw, where), where, rules))
-            place = describe_path(where)
-            yield Table(
-                pattern=pattern, values=values, label=f"{self._source}: {place}" if place else self._source
-            )
+            yield self._table(pattern, raw, (*path, pattern), rules)
 
-    def unknown(self, path: KeyPath, known: Iterable[str], *, what: str) -> ConfigError:
-        known = sorted(known)
-        similar = nearest(str(path[-1]), known, cutoff=0.6)
-        hint = f"Did you mean {similar!r}?" if similar else f"Remove it, or use one of {', '.join(known)}."
-        return self._error(f"unknown {what}; known are {', '.join(known)}", path, hint)
+    def _table(self, pattern: str, raw: object, path: KeyPath, rules: Mapping[str, Rule]) -> Table:
+        values = dict(self._values(self._object(raw, path), path, rules))
+        return Table(pattern=pattern, values=values, path=path)
+
+    def _object(self, value: object, path: KeyPath) -> Mapping[str, Any]:
+        if not isinstance(value, Mapping):
+            fix = f"Write it as {_header(path)}."
+            self._refuse(f"must be a table, not {describe_type(value)}", path, fix)
+            return {}
+        if not all(isinstance(key, str) for key in value):
+            self._refuse("every key must be a string", path, "Write the key in quotes.")
+        return {key: item for key, item in value.items() if isinstance(key, str)}
 
     def _values(
-        self, raw: Mapping[str, Any], path: KeyPath, rules: Mapping[str, _Rule], prefix: str = ""
+        self, raw: Mapping[str, Any], path: KeyPath, rules: Mapping[str, Rule], prefix: str = ""
     ) -> Iterator[tuple[str, Any]]:
         known = [key.removeprefix(prefix) for key in rules if key.startswith(prefix)]
         heads = dict.fromkeys(key.partition(".")[0] for key in known)
         for key, value in raw.items():
+            where = (*path, key)
             if key not in heads:
-                raise self._misplaced(key, path, prefix) or self.unknown((*path, key), heads, what="key")
-            rule = rules.get(prefix + key)
-            if rule is None:
-                yield from self._values(
-                    self.object(value, (*path, key)), (*path, key), rules, f"{prefix}{key}."
-                )
+                if prefix or not self._misplaced(key, path):
+                    self._unknown(where, heads, what="key")
+            elif (rule := rules.get(prefix + key)) is None:
+                yield from self._values(self._object(value, where), where, rules, f"{prefix}{key}.")
             elif rule.accepts(value):
                 yield prefix + key, rule.convert(value)
             else:
                 shown = f", not {describe_type(value)}" if isinstance(value, bool | str | list | dict) else ""
-                raise self._error(
-                    f"must be {rule.wanted}{shown}", (*path, key), f"Correct the value of {key}."
+                self._refuse(
+                    f"must be {rule.wanted}{shown}", where, f"Write it as in {key} = {rule.example}."
                 )
 
-    def _misplaced(self, key: str, path: KeyPath, prefix: str) -> ConfigError | None:
-        """Recognize a key that belongs to another table."""
-        home = "tools" if key in _TOOL else "servers" if key in _SERVER else None
-        home = "limits" if f"limits.{key}" in _LIMITS else home
-        if home is None or prefix:
-            return None
-        where = {"tools": '[tools."name"]', "servers": '[servers."name"]', "limits": "limits = {...}"}[home]
-        return self._error("this key does not belong here", (*path, key), f"Move it to {where}.")
+    def _misplaced(self, key: str, path: KeyPath) -> bool:
+        """Report a key that belongs to another table of the same file or profile."""
+        if f"{LIMIT_PREFIX}{key}" in LIMIT_RULES:
+            home = "limits = {...}"
+        elif key in TOOL_RULES or key in SERVER_RULES:
+            table = ("tools" if key in TOOL_RULES else "servers", "name")
+            outer = path[:2] if path[0] == "profiles" else ()
+            home = f'[{describe_path((*outer, table[0]))}."{table[1]}"]'
+        else:
+            return False
+        self._refuse("this key does not belong here", (*path, key), f"Move it to {home}.")
+        return True
 
-    def _error(self, message: str, path: KeyPath, hint: str) -> ConfigError:
-        return ConfigError(message, field=describe_path(path), source=self._source, hint=hint)
+    def _astray(self, key: str, path: KeyPath) -> bool:
+        """Report a setting that stands where tables belong."""
+        if key not in DEFAULT_RULES:
+            return False
+        home = describe_path((*path, "defaults"))
+        self._refuse("this key does not belong here", (*path, key), f"Move it to [{home}].")
+        return True
+
+    def _unknown(self, path: KeyPath, known: Iterable[str], *, what: str) -> None:
+        known = sorted(known)
+        similar = nearest(str(path[-1]), known, cutoff=0.6)
+        hint = f"Did you mean {similar!r}?" if similar else f"Remove it, or use one of {', '.join(known)}."
+        self._refuse(f"unknown {what}; known are {', '.join(known)}", path, hint)
+
+    def _refuse(self, message: str, path: KeyPath, hint: str) -> None:
+        line, column = self._places.find(path)
+        field = describe_path(path) or None
+        error = ConfigError(message, field=field, source=self._source, line=line, column=column, hint=hint)
+        self._mistakes.append(error)
 
 
 def _header(path: KeyPath) -> str:
-    return f"[{describe_path(path)}]" if len(path) < 3 else "{key = value}"
+    within = path[2:] if path[:1] == ("profiles",) else path
+    return f"[{describe_path(path)}]" if len(within) < 3 else "{key = value}"
 
 
 def _invalid_toml(error: ValueError, text: str, source: str) -> ConfigError:

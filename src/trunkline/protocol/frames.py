@@ -56,6 +56,10 @@ _ID_AT_START = re.compile(
 _ID_AT_END = re.compile(
     rb'[}\]"\dels]\s*,\s*"id"\s*:\s*(-?\d+|"(?:[^"\\]|\\.)*")\s*(?:,\s*"jsonrpc"\s*:\s*"2\.0"\s*)?\}\s*\Z'
 )
+_METHOD_AT_START = re.compile(
+    rb'\s*\{(?:\s*"(?:jsonrpc|id)"\s*:\s*(?:-?\d+|"(?:[^"\\]|\\.)*")\s*,)*\s*"method"\s*:'
+)
+_METHOD_AT_END = re.compile(rb'"method"\s*:\s*"(?:[^"\\]|\\.)*"\s*,\s*"id"\s*:[^,:}]*\}\s*\Z')
 
 
 def decode_frame(data: bytes, limits: Limits) -> Frame | Broken:
@@ -83,13 +87,16 @@ def decode_frames(data: bytes, limits: Limits) -> list[Frame | Broken]:
 def recover_id(data: bytes, tail: bytes | None = None) -> RequestId | None:
     """Read the id of a response whose body cannot be decoded, from its first or last members only.
 
-    Looks at the edges of the frame, where an id belongs to the envelope and not to the payload.
+    Looks at the edges of the frame, where an id belongs to the envelope and not to the payload. The id
+    of a request is the server's own and never given.
 
     Args:
         data: the frame, or its beginning.
         tail: the end of the frame, when `data` is only its beginning.
     """
     end = data if tail is None else tail
+    if _METHOD_AT_START.match(data[:1024]) or _METHOD_AT_END.search(end[-1024:]):
+        return None
     match = _ID_AT_START.match(data[:1024]) or _ID_AT_END.search(end[-1024:])
     if match is None:
         return None

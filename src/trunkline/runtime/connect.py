@@ -19,6 +19,7 @@ def connect(
     require: Sequence[str] = (),
     principal: Principal | None = None,
     policy: str | Path | Mapping[str, Any] | None = None,
+    profile: str | None = None,
     handlers: Handlers | None = None,
     client_info: Mapping[str, str] | None = None,
     name: str | None = None,
@@ -34,6 +35,7 @@ def connect(
         require: servers that must be ready before entering returns.
         principal: on whose behalf calls are made.
         policy: a `trunkline.toml` or its content; without it the file beside the first source is used.
+        profile: the profile of that policy to activate; without it the one `TRUNKLINE_PROFILE` names.
         handlers: what the application is willing to do for servers.
         client_info: the application's own `name` and `version`, shown to servers.
         name: the server's name when `target` is a single unnamed one.
@@ -47,6 +49,7 @@ def connect(
         require=require,
         principal=principal,
         policy=policy,
+        profile=profile,
         handlers=handlers,
         client_info=client_info,
         name=name,

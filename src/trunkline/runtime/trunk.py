@@ -13,6 +13,7 @@ from typing import Any, Self
 from trunkline.catalog.catalog import Catalog
 from trunkline.catalog.search import Match
 from trunkline.config.entry import BadEntry, Entry
+from trunkline.config.explanation import Explanation
 from trunkline.config.loading import Config, load
 from trunkline.core.call import Call, Flight
 from trunkline.core.handlers import Handlers
@@ -25,6 +26,7 @@ from trunkline.errors import (
     TrunklineError,
 )
 from trunkline.runtime.assembly import assemble, client_identity
+from trunkline.runtime.explain import explain
 from trunkline.runtime.insight import Insight
 from trunkline.runtime.inventory import Inventory
 from trunkline.runtime.progress import ProgressHandler, call_with_progress
@@ -51,6 +53,7 @@ class Trunk:
         require: Sequence[str] = (),
         principal: Principal | None = None,
         policy: str | Path | Mapping[str, Any] | None = None,
+        profile: str | None = None,
         handlers: Handlers | None = None,
         client_info: Mapping[str, str] | None = None,
         name: str | None = None,
@@ -61,6 +64,7 @@ class Trunk:
         self._require = (require,) if isinstance(require, str) else tuple(require)
         self._principal = principal or LOCAL
         self._policy_source = policy
+        self._profile = profile
         self._handlers = handlers or Handlers()
         self._identity = client_identity(client_info)
         self._name = name
@@ -79,7 +83,7 @@ class Trunk:
             raise RuntimeError("a Trunk can be entered once; call `connect` again for another")
         config = self._target if isinstance(self._target, Config) else self._load()
         self.config = config
-        self._policy = config.policy
+        self._policy = config.policy.activate(self._profile) if self._profile else config.policy
         self._loop = asyncio.get_running_loop()
         self._fleet = Fleet()
         self._inventory = Inventory(self._fleet)
@@ -122,6 +126,18 @@ class Trunk:
     def status(self) -> dict[str, ServerStatus]:
         """Say how each configured server is doing, in configuration order."""
         return self._fleet.status()
+
+    def explain(self, name: str) -> Explanation:
+        """Say what policy is in force for a server or tool, and where each value is written.
+
+        Args:
+            name: a server, `server.tool` (listed or not), or a bare tool name; of bare names, those
+                that are listed by now are known.
+
+        Raises:
+            NotFoundError, AmbiguousNameError: the name means no server and no tool, or several tools.
+        """
+        return explain(name, self._policy, self._fleet.servers, self._inventory.catalog())
 
     async def ready(self, server: str | None = None, timeout: float | None = None) -> None:  # noqa: ASYNC109
         """Wait until every server is ready or failed, or until one is ready.
@@ -234,7 +250,7 @@ class Trunk:
                 server=name,
                 hint="Remove it first, or use another name.",
             )
-        (added,) = load({"mcpServers": {name: entry}}, policy={}).entries
+        (added,) = load({"mcpServers": {name: entry}}, policy=self._policy).entries
         if isinstance(added, BadEntry):
             raise added.error
         self._fleet.add(self._assemble(added))
@@ -252,7 +268,7 @@ class Trunk:
         self._routes.forget()
 
     def _load(self) -> Config:
-        return load(self._target, name=self._name, policy=self._policy_source)
+        return load(self._target, name=self._name, policy=self._policy_source, profile=self._profile)
 
     def _assemble(self, entry: Entry) -> ServerSettings:
         self._insight.learn(entry)

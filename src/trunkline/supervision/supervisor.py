@@ -49,7 +49,9 @@ class Supervisor:
         self._loop = asyncio.get_running_loop()
         self._wanted = asyncio.Event()
         self._stopping = asyncio.Event()
-        self._refreshed = asyncio.Event()
+        self._listing = asyncio.Lock()
+        self._lists_begun = self._lists_read = 0
+        self._fresh = False
         self._attempt: asyncio.Future[Connection | TrunklineError] = self._loop.create_future()
         self._state: State = "stopped"
         self._since = self._loop.time()
@@ -127,12 +129,25 @@ class Supervisor:
         return outcome
 
     async def refresh(self) -> bool:
-        """List the tools again, if connected; False when that failed, which keeps the list there is."""
+        """List the tools again, if connected; False when that failed, which keeps the list there is.
+
+        Who asks while a list is being read shares the next one: it may have begun before a change.
+        """
+        wanted = self._lists_begun + 1
+        async with self._listing:
+            if self._lists_read < wanted:
+                self._lists_begun = number = self._lists_begun + 1
+                self._fresh = await self._list_again()
+                self._lists_read = number
+        return self._fresh
+
+    async def _list_again(self) -> bool:
         if (connection := self.live) is None:
             return False
         try:
-            self._keep(connection, await connection.list_tools())
-        except CallError as error:
+            async with asyncio.timeout(self.settings.connect_timeout):
+                self._keep(connection, await connection.list_tools())
+        except (CallError, TimeoutError) as error:
             self._log(logging.WARNING, "the tools could not be listed again", str(error))
             return False
         return True
@@ -286,6 +301,8 @@ class Supervisor:
 
     def _fail(self, error: TrunklineError) -> None:
         self._error = error
+        # What is remembered of its protocol may have caused this: find out anew the next time.
+        self._family = self.settings.family
         self._move("failed")
         self._settle(error)
 

@@ -41,11 +41,18 @@ class SessionLostError(Exception):
         self.current = current
 
 
+_CHANGES = frozenset(f"notifications/{kind}/list_changed" for kind in ("tools", "resources", "prompts"))
+
+
 class Inbox:
-    """Messages a server sent outside any exchange: bounded, the oldest dropped and counted."""
+    """Messages a server sent outside any exchange: bounded, the oldest dropped and counted.
+
+    A changed list is never dropped; as one says what a thousand say, one of each kind waits.
+    """
 
     def __init__(self, max_items: int = 1024) -> None:
         self._frames: deque[Frame] = deque()
+        self._changes: dict[str, Frame] = {}
         self._max_items = max_items
         self._arrived = asyncio.Event()
         self._closed = False
@@ -53,6 +60,10 @@ class Inbox:
 
     def put(self, frame: Frame) -> None:
         """Add a message; when full, the oldest one is dropped."""
+        if frame.method in _CHANGES:
+            self._changes[frame.method] = frame
+            self._arrived.set()
+            return
         if len(self._frames) >= self._max_items:
             self._frames.popleft()
             self.dropped += 1
@@ -66,12 +77,12 @@ class Inbox:
 
     async def get(self) -> Frame | None:
         """Wait for the next message; None when the link has closed and all were read."""
-        while not self._frames:
+        while not (self._frames or self._changes):
             if self._closed:
                 return None
             self._arrived.clear()
             await self._arrived.wait()
-        return self._frames.popleft()
+        return self._changes.popitem()[1] if self._changes else self._frames.popleft()
 
 
 class Link(Protocol):

@@ -104,7 +104,8 @@ class MemoryLink:
         except asyncio.CancelledError:
             self._core.lose("it was closed")
             raise
-        self._core.lose(reason)
+        # What it sent last is received first.
+        asyncio.get_running_loop().call_soon(self._core.lose, reason)
 
     async def _next_frame(self) -> bytes:
         frame = await self._to_peer.get()

@@ -163,7 +163,9 @@ class StdioLink(asyncio.SubprocessProtocol):
         try:
             self._stdout, self._stdin = await pipes.connect(lambda: _Output(self), lambda: _Input(self))
         except BaseException:
+            # Closing kills the child; its end must be met while the loop still runs.
             self._transport.close()
+            await asyncio.wait({self._exited}, timeout=self._settings.grace)
             raise
         self._stdin.set_write_buffer_limits(high=0)
 
@@ -181,7 +183,10 @@ class StdioLink(asyncio.SubprocessProtocol):
 
     def pipe_connection_lost(self, fd: int, exc: Exception | None) -> None:  # noqa: ARG002 - asyncio's signature
         self._open_pipes.discard(fd)
-        self._input_open = self._input_open and fd != 0
+        if fd == 0:
+            self._input_open = False
+            # What is asked from now on stays here, and so was never sent.
+            self._core.pause()
         if fd == 1:
             self._core.finish(self._framer.finish())
         elif fd == 2:

@@ -182,7 +182,8 @@ class StreamCore:
 
     def _refuse_oversized(self, frame: Oversized) -> None:
         request_id = recover_id(frame.head, frame.tail)
-        if request_id is None and b'"method"' not in frame.head[:256]:
+        # Guessed while it arrives, not at its end: what is in flight then may have been sent after it began.
+        if request_id is None and not frame.ended and b'"method"' not in frame.head[:256]:
             request_id = self._exchanges.only()
         exchange = self._exchanges.take(request_id) if self._exchanges.get(request_id) else None
         if exchange is None:

@@ -165,7 +165,7 @@ class Run(msgspec.Struct, frozen=True, kw_only=True):
 def world(monkeypatch: pytest.MonkeyPatch) -> World:
     world = World()
 
-    def read_config(names: Sequence[str]) -> Config:
+    def read_config(names: Sequence[str], profile: str | None = None) -> Config:  # noqa: ARG001
         world.read.append(tuple(names))
         return world.config
 
