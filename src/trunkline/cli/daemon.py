@@ -10,14 +10,7 @@ import typer
 
 from trunkline.cli import session
 from trunkline.cli.exits import OK, UsageError
-from trunkline.cli.options import (
-    ConfigOption,
-    JsonOption,
-    Settings,
-    TimeoutOption,
-    VerboseOption,
-    settings_of,
-)
+from trunkline.cli.options import Settings, with_settings
 from trunkline.cli.terminal import Terminal
 
 if TYPE_CHECKING:
@@ -28,8 +21,9 @@ if TYPE_CHECKING:
 _IDLE = "900"
 
 
+@with_settings
 def up_command(
-    ctx: typer.Context,
+    settings: Settings,
     idle: Annotated[
         str, typer.Option("--idle", metavar="SECONDS", help="End after so long without use; 0 is never.")
     ] = _IDLE,
@@ -41,16 +35,11 @@ def up_command(
     ] = False,
     log: Annotated[bool, typer.Option("--log", help="Print the log of the background process.")] = False,
     detached: Annotated[bool, typer.Option("--detached", hidden=True)] = False,
-    config: ConfigOption = None,
-    as_json: JsonOption = False,
-    timeout: TimeoutOption = None,
-    verbose: VerboseOption = 0,
 ) -> int:
     """Keep the servers running in the background, so that later commands start at once.
 
     It ends after 15 minutes without use, or with `trunkline down`.
     """
-    settings = settings_of(ctx, config=config, as_json=as_json, timeout=timeout, verbose=verbose)
     seconds = _read_idle(idle)
     if log:
         return session.guarded(settings, lambda terminal: _show_log(settings, terminal))
@@ -59,18 +48,14 @@ def up_command(
     return session.guarded(settings, lambda terminal: _up(seconds, wait, settings, terminal))
 
 
+@with_settings
 def down_command(
-    ctx: typer.Context,
+    settings: Settings,
     every: Annotated[
         bool, typer.Option("--all", help="End the background processes of every folder.")
     ] = False,
-    config: ConfigOption = None,
-    as_json: JsonOption = False,
-    timeout: TimeoutOption = None,
-    verbose: VerboseOption = 0,
 ) -> int:
     """End the background process of `trunkline up`; running calls get a few seconds to finish."""
-    settings = settings_of(ctx, config=config, as_json=as_json, timeout=timeout, verbose=verbose)
     return session.guarded(settings, lambda terminal: _down(every, settings, terminal))
 
 
@@ -143,7 +128,7 @@ def _down(every: bool, settings: Settings, terminal: Terminal) -> int:
     from trunkline.cli.warm.launch import end
     from trunkline.cli.warm.record import living
 
-    _require_support()
+    _require_support(settings)
     serves = (lambda _: True) if every else _serving(settings)
     folder = Path(place.folder_of(environ))
     records = living(folder) if place.is_ours(str(folder)) else []
@@ -161,7 +146,7 @@ def _down(every: bool, settings: Settings, terminal: Terminal) -> int:
 def _read(settings: Settings, terminal: Terminal) -> tuple[Config, Identity]:
     from trunkline.cli.warm.identity import identify
 
-    _require_support()
+    _require_support(settings)
     config = session.load_config(settings, terminal)
     return config, identify(config)
 
@@ -193,8 +178,14 @@ def _sources(settings: Settings) -> tuple[str, ...]:
     return tuple(dict.fromkeys(found))
 
 
-def _require_support() -> None:
+def _require_support(settings: Settings) -> None:
+    from trunkline.cli.adhoc import describe_server
     from trunkline.cli.warm import place
+
+    if describe_server(settings) is not None:
+        raise UsageError(
+            "a server described by options is not kept warm", hint="Write it into a file: `trunkline add`."
+        )
 
     if not place.is_supported():
         raise UsageError("`up` and `down` need fork and Unix sockets, which this system does not have")

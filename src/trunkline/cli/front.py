@@ -31,7 +31,7 @@ GO = b"g"
 LOST = 7
 """Exit code when the process that ran the command vanished: what it did is not known."""
 
-_FLAGS = ("--json", "-v", "-vv", "--verbose")
+_FLAGS = ("--json", "-v", "-vv", "--verbose", "--read-only")
 _VALUED = ("--config", "--timeout", "--profile", "--log-format")
 _FORWARDED = (1, 2, 15, 28)
 """SIGHUP, SIGINT, SIGTERM and SIGWINCH, alike on every system that has fork."""

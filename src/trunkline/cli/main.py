@@ -11,20 +11,11 @@ import typer
 from typer.main import get_command
 
 from trunkline._version import __version__
-from trunkline.cli.commands import CommandGroup
+from trunkline.cli.commands import COMPLETE, CommandGroup
 from trunkline.cli.diagnostics import with_diagnostics
 from trunkline.cli.exits import INTERNAL, OK, USAGE, UsageError
-from trunkline.cli.options import (
-    ConfigOption,
-    JsonOption,
-    Settings,
-    TimeoutOption,
-    VerboseOption,
-    settings_of,
-)
+from trunkline.cli.options import Settings, with_settings
 from trunkline.cli.terminal import Terminal, prepare_streams
-
-NO_DAEMON = "--no-daemon"
 
 app = typer.Typer(
     name="trunkline",
@@ -45,15 +36,10 @@ def _print_version(wanted: bool) -> None:
 
 @app.callback()
 @with_diagnostics
+@with_settings
 def trunkline(
     ctx: typer.Context,
-    config: ConfigOption = None,
-    as_json: JsonOption = False,
-    timeout: TimeoutOption = None,
-    verbose: VerboseOption = False,
-    no_daemon: Annotated[
-        bool, typer.Option(NO_DAEMON, help="Start servers anew, although `trunkline up` keeps some warm.")
-    ] = False,
+    settings: Settings,
     _version: Annotated[
         bool, typer.Option("--version", is_eager=True, callback=_print_version, help="Print the version.")
     ] = False,
@@ -61,24 +47,26 @@ def trunkline(
     """List, search and call the tools of MCP servers. Without a command: the same as `list`.
 
     The servers come from --config, or else from .mcp.json, mcp.json or .vscode/mcp.json of the nearest
-    folder upward, and from the user's own file.
+    folder upward, and from the user's own file; or --http, --sse, --ws or --stdio describe one.
     """
-    ctx.obj = settings_of(
-        ctx, config=config, as_json=as_json, timeout=timeout, verbose=verbose, daemon=not no_daemon
-    )
+    ctx.obj = settings
     if ctx.invoked_subcommand:
         return OK
     from trunkline.cli.listing import list_everything
 
-    return list_everything(ctx.obj)
+    return list_everything(settings)
 
 
 def main(argv: Sequence[str]) -> int:
     """Run one command line, without the program's name, and give its exit code."""
     prepare_streams()
+    if argv[:1] == [COMPLETE]:
+        from trunkline.cli.completing import complete
+
+        return complete(argv[1:])
     terminal = Terminal(Settings(as_json="--json" in _before_separator(argv)))
     try:
-        code = _program().main(_with_daemon_option_first(argv), prog_name="trunkline", standalone_mode=False)
+        code = _program().main(list(argv), prog_name="trunkline", standalone_mode=False)
     except typer.TyperException as error:
         terminal.fail(_usage_error(error))
         return USAGE
@@ -102,17 +90,12 @@ def _before_separator(argv: Sequence[str]) -> Sequence[str]:
     return words[: words.index("--")] if "--" in words else words
 
 
-def _with_daemon_option_first(argv: Sequence[str]) -> list[str]:
-    """Let the option stand anywhere, though only the program itself knows it."""
-    before = [word for word in _before_separator(argv) if word != NO_DAEMON]
-    found = NO_DAEMON in _before_separator(argv)
-    return [*([NO_DAEMON] if found else []), *before, *argv[len(_before_separator(argv)) :]]
-
-
 def _usage_error(error: typer.TyperException) -> UsageError:
     context = getattr(error, "ctx", None)
     command = context.command_path if context is not None else "trunkline"
-    message = error.format_message().strip()
-    return UsageError(
-        message[:1].lower() + message[1:].rstrip("."), hint=f"`{command} --help` shows the usage."
-    )
+    nearest = getattr(error, "possibilities", None)
+    message = (error.message if nearest else error.format_message()).strip()
+    message = message[:1].lower() + message[1:].rstrip(".")
+    if nearest:
+        message += f"; did you mean {nearest[0]!r}?"
+    return UsageError(message, hint=f"`{command} --help` shows the usage.")

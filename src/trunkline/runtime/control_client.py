@@ -36,6 +36,7 @@ from trunkline.runtime.control_messages import (
     Request,
     Response,
     Search,
+    Status,
 )
 from trunkline.runtime.progress import ProgressHandler
 
@@ -101,6 +102,14 @@ class AttachedTrunk:
     def status(self) -> dict[str, ServerStatus]:
         """Say how each server was doing when the server last answered."""
         return {name: self._statuses[name] for name in self._servers if name in self._statuses}
+
+    async def refresh_status(self) -> None:
+        """Ask how the servers are doing now.
+
+        Raises:
+            UnavailableError: the background process was lost.
+        """
+        await self._ask(Status(id=next(self._numbers), servers=self._servers), None)
 
     async def ready(self, server: str | None = None, timeout: float | None = None) -> None:  # noqa: ASYNC109
         """See `Trunk.ready`."""

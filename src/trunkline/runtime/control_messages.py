@@ -51,6 +51,10 @@ class List(_Viewing, tag="list", frozen=True, kw_only=True):
     """Asks what exists now; the value of the answer is a `Listed`."""
 
 
+class Status(_Viewing, tag="status", frozen=True, kw_only=True):
+    """Asks how the servers are doing now, which every answer says; the value of this one is null."""
+
+
 class Call(_Viewing, tag="call", frozen=True, kw_only=True):
     """Asks for one call; the value of the answer is a `Reply`."""
 
@@ -72,7 +76,7 @@ class Shutdown(_Message, tag="shutdown", frozen=True, kw_only=True):
     """Asks the process to end as it does on SIGTERM; the value of the answer is null."""
 
 
-Request = Hello | Ready | List | Call | Search | Shutdown
+Request = Hello | Ready | List | Status | Call | Search | Shutdown
 
 
 class Listed(msgspec.Struct, frozen=True, kw_only=True):

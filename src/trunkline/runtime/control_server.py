@@ -31,6 +31,7 @@ from trunkline.runtime.control_messages import (
     Request,
     Search,
     Shutdown,
+    Status,
     Welcome,
 )
 from trunkline.runtime.control_view import narrow
@@ -172,6 +173,8 @@ class ControlServer:
                 return None
             case List():
                 return self._list(request.servers)
+            case Status():
+                return None
             case Hello():
                 raise ConfigError("the connection is open already")
             case _:

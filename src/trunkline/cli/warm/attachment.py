@@ -80,6 +80,11 @@ def attach(config: Config, settings: Settings, terminal: Terminal) -> None:
         terminal.note(f"trunkline: attached to the background process {link.pid}")
 
 
+def is_attached() -> bool:
+    """Whether this command uses warm servers."""
+    return _link.get() is not None
+
+
 def use(link: ControlLink) -> None:
     """Attach this command to a background process it has found itself."""
     _link.set(link)
@@ -102,7 +107,7 @@ def attached(config: Config) -> ControlLink | None:
 
 
 def _find(config: Config, settings: Settings) -> ControlLink:
-    if not settings.daemon or settings.command not in _COMMANDS or not place.is_supported():
+    if settings.no_daemon or settings.command not in _COMMANDS or not place.is_supported():
         raise _UnattachedError
     if place.is_switched_off(os.environ) or not place.sockets(os.environ, place.SOCKET):
         raise _UnattachedError
