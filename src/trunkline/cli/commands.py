@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from difflib import get_close_matches
-from functools import cache
 from importlib import import_module
 from typing import Any
 
@@ -36,6 +35,8 @@ COMMANDS: dict[str, tuple[str, str]] = {
 COMPLETE = "__complete"
 """The word that asks for the completions of a command line; only the scripts of `completion` use it."""
 
+_kept: dict[str, Any] = {}
+
 
 class CommandGroup(LeanGroup):
     """The program: `--help` reads the table, any other use builds the one command it needs."""
@@ -67,9 +68,17 @@ def _suggestion(name: str) -> str:
     return f"; to call a tool: trunkline call {name}" if any(sign in name for sign in "./:") else ""
 
 
-@cache
 def load_command(name: str) -> Any:
     """Import one command's module and build the command."""
+    return _kept.get(name) or _build(name)
+
+
+def keep_command(name: str) -> None:
+    """Build one command now, for a process whose forks run many command lines."""
+    _kept[name] = _build(name)
+
+
+def _build(name: str) -> Any:
     module, _, function = COMMANDS[name][0].partition(":")
     target = getattr(import_module(f"trunkline.cli.{module}"), function)
     if isinstance(target, typer.Typer):

@@ -36,7 +36,7 @@ def up_command(
     log: Annotated[bool, typer.Option("--log", help="Print the log of the background process.")] = False,
     detached: Annotated[bool, typer.Option("--detached", hidden=True)] = False,
 ) -> int:
-    """Keep the servers running in the background, so that later commands start at once.
+    """Keep the servers running in the background, for fast commands.
 
     It ends after 15 minutes without use, or with `trunkline down`.
     """
@@ -55,7 +55,10 @@ def down_command(
         bool, typer.Option("--all", help="End the background processes of every folder.")
     ] = False,
 ) -> int:
-    """End the background process of `trunkline up`; running calls get a few seconds to finish."""
+    """End the background process of `trunkline up`.
+
+    Running calls get a few seconds to finish.
+    """
     return session.guarded(settings, lambda terminal: _down(every, settings, terminal))
 
 

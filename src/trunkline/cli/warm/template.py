@@ -104,10 +104,12 @@ def preload() -> None:
 
 def _rehearse() -> None:
     """Build every command once and print its help nowhere: what that makes and imports stays."""
+    from trunkline.cli.commands import keep_command
     from trunkline.cli.main import main
 
     with open(os.devnull, "w") as nowhere, contextlib.redirect_stdout(nowhere):
         for command in front.ATTACHING:
+            keep_command(command)
             main([command, "--help"])
 
 
