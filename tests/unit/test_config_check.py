@@ -11,6 +11,7 @@ import pytest
 
 from trunkline.config.checking import Problem, Report, check
 from trunkline.config.loading import load
+from trunkline.config.policy_reach import may_name_a_tool
 
 ENVIRON = {"HOME": "/nowhere", "PATH": os.environ["PATH"]}
 
@@ -75,12 +76,6 @@ MISTAKES: dict[str, tuple[dict[str, Any], str, str, str]] = {
         "true or false",
         "Write",
     ),
-    "input": (
-        {"a": {"command": "sh", "args": ["${input:key}"]}},
-        "mcpServers.a.args[0]",
-        "'key'",
-        "variable",
-    ),
     "missing command": (
         {"a": {"command": "no-such"}},
         "mcpServers.a.command",
@@ -101,6 +96,13 @@ MISTAKES: dict[str, tuple[dict[str, Any], str, str, str]] = {
     ),
     "empty name": ({" ": {"command": "sh"}}, 'mcpServers." "', "name of the server is empty", "Give"),
 }
+
+
+def test_a_value_that_is_asked_for_at_a_terminal_is_a_warning(tmp_path: Path) -> None:
+    problem = only(checked(tmp_path, {"a": {"command": "sh", "args": ["${input:key}"]}}))
+    assert (problem.severity, problem.key) == ("warning", "mcpServers.a.args[0]")
+    assert "'key'" in problem.message
+    assert "variable" in problem.hint
 
 
 @pytest.mark.parametrize("case", MISTAKES)
@@ -308,6 +310,13 @@ def test_a_table_that_reaches_no_server_is_a_warning(tmp_path: Path) -> None:
     assert "time, off" in report.problems[0].hint
     assert report.problems[1].hint == "Did you mean 'time'?"
     assert report.problems[2].hint == "Did you mean 'time.tool'?"
+
+
+def test_a_tool_table_may_begin_with_a_name_that_looks_like_a_pattern() -> None:
+    assert may_name_a_tool("[db].get", "[db]")
+    assert may_name_a_tool("[dc]b.get", "db")
+    assert not may_name_a_tool("[dc].get", "db")
+    assert not may_name_a_tool("db", "db")
 
 
 def test_which_tables_reach_a_server_is_not_judged_while_a_server_file_is_broken(tmp_path: Path) -> None:

@@ -107,5 +107,7 @@ async def test_connect_takes_a_profile(monkeypatch: pytest.MonkeyPatch) -> None:
         load({"x": FakeServer("x")}, environ={}, policy=content), profile="ci"
     ) as trunk:
         assert trunk.explain("x").profile == "ci"
+        await trunk.add("y", FakeServer("y"))
+        assert trunk.explain("y").profile == "ci"
     with pytest.raises(ConfigError, match="known are: ci, dev"):
         await trunkline.connect({}, policy=content, profile="nope").__aenter__()

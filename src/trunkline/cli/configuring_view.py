@@ -205,6 +205,8 @@ def _outcome(server: Mapping[str, Any]) -> str:
     match server["state"]:
         case "overridden":
             return f"not used: {line(server['winner'])} has it first"
+        case "same":
+            return f"the same as in {line(server['winner'])}"
         case "repeated":
             return "not used: written above already"
         case state:

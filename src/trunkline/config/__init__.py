@@ -8,17 +8,20 @@ from __future__ import annotations
 from trunkline.config.discovery import user_file
 from trunkline.config.entry import BadEntry, Entry, HttpEntry, PeerEntry, StdioEntry
 from trunkline.config.explanation import Explanation, Setting
-from trunkline.config.loading import Config, load
+from trunkline.config.inputs import Ask, InputSpec
+from trunkline.config.loading import Config, answer_inputs, load
 from trunkline.config.policy import Policy
 from trunkline.config.settings import ServerPolicy, ToolPolicy
 from trunkline.core.limits import Limits
 
 __all__ = [
+    "Ask",
     "BadEntry",
     "Config",
     "Entry",
     "Explanation",
     "HttpEntry",
+    "InputSpec",
     "Limits",
     "PeerEntry",
     "Policy",
@@ -26,6 +29,7 @@ __all__ = [
     "Setting",
     "StdioEntry",
     "ToolPolicy",
+    "answer_inputs",
     "load",
     "user_file",
 ]

@@ -10,6 +10,7 @@ from typing import Literal
 import msgspec
 
 from trunkline.config.advice import advise
+from trunkline.config.entry_error import InputNeededError
 from trunkline.config.expansion import Scope
 from trunkline.config.fields import Fields
 from trunkline.config.loading import choose_profile, mistake_in, scopes
@@ -19,6 +20,7 @@ from trunkline.config.policy import Policy
 from trunkline.config.policy_file import Examination, examine_policy_file
 from trunkline.config.policy_reach import unreached
 from trunkline.config.source import ARGUMENT, Definition
+from trunkline.config.survey import LINKS_FILE
 from trunkline.config.wording import describe_path
 from trunkline.errors import ConfigError
 
@@ -97,8 +99,12 @@ def check(
 
 def _files(found: Lookup) -> Iterator[Problem]:
     for file in found.files:
-        if file.error is not None and file.role != "policy":
-            yield _error(file.error, source=None if file.path == ARGUMENT else file.path)
+        if file.error is None or file.role == "policy":
+            continue
+        problem = _error(file.error, source=None if file.path == ARGUMENT else file.path)
+        # the file of another program cannot stop ours, unless it is the list of links that is broken
+        foreign = file.role == "link" and Path(file.path).name != LINKS_FILE
+        yield msgspec.structs.replace(problem, severity="warning") if foreign else problem
     if found.missing is not None:
         yield _error(found.missing)
 
@@ -127,7 +133,9 @@ def _entries(found: Lookup, environ: Mapping[str, str]) -> Iterator[Problem]:
         diagnosis = diagnose(name, definition.raw, scope=scope, source=source)
         for mistake in diagnosis.mistakes:
             error = mistake_in(name, definition, mistake)
-            yield _error(error, key=describe_path((*definition.path, *mistake.path)))
+            problem = _error(error, key=describe_path((*definition.path, *mistake.path)))
+            asked = isinstance(mistake, InputNeededError)
+            yield msgspec.structs.replace(problem, severity="warning") if asked else problem
         if diagnosis.entry is None:
             continue
         broken = {key for mistake in diagnosis.mistakes for key in mistake.path[:1] or ("command", "url")}

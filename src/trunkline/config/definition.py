@@ -9,7 +9,7 @@ from pathlib import Path
 
 from trunkline.config.dotenv import parse_dotenv
 from trunkline.config.entry import HttpEntry, PeerEntry, StdioEntry
-from trunkline.config.entry_error import EntryError
+from trunkline.config.entry_error import EntryError, MissingError
 from trunkline.config.expansion import Expanded, Scope, place
 from trunkline.config.fields import Fields, check_characters
 from trunkline.config.secret import collect, conceal, conceal_arguments, header_secrets, show_headers
@@ -166,7 +166,9 @@ def _folder(fields: Fields, scope: Scope) -> str | None:
     if not os.path.isdir(folder):
         what = "is not a folder" if os.path.exists(folder) else "does not exist"
         hint = f"Create the folder, or correct cwd; a relative one starts at {scope.workspace}."
-        raise EntryError(f"the working directory {place(cwd.shown, scope)} {what}", path=("cwd",), hint=hint)
+        raise MissingError(
+            f"the working directory {place(cwd.shown, scope)} {what}", path=("cwd",), hint=hint
+        )
     return folder
 
 
@@ -185,7 +187,7 @@ def _environment(fields: Fields, scope: Scope) -> dict[str, str | None]:
             text = read_text(path, max_bytes=MAX_ENV_FILE_BYTES)
         except ConfigError as error:
             hint = f"{error.hint} A relative envFile starts at {scope.workspace}."
-            raise EntryError(
+            raise MissingError(
                 f"envFile {place(file.shown, scope)}: {error.message}", path=("envFile",), hint=hint
             ) from error
         own |= parse_dotenv(text, source=str(path))

@@ -18,14 +18,14 @@ EXAMPLE = '{"mcpServers": {"time": {"command": "uvx", "args": ["mcp-server-time"
 _HOST_FOLDERS = frozenset({".cursor", ".vscode"})
 
 
-def discover(folder: Path, environ: Mapping[str, str]) -> list[Path]:
+def discover(folder: Path, environ: Mapping[str, str], *, required: bool = True) -> list[Path]:
     """Give the files of the nearest folder upward that has any, then the user's file.
 
     Raises:
-        ConfigError: there is none.
+        ConfigError: there is none, and one is required.
     """
     found = [file for file in candidates(folder, environ) if exists(file)]
-    if not found:
+    if not found and required:
         raise nothing_found(folder, environ)
     return found
 
@@ -35,7 +35,7 @@ def nothing_found(folder: Path, environ: Mapping[str, str]) -> ConfigError:
     own = user_file(environ)
     return ConfigError(
         f"no {', '.join(PROJECT_FILES[:2])} or {PROJECT_FILES[2]} in {folder} or above, and no {own}",
-        hint=f"Create mcp.json with {EXAMPLE}, or name a file.",
+        hint=f"Create mcp.json with {EXAMPLE}, name a file, or run `trunkline import`.",
     )
 
 

@@ -6,10 +6,12 @@ gave stands as the name of the variable.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any, Literal
 
 import msgspec
 
+from trunkline.config.inputs import Ask
 from trunkline.config.url import origin
 from trunkline.errors import ConfigError
 
@@ -115,6 +117,10 @@ class BadEntry(_Record, frozen=True, kw_only=True):
 
     error: ConfigError
     """Names server, field, file and line, and says the fix in its hint."""
+    outside: bool = False
+    """Whether the entry itself is well formed, and what it refers to is missing."""
+    retry: Callable[[Ask], Entry] | None = None
+    """Resolves the entry once more with somebody to ask; None when asking cannot help."""
 
     def visible(self) -> tuple[tuple[str, Any], ...]:
         """Give the fields that may be shown anywhere."""

@@ -15,7 +15,10 @@ class EntryError(Exception):
         path: the value concerned, relative to the entry.
         hint: one sentence that says the fix.
         source, line: where the mistake stands when that is another file, such as an `envFile`.
+        outside: whether the entry is well formed, and what it refers to is missing.
     """
+
+    outside = False
 
     def __init__(
         self, message: str, *, path: KeyPath, hint: str, source: str | None = None, line: int | None = None
@@ -26,3 +29,13 @@ class EntryError(Exception):
         self.hint = hint
         self.source = source
         self.line = line
+
+
+class MissingError(EntryError):
+    """The entry is well formed; the variable, file or folder it refers to is not there."""
+
+    outside = True
+
+
+class InputNeededError(MissingError):
+    """The entry refers to a value that has to be asked for."""

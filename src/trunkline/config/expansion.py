@@ -14,7 +14,8 @@ from collections.abc import Mapping
 
 import msgspec
 
-from trunkline.config.entry_error import EntryError
+from trunkline.config.entry_error import EntryError, InputNeededError, MissingError
+from trunkline.config.inputs import Ask, InputSpec, undefined_input
 from trunkline.config.wording import KeyPath, nearest
 
 MAX_INCLUDED_BYTES = 64 * 1024
@@ -24,7 +25,10 @@ _REFERENCE = re.compile(r"\$\{([^}]*)(\}?)")
 _VARIABLE = re.compile(
     r"(?:env:(?P<named>[^:=}]+)|(?P<plain>[A-Za-z_][A-Za-z0-9_]*))(?P<or>:-(?P<default>.*))?", re.DOTALL
 )
-_FORMS = "${NAME}, ${NAME:-default}, ${env:NAME}, ${file:path}, ${userHome}, ${workspaceFolder} and ${cwd}"
+_FORMS = (
+    "${NAME}, ${NAME:-default}, ${env:NAME}, ${file:path}, ${input:id}, ${userHome}, ${workspaceFolder} "
+    "and ${cwd}"
+)
 
 
 class Scope(msgspec.Struct, frozen=True, kw_only=True):
@@ -39,6 +43,12 @@ class Scope(msgspec.Struct, frozen=True, kw_only=True):
     """Folder of the configuration file; relative paths start here."""
     cwd: str
     """The caller's working directory."""
+    inputs: Mapping[str, InputSpec] = {}
+    """What the file says about the values it leaves open."""
+    ask: Ask | None = None
+    """Asks for such a value; None when nobody can be asked."""
+    source: str = ""
+    """The file itself."""
 
     def __repr__(self) -> str:
         return f"Scope(workspace={self.workspace!r}, cwd={self.cwd!r})"
@@ -102,6 +112,8 @@ def _resolve(match: re.Match[str], scope: Scope, path: KeyPath) -> tuple[str, bo
         return _read_variable(variable, scope, path)
     if body.startswith("file:"):
         return _read_file(body.removeprefix("file:"), scope, path), False
+    if body.startswith("input:"):
+        return _ask_for(body.removeprefix("input:"), scope, path), False
     raise _not_understood(body, path)
 
 
@@ -118,7 +130,24 @@ def _read_variable(variable: re.Match[str], scope: Scope, path: KeyPath) -> tupl
         hint = (
             f"Did you mean {similar}, which is set? Else set {name}, or give a default: ${{{name}:-value}}."
         )
-    raise EntryError(f"the environment variable {name} is not set", path=path, hint=hint)
+    raise MissingError(f"the environment variable {name} is not set", path=path, hint=hint)
+
+
+def _ask_for(name: str, scope: Scope, path: KeyPath) -> str:
+    spec = scope.inputs.get(name) or undefined_input(name, source=scope.source)
+    instead = f"Put the value in an environment variable and write its name instead of input:{name}."
+    if spec.kind == "command":
+        raise EntryError(
+            f"the input {name!r} is the result of an editor's command, which only the editor can run",
+            path=path,
+            hint=instead,
+        )
+    if scope.ask is None:
+        message = f"the input {name!r} has to be asked for, and nobody can be asked here"
+        raise InputNeededError(message, path=path, hint=f"Run the command at a terminal. Or: {instead}")
+    if (answer := scope.ask(spec)) is None:
+        raise MissingError(f"the input {name!r} was not answered", path=path, hint=instead)
+    return answer
 
 
 def _read_file(name: str, scope: Scope, path: KeyPath) -> str:
@@ -126,12 +155,12 @@ def _read_file(name: str, scope: Scope, path: KeyPath) -> str:
     hint = f"Create the file or correct ${{file:{name}}}; relative paths start at {scope.workspace}."
     try:
         if not stat.S_ISREG(os.stat(file).st_mode):
-            raise EntryError(f"{file} is not a regular file", path=path, hint=hint)
+            raise MissingError(f"{file} is not a regular file", path=path, hint=hint)
         with open(file, "rb") as stream:
             data = stream.read(MAX_INCLUDED_BYTES + 1)
     except (OSError, ValueError) as error:
         reason = getattr(error, "strerror", None) or "not a usable path"
-        raise EntryError(f"the file {file} cannot be read: {reason}", path=path, hint=hint) from error
+        raise MissingError(f"the file {file} cannot be read: {reason}", path=path, hint=hint) from error
     if len(data) > MAX_INCLUDED_BYTES:
         limit = f"{MAX_INCLUDED_BYTES // 1024} KiB"
         raise EntryError(
@@ -144,13 +173,6 @@ def _read_file(name: str, scope: Scope, path: KeyPath) -> str:
 
 
 def _not_understood(body: str, path: KeyPath) -> EntryError:
-    kind, _, name = body.partition(":")
-    if kind == "input":
-        return EntryError(
-            f"the input {name!r} has to be asked for, which is not supported yet",
-            path=path,
-            hint=f"Put the value in an environment variable and write its name instead of input:{name}.",
-        )
     known = re.match(r"[\w:]*", body)
     hint = f"Known forms are {_FORMS}."
     message = f"the reference ${{{known[0] if known else ''}...}} is not understood"

@@ -11,12 +11,13 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from trunkline.config.definition import define, is_disabled
-from trunkline.config.discovery import discover, find_policy, home_folder
+from trunkline.config.discovery import find_policy, home_folder
 from trunkline.config.entry import BadEntry, Entry
-from trunkline.config.entry_error import EntryError
+from trunkline.config.entry_error import EntryError, InputNeededError
 from trunkline.config.environment import inherit
 from trunkline.config.expansion import Scope
 from trunkline.config.fields import Fields, check_name
+from trunkline.config.inputs import Ask, asking_once
 from trunkline.config.policy import Policy
 from trunkline.config.policy_file import parse_policy, read_policy
 from trunkline.config.source import (
@@ -24,10 +25,9 @@ from trunkline.config.source import (
     Definition,
     Reading,
     absolute_path,
-    read_file,
-    read_target,
     repetition_warnings,
 )
+from trunkline.config.survey import read_sources, shadowing_warnings
 from trunkline.config.wording import describe_path, describe_type
 from trunkline.errors import ConfigError
 
@@ -63,6 +63,7 @@ def load(
     name: str | None = None,
     policy: str | Path | Mapping[str, object] | Policy | None = None,
     profile: str | None = None,
+    ask: Ask | None = None,
 ) -> Config:
     """Read servers and policy.
 
@@ -75,6 +76,8 @@ def load(
         policy: a path or the content of a `trunkline.toml`; None looks for one.
         profile: the profile of it to activate; None takes the one `TRUNKLINE_PROFILE` names, if any,
             unless `policy` is a `Policy`; "" activates none.
+        ask: asks a person for each `${input:id}`; None makes such a server a `BadEntry`, which
+            `answer_inputs` can resolve later.
 
     Raises:
         ConfigError: a file cannot be read or is invalid, the target is none of the above, or there is
@@ -82,11 +85,13 @@ def load(
     """
     folder = working_directory(cwd)
     variables = dict(os.environ if environ is None else environ)
-    readings = _read(target, folder, variables)
-    warnings = [warning for reading in readings for warning in repetition_warnings(reading.definitions)]
-    chosen = _merge(name_definitions(readings, name), warnings)
+    warnings: list[str] = []
+    readings = read_sources(target, folder, variables, warnings)
+    warnings += [warning for reading in readings for warning in repetition_warnings(reading.definitions)]
+    chosen, shadowed = shadowing_warnings(name_definitions(readings, name))
+    warnings += shadowed
     entries, disabled = _resolve(chosen, folder, variables, warnings)
-    return Config(
+    config = Config(
         entries=entries,
         policy=choose_profile(
             _policy(policy, readings, folder), profile, {} if isinstance(policy, Policy) else variables
@@ -95,6 +100,17 @@ def load(
         warnings=tuple(warnings),
         disabled=disabled,
     )
+    return config if ask is None else answer_inputs(config, ask)
+
+
+def answer_inputs(config: Config, ask: Ask) -> Config:
+    """Ask for what the entries leave open as `${input:id}`, each value of each file once."""
+    once = asking_once(ask)
+    entries = tuple(
+        entry.retry(once) if isinstance(entry, BadEntry) and entry.retry is not None else entry
+        for entry in config.entries
+    )
+    return msgspec.structs.replace(config, entries=entries)
 
 
 def name_definitions(readings: Iterable[Reading], name: str | None) -> list[tuple[str, Definition]]:
@@ -121,8 +137,15 @@ def scopes(folder: Path, environ: Mapping[str, str]) -> Callable[[Definition], S
     public, home = inherit(environ), home_folder(environ)
 
     def scope_of(definition: Definition) -> Scope:
-        workspace = str(definition.origin.workspace)
-        return Scope(environ=environ, public=public, home=home, workspace=workspace, cwd=str(folder))
+        return Scope(
+            environ=environ,
+            public=public,
+            home=home,
+            workspace=str(definition.origin.workspace),
+            cwd=str(folder),
+            inputs=definition.inputs,
+            source=definition.origin.source,
+        )
 
     return scope_of
 
@@ -176,23 +199,6 @@ def working_directory(cwd: str | Path | None) -> Path:
         raise ConfigError(message, hint="Change to a folder that exists.") from error
 
 
-def _read(target: object, folder: Path, environ: Mapping[str, str]) -> list[Reading]:
-    if target is None:
-        return [read_file(path) for path in discover(folder, environ)]
-    targets = target if isinstance(target, list | tuple) else [target]
-    return [read_target(item, folder) for item in targets]
-
-
-def _merge(named: Iterable[tuple[str, Definition]], warnings: list[str]) -> dict[str, Definition]:
-    chosen: dict[str, Definition] = {}
-    for key, definition in named:
-        first = chosen.setdefault(key, definition)
-        if first is not definition:
-            here, there = definition.origin.source, first.origin.source
-            warnings.append(f"{here}: server {key!r} is not used, {there} defines it first")
-    return chosen
-
-
 def _resolve(
     chosen: Mapping[str, Definition], folder: Path, environ: Mapping[str, str], warnings: list[str]
 ) -> tuple[tuple[Entry, ...], tuple[str, ...]]:
@@ -207,10 +213,22 @@ def _resolve(
                 disabled.append(key)
                 continue
             warnings += _misspelled(key, definition, scope)
-            entries.append(define(key, definition.raw, scope=scope, source=definition.origin.source))
+            entries.append(_define(key, definition, scope))
         except EntryError as mistake:
             entries.append(_bad(key, definition, mistake))
     return tuple(entries), tuple(disabled)
+
+
+def _define(name: str, definition: Definition, scope: Scope) -> Entry:
+    def retry(ask: Ask) -> Entry:
+        return _define(name, definition, msgspec.structs.replace(scope, ask=ask))
+
+    try:
+        return define(name, definition.raw, scope=scope, source=definition.origin.source)
+    except InputNeededError as mistake:
+        return msgspec.structs.replace(_bad(name, definition, mistake), retry=retry)
+    except EntryError as mistake:
+        return _bad(name, definition, mistake)
 
 
 def _misspelled(name: str, definition: Definition, scope: Scope) -> Iterator[str]:
@@ -226,7 +244,7 @@ def _misspelled(name: str, definition: Definition, scope: Scope) -> Iterator[str
 def _bad(name: str, definition: Definition, mistake: EntryError) -> BadEntry:
     error = mistake_in(name, definition, mistake)
     shown = name.encode("utf-8", "replace").decode()
-    return BadEntry(name=shown, error=error, source=definition.origin.source)
+    return BadEntry(name=shown, error=error, source=definition.origin.source, outside=mistake.outside)
 
 
 def _policy(given: object, readings: Iterable[Reading], folder: Path) -> Policy:
@@ -238,7 +256,8 @@ def _policy(given: object, readings: Iterable[Reading], folder: Path) -> Policy:
         case Mapping():
             return parse_policy(given, source=ARGUMENT)
         case None:
-            file = next((reading.origin.file for reading in readings if reading.origin.file), None)
+            places = (reading.origin.beside or reading.origin.file for reading in readings)
+            file = next((place for place in places if place), None)
             found = find_policy(file, folder)
             return Policy() if found is None else read_policy(found)
         case _:

@@ -15,21 +15,27 @@ import msgspec
 from trunkline.config.definition import is_disabled
 from trunkline.config.discovery import (
     PROJECT_FILES,
-    candidates,
     exists,
     nothing_found,
     policy_candidates,
-    user_file,
 )
 from trunkline.config.entry_error import EntryError
 from trunkline.config.loading import name_definitions, working_directory
 from trunkline.config.policy_file import examine_policy_file
-from trunkline.config.source import ARGUMENT, Definition, Reading, absolute_path, read_file, read_target
+from trunkline.config.source import ARGUMENT, Definition, Reading, absolute_path, read_target
+from trunkline.config.survey import (
+    Place,
+    found_places,
+    is_linked_twin,
+    linked_places,
+    links_file,
+    read_place,
+)
 from trunkline.config.wording import describe_path
 from trunkline.errors import ConfigError
 
-Role = Literal["named", "project", "user", "policy"]
-State = Literal["used", "disabled", "overridden", "repeated"]
+Role = Literal["named", "local", "project", "user", "link", "policy"]
+State = Literal["used", "disabled", "overridden", "same", "repeated"]
 
 
 class Contribution(msgspec.Struct, frozen=True, kw_only=True):
@@ -40,8 +46,9 @@ class Contribution(msgspec.Struct, frozen=True, kw_only=True):
     key: str | None
     """Where it stands, such as `mcpServers.db`."""
     state: State
-    """`overridden`: an earlier file has the name; `repeated`: written again in the same file, where the
-    first counts and this stands for the others; `disabled`: wins the name and is switched off."""
+    """`overridden`: an earlier file has the name; `same`: likewise, and its server is equal to this linked
+    one; `repeated`: written again in the same file, where the first counts and this stands for the others;
+    `disabled`: wins the name and is switched off."""
     winner: str
     """The file whose definition is in use."""
 
@@ -52,7 +59,8 @@ class SourceFile(msgspec.Struct, frozen=True, kw_only=True):
     path: str
     """Absolute path, or `argument` for a URL."""
     role: Role
-    """`named` on the command line or by the caller, `project` or `user` when found by looking."""
+    """`named` on the command line or by the caller, a scope when found by looking, `link` for a file of
+    another program."""
     exists: bool
     used: bool
     """Whether it is read; of several policy files only the first is."""
@@ -89,7 +97,7 @@ def look_up(target: object, *, cwd: str | Path | None, environ: Mapping[str, str
         ConfigError: the working directory is gone; what is wrong with a file stands in its `error`.
     """
     folder = working_directory(cwd)
-    found = [_look(place, role, folder) for place, role in _places(target, folder, environ)]
+    found = _look_at(target, folder, environ)
     readings = [reading for _, reading in found if reading]
     named = name_definitions(readings, None)
     chosen: dict[str, Definition] = {}
@@ -97,9 +105,11 @@ def look_up(target: object, *, cwd: str | Path | None, environ: Mapping[str, str
         chosen.setdefault(name, definition)
     files = []
     for file, reading in found:
-        own = [(name, item) for name, item in named if reading and item.origin is reading.origin]
+        here = reading.definitions if reading else ()
+        own = [(name, item) for name, item in named if any(item is one for one in here)]
         files.append(msgspec.structs.replace(file, servers=tuple(_contributions(own, chosen))))
-    first = next((Path(file.path) for file in files if file.exists and file.path != ARGUMENT), None)
+    anchors = (_anchor(file, reading) for file, reading in found if file.exists and file.path != ARGUMENT)
+    first = next(anchors, None)
     places = policy_candidates(first, folder)
     policy = next((path for path in places if exists(path)), None)
     files += [_policy_file(path, used=path == policy) for path in places]
@@ -113,26 +123,48 @@ def look_up(target: object, *, cwd: str | Path | None, environ: Mapping[str, str
     )
 
 
-def _places(target: object, cwd: Path, environ: Mapping[str, str]) -> list[tuple[object, Role]]:
+def _look_at(
+    target: object, folder: Path, environ: Mapping[str, str]
+) -> list[tuple[SourceFile, Reading | None]]:
     if target is not None:
         named = target if isinstance(target, list | tuple) else [target]
-        return [(item, "named") for item in named]
-    own = user_file(environ)
-    return [(path, "user" if path == own else "project") for path in candidates(cwd, environ)]
-
-
-def _look(place: object, role: Role, cwd: Path) -> tuple[SourceFile, Reading | None]:
-    path = place if isinstance(place, Path) else None
-    if role != "named" and path is not None and not exists(path):
-        return SourceFile(path=str(path), role=role, exists=False, used=False), None
+        return [_look_named(item, folder) for item in named]
+    places = [_look(place, folder, environ) for place in found_places(folder, environ)]
     try:
-        reading = read_file(path) if role != "named" and path is not None else read_target(place, cwd)
+        return [*places, *(_look(place, folder, environ) for place in linked_places(folder, environ))]
+    except ConfigError as error:
+        return [*places, (_broken(links_file(environ), "link", error), None)]
+
+
+def _look_named(place: object, folder: Path) -> tuple[SourceFile, Reading | None]:
+    try:
+        reading = read_target(place, folder)
     except ConfigError as error:
         where = Path(error.source) if error.source else None
         there = exists(where) if where is not None else True
-        shown = str(absolute_path(place, cwd)) if isinstance(place, str | os.PathLike) else ARGUMENT
-        return SourceFile(path=shown, role=role, exists=there, used=there, error=error), None
-    return SourceFile(path=reading.origin.source, role=role, exists=True, used=True), reading
+        shown = str(absolute_path(place, folder)) if isinstance(place, str | os.PathLike) else ARGUMENT
+        return SourceFile(path=shown, role="named", exists=there, used=there, error=error), None
+    return SourceFile(path=reading.origin.source, role="named", exists=True, used=True), reading
+
+
+def _look(place: Place, folder: Path, environ: Mapping[str, str]) -> tuple[SourceFile, Reading | None]:
+    if place.link is None and not exists(place.path):
+        return SourceFile(path=str(place.path), role=place.scope, exists=False, used=False), None
+    try:
+        reading = read_place(place, folder, environ)
+    except ConfigError as error:
+        return _broken(place.path, place.scope, error), None
+    return SourceFile(path=reading.origin.source, role=place.scope, exists=True, used=True), reading
+
+
+def _broken(path: Path, role: Role, error: ConfigError) -> SourceFile:
+    return SourceFile(path=str(path), role=role, exists=exists(path), used=True, error=error)
+
+
+def _anchor(file: SourceFile, reading: Reading | None) -> Path:
+    """Give the file beside which the policy is looked for first."""
+    beside = reading.origin.beside if reading is not None else None
+    return beside or Path(file.path)
 
 
 def _policy_file(path: Path, *, used: bool) -> SourceFile:
@@ -156,6 +188,8 @@ def _contributions(
         winner = chosen[name]
         lines: list[int | None] = [line for line, _ in definition.origin.locate(definition.path)] or [None]
         state: State = "overridden" if winner is not definition else "used"
+        if state == "overridden" and is_linked_twin(definition, winner):
+            state = "same"
         if state == "used" and _is_off(definition):
             state = "disabled"
         one = Contribution(

@@ -34,7 +34,7 @@ def conceal(text: str) -> tuple[str, list[str]]:
     `?token=x`. A reference such as `${TOKEN}` is no secret and stays.
     """
     hidden: list[str] = []
-    if (match := _ASSIGNMENT.fullmatch(text)) and _names_credential(match["name"]):
+    if (match := _ASSIGNMENT.fullmatch(text)) and names_credential(match["name"]):
         return f"{match['name']}{match['sep']}{_blot(match['value'], hidden)}", hidden
     if "://" in text:
         text = _USERINFO.sub(lambda match: f"{_blot(match['value'], hidden)}@", text)
@@ -57,7 +57,7 @@ def conceal_arguments(arguments: Iterable[Expanded]) -> tuple[tuple[str, ...], l
         else:
             text, hidden = conceal(text)
         announced = (
-            argument.shown.startswith("-") and "=" not in argument.shown and _names_credential(argument.shown)
+            argument.shown.startswith("-") and "=" not in argument.shown and names_credential(argument.shown)
         )
         shown.append(text)
         secrets += hidden
@@ -87,7 +87,7 @@ def collect(values: Sequence[str], *, public: Iterable[str]) -> tuple[str, ...]:
 
 
 def _blot_parameter(match: re.Match[str], hidden: list[str]) -> str:
-    if not _names_credential(match["name"]):
+    if not names_credential(match["name"]):
         return match[0]
     return f"{match['name']}={_blot(match['value'], hidden)}"
 
@@ -99,7 +99,7 @@ def _blot(value: str, hidden: list[str]) -> str:
     return "***"
 
 
-def _names_credential(name: str) -> bool:
+def names_credential(name: str) -> bool:
     """Whether the last word of a name is one that stands for a credential, as in `githubToken`."""
     words = [word.lower() for word in _WORD.findall(name)]
     return bool(words) and words[-1] in _CREDENTIALS and words[0] not in _NEGATIONS

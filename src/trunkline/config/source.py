@@ -5,11 +5,12 @@ from __future__ import annotations
 import os
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import msgspec
 
 from trunkline.config.discovery import workspace_of
+from trunkline.config.inputs import InputSpec, read_inputs
 from trunkline.config.position import find_keys, line_and_column
 from trunkline.config.syntax import Members, parse_json, read_text, strip_comments
 from trunkline.config.wording import KeyPath, describe_type
@@ -19,8 +20,12 @@ ARGUMENT = "argument"
 """Source of what was passed as a value and stands in no file."""
 
 _URL_STARTS = ("http://", "https://", "ws://", "wss://")
-_MAP_KEYS = ("mcpServers", "servers", "mcp_servers")
+MAP_KEYS = ("mcpServers", "servers", "mcp_servers")
+"""Keys under which files hold their servers."""
 _NOT_SERVERS = frozenset({"$schema", "inputs"})
+
+FileScope = Literal["named", "local", "project", "user", "link"]
+"""Why a file is read: named by the caller, found in one of the scopes, or linked."""
 
 
 class Origin(msgspec.Struct, frozen=True, kw_only=True):
@@ -32,10 +37,22 @@ class Origin(msgspec.Struct, frozen=True, kw_only=True):
     """Folder that relative paths start at."""
     file: Path | None = None
     text: str = ""
-    """The file without comments, for positions."""
+    """The file without comments, for positions, if it is JSON."""
+    places: Mapping[KeyPath, tuple[int, int]] = {}
+    """Line and column of each path, if it is not."""
+    scope: FileScope = "named"
+    """Why it is read: `named` by the caller, or found."""
+    program: str = ""
+    """The program whose file it is, for a link."""
+    beside: Path | None = None
+    """A file in the folder where the policy is looked for; None is `file`."""
 
     def locate(self, path: KeyPath) -> list[tuple[int, int]]:
         """Give line and column of every place where this path is written, or of its nearest parent."""
+        if self.places:
+            while path and path not in self.places:
+                path = path[:-1]
+            return [self.places[path]] if path else []
         if not self.text:
             return []
         while path and not (offsets := find_keys(self.text, path)):
@@ -51,6 +68,8 @@ class Definition(msgspec.Struct, frozen=True, kw_only=True):
     path: KeyPath
     """Where it stands in its file."""
     origin: Origin
+    inputs: Mapping[str, InputSpec] = {}
+    """What its file says about the values it leaves open."""
     repeated: bool = False
     """Whether the same object defines this name again."""
 
@@ -75,7 +94,7 @@ def read_target(target: object, folder: Path) -> Reading:
         case str() | os.PathLike():
             return read_file(absolute_path(target, folder))
         case Mapping():
-            return Reading(origin=here, definitions=tuple(_from_object(target, here)))
+            return Reading(origin=here, definitions=_from_object(target, here))
         case _ if hasattr(target, "serve"):
             return _single(target, here)
         case _:
@@ -86,8 +105,32 @@ def read_target(target: object, folder: Path) -> Reading:
             raise ConfigError(message, hint=hint)
 
 
-def read_file(path: Path) -> Reading:
-    """Read one file.
+def read_file(
+    path: Path,
+    *,
+    workspace: Path | None = None,
+    scope: FileScope = "named",
+    beside: Path | None = None,
+) -> Reading:
+    """Read one file; `workspace` is the folder it speaks for, by default the one it stands in.
+
+    Raises:
+        ConfigError: it cannot be read, is not JSON, or holds no object.
+    """
+    content, plain = read_object(path)
+    origin = Origin(
+        source=str(path),
+        workspace=workspace or workspace_of(path),
+        file=path,
+        text=plain,
+        scope=scope,
+        beside=beside,
+    )
+    return Reading(origin=origin, definitions=_from_object(content, origin))
+
+
+def read_object(path: Path) -> tuple[dict[str, Any], str]:
+    """Give the object a JSON file holds, and its text without comments.
 
     Raises:
         ConfigError: it cannot be read, is not JSON, or holds no object.
@@ -101,8 +144,7 @@ def read_file(path: Path) -> Reading:
         raise ConfigError(
             message, source=source, line=line, column=column, hint='Write {"mcpServers": {...}}.'
         )
-    origin = Origin(source=source, workspace=workspace_of(path), file=path, text=plain)
-    return Reading(origin=origin, definitions=tuple(_from_object(content, origin)))
+    return content, plain
 
 
 def absolute_path(target: str | os.PathLike[Any], folder: Path) -> Path:
@@ -129,8 +171,14 @@ def _single(raw: object, origin: Origin) -> Reading:
     return Reading(origin=origin, definitions=(Definition(name=None, raw=raw, path=(), origin=origin),))
 
 
-def _from_object(content: Mapping[Any, Any], origin: Origin) -> Iterator[Definition]:
-    keys = [key for key in _MAP_KEYS if key in content]
+def _from_object(content: Mapping[Any, Any], origin: Origin) -> tuple[Definition, ...]:
+    inputs = read_inputs(content, source=origin.source)
+    definitions = _definitions(content, origin)
+    return tuple(msgspec.structs.replace(one, inputs=inputs) if inputs else one for one in definitions)
+
+
+def _definitions(content: Mapping[Any, Any], origin: Origin) -> Iterator[Definition]:
+    keys = [key for key in MAP_KEYS if key in content]
     if keys:
         for key in keys:
             yield from _from_map(content[key], (key,), origin)

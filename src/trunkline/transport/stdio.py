@@ -163,7 +163,9 @@ class StdioLink(asyncio.SubprocessProtocol):
         try:
             self._stdout, self._stdin = await pipes.connect(lambda: _Output(self), lambda: _Input(self))
         except BaseException:
+            # Closing kills the child; its end must be met while the loop still runs.
             self._transport.close()
+            await asyncio.wait({self._exited}, timeout=self._settings.grace)
             raise
         self._stdin.set_write_buffer_limits(high=0)
 
