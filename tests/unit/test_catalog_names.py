@@ -83,7 +83,7 @@ def test_a_bare_name_of_several_servers_is_ambiguous_and_lists_all_of_them():
     assert str(error) == (
         "search: 3 servers have a tool of this name: git.hub.search, git.search, web.search"
     )
-    assert error.hint == "name the server too, such as git.hub.search"
+    assert error.hint == "Name the server too, such as git.hub.search."
 
 
 def test_many_candidates_are_all_in_the_error_but_not_all_in_its_message():
@@ -101,7 +101,7 @@ def test_an_unknown_tool_of_a_known_server_names_the_server_and_its_own_nearest_
     assert error.server == "git"
     assert error.candidates[0] == "git.search"
     assert len(error.candidates) <= 3
-    assert error.hint.startswith("did you mean git.search")
+    assert error.hint.startswith("Did you mean git.search")
     assert "`trunkline tools git`" in error.hint
     assert error.delivery == "never_sent"
 
@@ -128,7 +128,7 @@ def test_nothing_near_gives_no_candidates_but_still_a_way_on():
     with pytest.raises(NotFoundError) as caught:
         CATALOG.resolve("zzzqqq")
     assert caught.value.candidates == ()
-    assert caught.value.hint == "`trunkline tools` lists all tools"
+    assert caught.value.hint == "`trunkline tools` lists all tools."
 
 
 def test_the_bare_name_of_a_server_is_called_that_and_its_tools_are_named():

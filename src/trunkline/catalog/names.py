@@ -81,7 +81,7 @@ def _ambiguous(selector: str, owners: Sequence[Tool]) -> AmbiguousNameError:
         f"{len(owners)} servers have a tool of this name: {_listed(candidates)}",
         candidates=candidates,
         tool=_shown(selector),
-        hint=f"name the server too, such as {_shown(candidates[0])}",
+        hint=f"Name the server too, such as {_shown(candidates[0])}.",
     )
 
 
@@ -95,7 +95,7 @@ def _unknown_tool(server: str, name: str, catalog: Names) -> NotFoundError:
         candidates=tuple(tool.public_name for tool in near),
         server=server,
         tool=_shown(f"{server}.{name}"),
-        hint=_hint(near, f"`trunkline tools {_shown(server)}` lists its tools"),
+        hint=_hint(near, f"`trunkline tools {_shown(server)}` lists its tools."),
     )
 
 
@@ -106,7 +106,7 @@ def _only_a_server(selector: str, catalog: Names) -> NotFoundError:
         f"this is the name of a server, not of a tool; {has}",
         candidates=own[:_NEAR],
         server=selector,
-        hint=f"`trunkline tools {_shown(selector)}` lists its tools",
+        hint=f"`trunkline tools {_shown(selector)}` lists its tools.",
     )
 
 
@@ -116,7 +116,7 @@ def _unknown_name(selector: str, catalog: Names) -> NotFoundError:
         "no server has a tool of this name",
         candidates=tuple(tool.public_name for tool in near),
         tool=_shown(selector),
-        hint=_hint(near, "`trunkline tools` lists all tools"),
+        hint=_hint(near, "`trunkline tools` lists all tools."),
     )
 
 
@@ -140,7 +140,7 @@ def _hint(near: Sequence[Tool], fallback: str) -> str:
     if not near:
         return fallback
     names = " or ".join(_shown(tool.public_name) for tool in near)
-    return f"did you mean {names}? {fallback}"
+    return f"Did you mean {names}? {fallback}"
 
 
 def _listed(names: Sequence[str]) -> str:

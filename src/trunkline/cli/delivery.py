@@ -20,9 +20,12 @@ class Delivery:
         UsageError: nothing can be written to `output`; found out before anything is called.
     """
 
-    def __init__(self, terminal: Terminal, *, as_json: bool, raw: bool, output: str | None) -> None:
+    def __init__(
+        self, terminal: Terminal, *, as_json: bool, raw: bool, full: bool, output: str | None
+    ) -> None:
         self.terminal = terminal
         self._as_json = as_json
+        self._full = full
         self._raw = raw
         self._output = output
         self._is_folder = output is not None and output != _STDOUT and check_target(output)
@@ -36,7 +39,7 @@ class Delivery:
         elif self._raw:
             self.terminal.print_document(reply.raw)
         elif self._output is None or reply.is_error:
-            self.terminal.print_result(reply.text)
+            self.terminal.print_result(reply.text, full=self._full)
         if not reply.is_error:
             return OK
         if not self._as_json:

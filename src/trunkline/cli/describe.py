@@ -5,11 +5,17 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from trunkline.catalog.signature import render_signature
 from trunkline.cli.envelope import error_message
-from trunkline.cli.render import align, indent_text, line, render_status
+from trunkline.cli.render import (
+    align,
+    indent_text,
+    line,
+    render_own_name,
+    render_public_name,
+    render_status,
+)
 from trunkline.cli.schemas import Schema, types, walk
-from trunkline.cli.style import Paint
+from trunkline.cli.style import Paint, plain
 from trunkline.core.status import ServerStatus
 from trunkline.core.tool import Tool
 from trunkline.errors import (
@@ -26,7 +32,7 @@ _STDERR_LINES = 10
 
 def render_tool(tool: Tool, paint: Paint) -> str:
     """Give everything about one tool: signature, description, parameters, the server's hints."""
-    parts = [paint(f"{line(tool.server)}.{line(render_signature(tool))}", "strong")]
+    parts = [render_public_name(tool, paint)]
     if tool.title and tool.title != tool.name:
         parts.append(f"  {line(tool.title)}")
     if tool.description.strip():
@@ -45,22 +51,22 @@ def render_server(name: str, status: ServerStatus, tools: Sequence[Tool], paint:
     parts = [render_status({name: status}, paint)]
     parts += _last_words(status.stderr)
     if tools:
-        parts += ["", "Tools:", *(f"  {line(render_signature(tool))}" for tool in tools)]
+        parts += ["", "Tools:", *(f"  {render_own_name(tool, paint)}" for tool in tools)]
     return "\n".join(parts)
 
 
-def render_error(error: BaseException) -> str:
+def render_error(error: BaseException, paint: Paint = plain) -> str:
     """Give the message of a failure, what to do, and the last lines its server wrote.
 
     The first line begins with `trunkline: error:`, the others are indented.
     """
-    lines = [f"trunkline: error: {line(error_message(error))}"]
+    lines = [f"trunkline: {paint('error:', 'bad')} {line(error_message(error))}"]
     if isinstance(error, InvalidArgumentsError):
         lines += [f"  - {line(problem)}" for problem in error.problems if problem not in error.message]
     if isinstance(error, CallError) and error.delivery == "unknown":
         lines.append("  delivery: unknown, the tool may have run")
     if hint := _hint(error):
-        lines.append(f"  hint: {line(hint)}")
+        lines.append(f"  {paint('hint:', 'strong')} {line(hint)}")
     if isinstance(error, CallError):
         lines += _last_words(error.stderr)
     return "\n".join(lines)

@@ -28,6 +28,19 @@ DENIED = 6
 UNKNOWN_OUTCOME = 7
 INTERRUPTED = 130
 
+MEANINGS: dict[int, str] = {
+    OK: "done",
+    INTERNAL: "an internal failure; `-v` shows where",
+    USAGE: "the command line, the arguments or the configuration are wrong",
+    AUTHORIZATION: "the server wants credentials",
+    UNREACHABLE: "the server cannot be reached, or turned the call away",
+    TOOL_ERROR: "the tool failed, or there is no such tool",
+    DENIED: "not allowed: by policy, by `--read-only`, or by you when asked",
+    UNKNOWN_OUTCOME: "the time ran out, or it is not known whether the tool ran",
+    INTERRUPTED: "stopped by Ctrl-C or a signal; the server is told to stop too",
+}
+"""What each exit code says, as in the documentation and `--help-json`."""
+
 
 class UsageError(TrunklineError):
     """The command line cannot be understood; nothing was started or sent."""

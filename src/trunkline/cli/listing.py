@@ -4,49 +4,47 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from trunkline.cli import session
-from trunkline.cli.exits import OK
-from trunkline.cli.options import (
-    ConfigOption,
-    JsonOption,
-    Settings,
-    TimeoutOption,
-    VerboseOption,
-    settings_of,
-)
+from trunkline.cli.exits import OK, UsageError
+from trunkline.cli.options import Settings, with_settings
 from trunkline.cli.terminal import Terminal
 
 if TYPE_CHECKING:
     from trunkline.cli.selectors import Selector
     from trunkline.config.loading import Config
+    from trunkline.core.tool import Tool
     from trunkline.runtime.trunk import Trunk
 
+_INTERVAL = 2.0
+_SHORTEST_INTERVAL = 0.1
 
-def list_command(
-    ctx: typer.Context,
-    config: ConfigOption = None,
-    as_json: JsonOption = False,
-    timeout: TimeoutOption = None,
-    verbose: VerboseOption = False,
-) -> int:
+
+@with_settings
+def list_command(settings: Settings) -> int:
     """List the servers and, beneath each, its tools."""
-    return list_everything(settings_of(ctx, config=config, as_json=as_json, timeout=timeout, verbose=verbose))
+    return list_everything(settings)
 
 
+@with_settings
 def status_command(
-    ctx: typer.Context,
-    config: ConfigOption = None,
-    as_json: JsonOption = False,
-    timeout: TimeoutOption = None,
-    verbose: VerboseOption = False,
+    settings: Settings,
+    watch: Annotated[
+        bool, typer.Option("--watch", help="Go on showing it; when piped, one line for each change.")
+    ] = False,
+    interval: Annotated[
+        float | None,
+        typer.Option("--interval", metavar="SECONDS", help="Time between two looks. Default: 2."),
+    ] = None,
 ) -> int:
-    """Show the state of every server as a table."""
-    settings = settings_of(ctx, config=config, as_json=as_json, timeout=timeout, verbose=verbose)
-    return session.guarded(settings, lambda terminal: _show_status(settings, terminal))
+    """Show the state of every server as a table.
+
+    With --watch, --timeout ends the watching.
+    """
+    return session.guarded(settings, lambda terminal: _show_status(watch, interval, settings, terminal))
 
 
 def list_everything(settings: Settings) -> int:
@@ -65,6 +63,14 @@ async def settle(trunk: Trunk, server: str | None, settings: Settings) -> None:
         await trunk.ready(server, timeout=settings.timeout)
     except TrunklineError:
         return
+
+
+def shown_tools(trunk: Trunk, settings: Settings) -> tuple[Tool, ...]:
+    """Give the tools of the catalog, with --read-only those it lets through."""
+    from trunkline.cli.hints import only_read_only
+
+    tools = trunk.catalog.tools
+    return only_read_only(tools) if settings.read_only else tools
 
 
 def warn_of_sick(trunk: Trunk, terminal: Terminal) -> None:
@@ -101,7 +107,8 @@ async def _list(config: Config, settings: Settings, terminal: Terminal) -> int:
 
     async with session.open_trunk(config) as trunk:
         await settle(trunk, None, settings)
-        statuses, tools = trunk.status(), trunk.catalog.tools
+        statuses, tools = trunk.status(), shown_tools(trunk, settings)
+        session.remember_names(trunk, settings)
         if settings.as_json:
             terminal.print_document(list_document(statuses, tools))
         else:
@@ -110,11 +117,24 @@ async def _list(config: Config, settings: Settings, terminal: Terminal) -> int:
     return OK
 
 
-def _show_status(settings: Settings, terminal: Terminal) -> int:
+def _show_status(watch: bool, interval: float | None, settings: Settings, terminal: Terminal) -> int:
     from trunkline.cli.loop import run_loop
 
+    if interval is not None and not watch:
+        raise UsageError("--interval needs --watch")
     config = session.load_config(settings, terminal)
+    if watch:
+        return run_loop(_watch(config, interval or _INTERVAL, settings, terminal))
     return run_loop(_status(config, settings, terminal))
+
+
+async def _watch(config: Config, interval: float, settings: Settings, terminal: Terminal) -> int:
+    from trunkline.cli.watching import watch_status
+
+    async with session.open_trunk(config) as trunk:
+        return await watch_status(
+            trunk, terminal, interval=max(interval, _SHORTEST_INTERVAL), duration=settings.timeout
+        )
 
 
 async def _status(config: Config, settings: Settings, terminal: Terminal) -> int:
@@ -124,6 +144,7 @@ async def _status(config: Config, settings: Settings, terminal: Terminal) -> int
     async with session.open_trunk(config) as trunk:
         await settle(trunk, None, settings)
         statuses = trunk.status()
+        session.remember_names(trunk, settings)
         if settings.as_json:
             terminal.print_document(servers_document(statuses))
         else:

@@ -10,15 +10,8 @@ import typer
 
 from trunkline.cli import session
 from trunkline.cli.exits import OK
-from trunkline.cli.listing import saying_who_is_sick, settle, warn_of_sick
-from trunkline.cli.options import (
-    ConfigOption,
-    JsonOption,
-    Settings,
-    TimeoutOption,
-    VerboseOption,
-    settings_of,
-)
+from trunkline.cli.listing import saying_who_is_sick, settle, shown_tools, warn_of_sick
+from trunkline.cli.options import Settings, with_settings
 from trunkline.cli.terminal import Terminal
 
 if TYPE_CHECKING:
@@ -28,31 +21,23 @@ if TYPE_CHECKING:
     from trunkline.runtime.trunk import Trunk
 
 
+@with_settings
 def tools_command(
-    ctx: typer.Context,
+    settings: Settings,
     query: Annotated[
         str | None, typer.Argument(metavar="[SERVER|PATTERN]", help="A server, or a name with * and ?.")
     ] = None,
-    config: ConfigOption = None,
-    as_json: JsonOption = False,
-    timeout: TimeoutOption = None,
-    verbose: VerboseOption = False,
 ) -> int:
     """Show the tools of all servers, of one, or whose name fits."""
-    settings = settings_of(ctx, config=config, as_json=as_json, timeout=timeout, verbose=verbose)
     return session.guarded(settings, lambda terminal: _show_tools(query, settings, terminal))
 
 
+@with_settings
 def info_command(
-    ctx: typer.Context,
+    settings: Settings,
     words: Annotated[list[str], typer.Argument(metavar="TOOL|SERVER", help="As server.tool, or a server.")],
-    config: ConfigOption = None,
-    as_json: JsonOption = False,
-    timeout: TimeoutOption = None,
-    verbose: VerboseOption = False,
 ) -> int:
     """Show everything about one tool, or about one server."""
-    settings = settings_of(ctx, config=config, as_json=as_json, timeout=timeout, verbose=verbose)
     return session.guarded(settings, lambda terminal: _show_info(words, settings, terminal))
 
 
@@ -106,11 +91,12 @@ async def _tools(
 
     async with session.open_trunk(config) as trunk:
         await settle(trunk, None, settings)
-        tools = match_tools(trunk.catalog.tools, query, server)
+        tools = match_tools(shown_tools(trunk, settings), query, server)
+        session.remember_names(trunk, settings)
         if settings.as_json:
             terminal.print_document(tools_document(tools))
         else:
-            terminal.print_text(render_tools(tools))
+            terminal.print_text(render_tools(tools, terminal.paint))
         if query is not None and not tools:
             terminal.note(f"trunkline: no tool fits {line(query)!r}")
         warn_of_sick(trunk, terminal)
@@ -127,7 +113,7 @@ def _show_info(words: Sequence[str], settings: Settings, terminal: Terminal) -> 
     names = session.server_names(config)
     if len(words) == 1 and words[0] in names:
         return run_loop(_server_info(words[0], session.only(config, words[0]), settings, terminal))
-    selector, rest = select_tool(words, names)
+    selector, rest = select_tool(words, names, default=session.described_server(config, settings))
     if rest:
         raise UsageError(f"{rest[0]!r} is one word too many", hint="Name one tool, as server.tool.")
     return run_loop(_tool_info(selector, session.only(config, selector.server), settings, terminal))
@@ -139,7 +125,8 @@ async def _server_info(name: str, config: Config, settings: Settings, terminal: 
 
     async with session.open_trunk(config) as trunk:
         await settle(trunk, name, settings)
-        status, tools = trunk.status()[name], trunk.catalog.tools
+        status, tools = trunk.status()[name], shown_tools(trunk, settings)
+        session.remember_names(trunk, settings)
         if settings.as_json:
             listed = [tool_document(tool) for tool in tools]
             terminal.print_document({"ok": True, "server": server_document(name, status), "tools": listed})
@@ -156,6 +143,7 @@ async def _tool_info(selector: Selector, config: Config, settings: Settings, ter
     async with session.open_trunk(config) as trunk:
         with saying_who_is_sick(trunk, selector, terminal):
             tool = await require_tool(trunk, selector, settings)
+        session.remember_names(trunk, settings)
         if settings.as_json:
             terminal.print_document({"ok": True, "tool": tool_document(tool)})
         else:

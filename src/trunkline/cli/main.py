@@ -9,17 +9,10 @@ from typing import Annotated
 import typer
 
 from trunkline._version import __version__
-from trunkline.cli.commands import CommandGroup
+from trunkline.cli.commands import COMPLETE, CommandGroup
 from trunkline.cli.diagnostics import with_diagnostics
 from trunkline.cli.exits import INTERNAL, OK, USAGE, UsageError
-from trunkline.cli.options import (
-    ConfigOption,
-    JsonOption,
-    Settings,
-    TimeoutOption,
-    VerboseOption,
-    settings_of,
-)
+from trunkline.cli.options import Settings, with_settings
 from trunkline.cli.terminal import Terminal, prepare_streams
 
 app = typer.Typer(
@@ -41,12 +34,10 @@ def _print_version(wanted: bool) -> None:
 
 @app.callback()
 @with_diagnostics
+@with_settings
 def trunkline(
     ctx: typer.Context,
-    config: ConfigOption = None,
-    as_json: JsonOption = False,
-    timeout: TimeoutOption = None,
-    verbose: VerboseOption = False,
+    settings: Settings,
     _version: Annotated[
         bool, typer.Option("--version", is_eager=True, callback=_print_version, help="Print the version.")
     ] = False,
@@ -54,19 +45,23 @@ def trunkline(
     """List, search and call the tools of MCP servers. Without a command: the same as `list`.
 
     The servers come from --config, or else from .mcp.json, mcp.json or .vscode/mcp.json of the nearest
-    folder upward, and from the user's own file.
+    folder upward, and from the user's own file; or --http, --sse, --ws or --stdio describe one.
     """
-    ctx.obj = settings_of(ctx, config=config, as_json=as_json, timeout=timeout, verbose=verbose)
+    ctx.obj = settings
     if ctx.invoked_subcommand:
         return OK
     from trunkline.cli.listing import list_everything
 
-    return list_everything(ctx.obj)
+    return list_everything(settings)
 
 
 def main(argv: Sequence[str]) -> int:
     """Run one command line, without the program's name, and give its exit code."""
     prepare_streams()
+    if argv[:1] == [COMPLETE]:
+        from trunkline.cli.completing import complete
+
+        return complete(argv[1:])
     terminal = Terminal(Settings(as_json="--json" in _before_separator(argv)))
     try:
         code = app(list(argv), prog_name="trunkline", standalone_mode=False)
@@ -91,7 +86,9 @@ def _before_separator(argv: Sequence[str]) -> Sequence[str]:
 def _usage_error(error: typer.TyperException) -> UsageError:
     context = getattr(error, "ctx", None)
     command = context.command_path if context is not None else "trunkline"
-    message = error.format_message().strip()
-    return UsageError(
-        message[:1].lower() + message[1:].rstrip("."), hint=f"`{command} --help` shows the usage."
-    )
+    nearest = getattr(error, "possibilities", None)
+    message = (error.message if nearest else error.format_message()).strip()
+    message = message[:1].lower() + message[1:].rstrip(".")
+    if nearest:
+        message += f"; did you mean {nearest[0]!r}?"
+    return UsageError(message, hint=f"`{command} --help` shows the usage.")

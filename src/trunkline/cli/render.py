@@ -10,7 +10,8 @@ from collections.abc import Iterable, Mapping, Sequence
 
 from trunkline.catalog.search import Match
 from trunkline.catalog.signature import render_signature
-from trunkline.cli.style import Paint, Tone
+from trunkline.cli.columns import pad_to, text_width
+from trunkline.cli.style import Paint, Tone, plain
 from trunkline.core.status import ServerStatus
 from trunkline.core.tool import Tool
 from trunkline.security.sanitize import sanitize_text
@@ -25,8 +26,8 @@ def render_list(statuses: Statuses, tools: Sequence[Tool], paint: Paint) -> str:
     lines: list[str] = []
     for (name, status), head in zip(statuses.items(), _server_lines(statuses, paint), strict=True):
         lines.append(head)
-        lines += [f"  {line(render_signature(tool))}" for tool in tools if tool.server == name]
-        lines += _trouble(status)
+        lines += [f"  {render_own_name(tool, paint)}" for tool in tools if tool.server == name]
+        lines += _trouble(status, paint)
     return "\n".join(lines)
 
 
@@ -62,29 +63,39 @@ def render_status(statuses: Statuses, paint: Paint) -> str:
     head, *body = align([header, *rows])
     lines = [paint(head, "strong")]
     for text, status in zip(body, statuses.values(), strict=True):
-        lines += [_paint_state(text, status.state, paint), *_trouble(status)]
+        lines += [_paint_state(text, status.state, paint), *_trouble(status, paint)]
     return "\n".join(lines)
 
 
-def render_tools(tools: Sequence[Tool]) -> str:
+def render_tools(tools: Sequence[Tool], paint: Paint) -> str:
     """Give each tool's signature with the first sentence of its description beneath."""
     lines: list[str] = []
     for tool in tools:
-        lines.append(f"{line(tool.server)}.{line(render_signature(tool))}")
+        lines.append(render_public_name(tool, paint))
         if sentence := first_sentence(tool.description):
             lines.append(f"    {sentence}")
     return "\n".join(lines)
 
 
-def render_matches(matches: Sequence[Match]) -> str:
+def render_matches(matches: Sequence[Match], paint: Paint) -> str:
     """Give each match of a search with its score, signature and first sentence."""
     lines: list[str] = []
     for match in matches:
         tool = match.tool
-        lines.append(f"{match.score:6.3f}  {line(tool.server)}.{line(render_signature(tool))}")
+        lines.append(f"{match.score:6.3f}  {render_public_name(tool, paint)}")
         if sentence := first_sentence(tool.description):
             lines.append(f"        {sentence}")
     return "\n".join(lines)
+
+
+def render_public_name(tool: Tool, paint: Paint) -> str:
+    """Give `server.tool(parameters)`, like a function's signature, its name painted."""
+    return _painted_call(f"{line(tool.server)}.", tool, paint)
+
+
+def render_own_name(tool: Tool, paint: Paint) -> str:
+    """Give `tool(parameters)`, its name painted."""
+    return _painted_call("", tool, paint)
 
 
 def first_sentence(description: str) -> str:
@@ -105,10 +116,21 @@ def indent_text(text: str, indent: str = "  ") -> str:
 
 def align(rows: Sequence[Sequence[str]]) -> list[str]:
     """Give rows of cells as lines of columns, two spaces apart."""
-    widths = [max(len(cell) for cell in column) for column in zip(*rows, strict=True)]
+    widths = [max(map(text_width, column)) for column in zip(*rows, strict=True)]
     return [
-        "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows
+        "  ".join(pad_to(cell, width) for cell, width in zip(row, widths, strict=True)).rstrip()
+        for row in rows
     ]
+
+
+def render_short_span(seconds: float) -> str:
+    """Give a span for a line that changes: `7 s`, `3 min 20 s`, `2 h 5 min`."""
+    whole = int(seconds)
+    if whole < 60:
+        return f"{whole} s"
+    if whole < 3600:
+        return f"{whole // 60} min {whole % 60} s"
+    return f"{whole // 3600} h {whole % 3600 // 60} min"
 
 
 def sick_warning(statuses: Statuses) -> str | None:
@@ -134,11 +156,16 @@ def _paint_state(text: str, state: str, paint: Paint) -> str:
     return re.sub(rf"(?<=  ){re.escape(state)}\b", lambda found: paint(found[0], tone), text, count=1)
 
 
-def _trouble(status: ServerStatus) -> list[str]:
+def _trouble(status: ServerStatus, paint: Paint = plain) -> list[str]:
     if status.state in ("ready", "stopped") or not status.last_error:
         return []
-    hint = [f"  hint: {line(status.hint)}"] if status.hint else []
-    return [f"  error: {line(status.last_error)}", *hint]
+    hint = [f"  {paint('hint:', 'strong')} {line(status.hint)}"] if status.hint else []
+    return [f"  {paint('error:', 'bad')} {line(status.last_error)}", *hint]
+
+
+def _painted_call(prefix: str, tool: Tool, paint: Paint) -> str:
+    name, parenthesis, rest = line(render_signature(tool)).partition("(")
+    return f"{paint(prefix + name, 'strong')}{parenthesis}{rest}"
 
 
 def _tool_count(count: int | None) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -9,31 +10,22 @@ import typer
 from trunkline.cli import session
 from trunkline.cli.exits import OK
 from trunkline.cli.listing import settle, warn_of_sick
-from trunkline.cli.options import (
-    ConfigOption,
-    JsonOption,
-    Settings,
-    TimeoutOption,
-    VerboseOption,
-    settings_of,
-)
+from trunkline.cli.options import Settings, with_settings
 from trunkline.cli.terminal import Terminal
 
 if TYPE_CHECKING:
+    from trunkline.catalog.search import Match
     from trunkline.config.loading import Config
+    from trunkline.runtime.trunk import Trunk
 
 
+@with_settings
 def search_command(
-    ctx: typer.Context,
+    settings: Settings,
     words: Annotated[list[str], typer.Argument(metavar="WORD", help="What the tool should do.")],
     limit: Annotated[int, typer.Option("--limit", metavar="N", help="Show at most N tools.")] = 5,
-    config: ConfigOption = None,
-    as_json: JsonOption = False,
-    timeout: TimeoutOption = None,
-    verbose: VerboseOption = False,
 ) -> int:
     """Find tools by words, best first, each with its score."""
-    settings = settings_of(ctx, config=config, as_json=as_json, timeout=timeout, verbose=verbose)
     return session.guarded(
         settings, lambda terminal: _show_matches(" ".join(words), limit, settings, terminal)
     )
@@ -52,12 +44,22 @@ async def _search(query: str, limit: int, config: Config, settings: Settings, te
 
     async with session.open_trunk(config) as trunk:
         await settle(trunk, None, settings)
-        matches = await trunk.search(query, limit=limit)
+        session.remember_names(trunk, settings)
+        matches = await _find(query, limit, trunk, settings)
         if settings.as_json:
             terminal.print_document(matches_document(query, matches))
         else:
-            terminal.print_text(render_matches(matches))
+            terminal.print_text(render_matches(matches, terminal.paint))
         if not matches:
             terminal.note(f"trunkline: no tool fits {line(query)!r}")
         warn_of_sick(trunk, terminal)
     return OK
+
+
+async def _find(query: str, limit: int, trunk: Trunk, settings: Settings) -> Sequence[Match]:
+    if not settings.read_only:
+        return await trunk.search(query, limit=limit)
+    from trunkline.cli.hints import is_read_only
+
+    matches = await trunk.search(query, limit=max(limit, len(trunk.catalog.tools)))
+    return [match for match in matches if is_read_only(match.tool)][:limit]

@@ -34,11 +34,16 @@ def split_prefix(word: str, servers: Iterable[str]) -> Selector | None:
     return Selector(server=server, tool=word[len(server) + 1 :])
 
 
-def select_tool(words: Sequence[str], servers: Iterable[str]) -> tuple[Selector, list[str]]:
+def select_tool(
+    words: Sequence[str], servers: Iterable[str], *, default: str | None = None
+) -> tuple[Selector, list[str]]:
     """Read the tool from the start of `words` and give it with the words that are left.
 
     The longest configured server name wins. Two words are read as server and tool when the first is
     exactly a configured server and the second does not look like an argument.
+
+    Args:
+        default: the server of a bare tool name, or None where any may have it.
 
     Raises:
         UsageError: no tool is named.
@@ -55,7 +60,7 @@ def select_tool(words: Sequence[str], servers: Iterable[str]) -> tuple[Selector,
         raise UsageError(
             f"{first!r} is an argument, not a tool", hint="The tool comes first, as server.tool."
         )
-    return Selector(server=None, tool=first), rest
+    return Selector(server=default, tool=first), rest
 
 
 def looks_like_argument(word: str) -> bool:

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from trunkline.cli.exits import InterruptedRunError, exit_code
 from trunkline.cli.options import Settings
@@ -33,15 +33,24 @@ def guarded(settings: Settings, work: Callable[[Terminal], int]) -> int:
 
 
 def load_config(settings: Settings, terminal: Terminal) -> Config:
-    """Read the server files that `--config` names, or those found from the working directory upward.
+    """Read what says which servers there are.
+
+    That is the server the options describe, or the files `--config` names, or those found from the
+    working directory upward.
 
     Raises:
         ConfigError: a file is missing, unreadable or invalid, or there is none at all.
+        UsageError: the options do not describe one server.
     """
+    from trunkline.cli.adhoc import describe_server
     from trunkline.cli.logs import hide_secrets
     from trunkline.cli.render import line
 
-    config = read_config(settings.config, settings.profile)
+    described = describe_server(settings)
+    if described is None:
+        config = read_config(settings.config, settings.profile)
+    else:
+        config = read_entry(*described, profile=settings.profile)
     hide_secrets(secret for entry in config.entries for secret in getattr(entry, "secrets", ()))
     for warning in config.warnings:
         terminal.warn(line(warning))
@@ -57,9 +66,32 @@ def read_config(names: Sequence[str], profile: str | None = None) -> Config:
     return load(list(names) if len(names) > 1 else next(iter(names), None), profile=profile)
 
 
+def read_entry(name: str | None, entry: Mapping[str, Any], *, profile: str | None = None) -> Config:
+    """Make a configuration of one server, with the policy of the working directory.
+
+    Raises:
+        ConfigError: the entry cannot be used.
+    """
+    from trunkline.config.entry import BadEntry
+    from trunkline.config.loading import UNNAMED, load
+
+    config = load({"mcpServers": {name or UNNAMED: entry}}, profile=profile)
+    for made in config.entries:
+        if isinstance(made, BadEntry):
+            raise made.error
+    return config
+
+
 def server_names(config: Config) -> tuple[str, ...]:
     """Give the configured names, in the order of the files."""
     return tuple(entry.name for entry in config.entries)
+
+
+def described_server(config: Config, settings: Settings) -> str | None:
+    """Give the name of the one server the options describe, or None when files name the servers."""
+    from trunkline.cli.adhoc import describe_server
+
+    return None if describe_server(settings) is None else server_names(config)[0]
 
 
 def open_trunk(config: Config) -> AbstractAsyncContextManager[Trunk]:
@@ -69,6 +101,24 @@ def open_trunk(config: Config) -> AbstractAsyncContextManager[Trunk]:
     from trunkline.cli.hosting_asking import answered
 
     return trunkline.connect(answered(config), wire=wire_target())
+
+
+def remember_names(trunk: Trunk, settings: Settings) -> None:
+    """Keep the names of the tools each server listed, for completion; that it fails is no matter."""
+    import logging
+    import os
+    from pathlib import Path
+
+    from trunkline.cli.known_names import names_file, write_names
+    from trunkline.errors import TrunklineError
+
+    listed = [name for name, status in trunk.status().items() if status.tools is not None]
+    tools = trunk.catalog.tools
+    names = {server: [tool.name for tool in tools if tool.server == server] for server in listed}
+    try:
+        write_names(names_file(settings, Path.cwd(), os.environ), names)
+    except (OSError, TrunklineError) as error:
+        logging.getLogger("trunkline.cli").debug("names for completion were not kept: %s", error)
 
 
 def only(config: Config, server: str | None) -> Config:

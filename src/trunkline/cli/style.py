@@ -1,4 +1,4 @@
-"""Color, only where a person sees it."""
+"""Color, only where a person sees it or where it is asked for."""
 
 from __future__ import annotations
 
@@ -22,7 +22,15 @@ def colored(text: str, tone: Tone) -> str:
 
 
 def choose_paint(stream: TextIO, environ: Mapping[str, str]) -> Paint:
-    """Color for a terminal, unless NO_COLOR is set to anything or TERM is `dumb`."""
-    if not stream.isatty() or environ.get("NO_COLOR") or environ.get("TERM") == "dumb":
+    """Color for a terminal or where it is asked for; the first of these that is set decides.
+
+    NO_COLOR set to anything: none. FORCE_COLOR or CLICOLOR_FORCE set to anything but `0`: always.
+    CLICOLOR=0 or TERM=dumb: none.
+    """
+    if environ.get("NO_COLOR"):
         return plain
-    return colored
+    if any(environ.get(name, "0") not in ("", "0") for name in ("FORCE_COLOR", "CLICOLOR_FORCE")):
+        return colored
+    if environ.get("CLICOLOR") == "0" or environ.get("TERM") == "dumb":
+        return plain
+    return colored if stream.isatty() else plain

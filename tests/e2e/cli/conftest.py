@@ -7,6 +7,7 @@ import json
 import os
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,7 @@ import pytest
 
 from trunkline.testing import FakeServer, Journal
 
+SNAPSHOTS = Path(__file__).resolve().parent / "snapshots"
 SOURCE = Path(__file__).resolve().parents[3] / "src"
 BOUND = 30.0
 PICTURE = {"type": "image", "data": base64.b64encode(bytes(28)).decode(), "mimeType": "image/png"}
@@ -116,3 +118,18 @@ def _is_alive(pid: int) -> bool:
     except ProcessLookupError:
         return False
     return True
+
+
+@pytest.fixture
+def snapshot() -> Callable[[str, str], None]:
+    """Compare a text with the file `snapshots/NAME.txt`; TRUNKLINE_UPDATE_SNAPSHOTS=1 writes it instead."""
+
+    def compare(name: str, text: str) -> None:
+        file = SNAPSHOTS / f"{name}.txt"
+        if os.environ.get("TRUNKLINE_UPDATE_SNAPSHOTS"):
+            file.parent.mkdir(exist_ok=True)
+            file.write_text(text)
+        assert file.is_file(), f"no snapshot {name}: run once with TRUNKLINE_UPDATE_SNAPSHOTS=1"
+        assert text == file.read_text(), f"snapshot {name} differs; TRUNKLINE_UPDATE_SNAPSHOTS=1 updates it"
+
+    return compare

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import json
 from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
@@ -142,6 +143,10 @@ class World:
         self.read: list[tuple[str, ...]] = []
         self.closed = False
 
+    def open(self, config: Any) -> FakeTrunk:
+        """Give the runtime over the servers of a configuration."""
+        return FakeTrunk(config, self)
+
     def configure(self, *servers: str, **facts: Any) -> None:
         """Say which servers are configured, and what else configuration says."""
         self.config = Config(entries=tuple(Entry(name=name) for name in servers), **facts)
@@ -162,16 +167,17 @@ class Run(msgspec.Struct, frozen=True, kw_only=True):
 
 
 @pytest.fixture
-def world(monkeypatch: pytest.MonkeyPatch) -> World:
+def world(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> World:
     world = World()
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
 
     def read_config(names: Sequence[str], profile: str | None = None) -> Config:  # noqa: ARG001
         world.read.append(tuple(names))
         return world.config
 
     monkeypatch.setattr(session, "read_config", read_config)
-    monkeypatch.setattr(session, "open_trunk", lambda config: FakeTrunk(config, world))
-    monkeypatch.setattr("trunkline.cli.loop._loop_factory", lambda: None)
+    monkeypatch.setattr(session, "open_trunk", world.open)
+    monkeypatch.setattr("trunkline.cli.loop.loop_factory", lambda: None)
     monkeypatch.setattr("sys.stdin", io.TextIOWrapper(io.BytesIO(b"")))
     return world
 
