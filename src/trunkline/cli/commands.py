@@ -21,11 +21,11 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "config": ("configuring:config", "Show, explain and check the configuration."),
     "status": ("listing:status_command", "Show the state of every server as a table."),
     "import": ("hosting_import:import_command", "Use the servers that other programs on this machine have."),
-    "add": ("hosting_add:add_command", "Add a server to a server file, by default for you in this project only."),
+    "add": ("hosting_add:add_command", "Add a server, in the grammar of `claude mcp add`."),
     "add-json": ("hosting_add:add_json_command", "Add a server whose entry is given as JSON."),
     "remove": ("hosting_add:remove_command", "Remove a server from the file it stands in."),
-    "get": ("hosting_get:get_command", "Show one server: its entry with secrets masked, where it comes from, and the policy in force."),
-    "export": ("hosting_export:export_command", "Print servers in the form of a program's file; variables stay as they are written."),
+    "get": ("hosting_get:get_command", "Show one server: its entry, its origin and its policy."),
+    "export": ("hosting_export:export_command", "Print servers in the form that another program reads."),
     "completion": ("completion:completion_command", "Print the completion script of a shell."),
 }
 """Name of the command, where its function is within this package, and its line in `--help`."""

@@ -32,9 +32,9 @@ def get_command(
     timeout: TimeoutOption = None,
     verbose: VerboseOption = False,
 ) -> int:
-    """Show one server: its entry with secrets masked, where it comes from, and the policy in force.
+    """Show one server: its entry, its origin and its policy.
 
-    Nothing is started.
+    Secrets are masked, and nothing is started.
     """
     settings = settings_of(ctx, config=config, as_json=as_json, timeout=timeout, verbose=verbose)
     return session.guarded(settings, lambda terminal: _get(name, settings, terminal))
