@@ -82,6 +82,7 @@ class Trunk(Calls):
         if self._root is not None:
             raise RuntimeError("a Trunk can be entered once; call `connect` again for another")
         config = self._target if isinstance(self._target, Config) else self._load()
+        self._check_required(config)
         self.config = config
         self._policy = config.policy.activate(self._profile) if self._profile else config.policy
         self._loop = asyncio.get_running_loop()
@@ -95,7 +96,6 @@ class Trunk(Calls):
         self._call_ids = map(f"{os.urandom(3).hex()}-{{:x}}".format, itertools.count(1))
         for entry in config.entries:
             self._fleet.add(self._assemble(entry))
-        self._check_required(config)
         self._root = asyncio.create_task(self._handles.run(), name="trunkline")
         try:
             await self._fleet.wait_running()
@@ -221,12 +221,13 @@ class Trunk(Calls):
         return assemble(entry, self._policy, self._identity, self._handlers, self._insight.wire)
 
     def _check_required(self, config: Config) -> None:
+        servers = [entry.name for entry in config.entries]
         for name in self._require:
-            if name not in self._fleet:
+            if name not in servers:
                 raise ConfigError(
                     f"`require` names {name!r}, which is not configured",
                     server=name,
-                    hint=f"Configured are: {', '.join(self._fleet.servers) or 'none'}.",
+                    hint=f"Configured are: {', '.join(servers) or 'none'}.",
                 )
         for entry in config.entries:
             if isinstance(entry, BadEntry) and entry.name in self._require:

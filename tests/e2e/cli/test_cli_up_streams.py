@@ -7,6 +7,7 @@ import os
 import select
 import signal
 import stat
+import subprocess
 import threading
 from pathlib import Path
 from typing import Any
@@ -161,3 +162,47 @@ def test_commands_at_the_same_time_do_not_mix(up: Any) -> None:
         assert run.code == 0, run
         assert json.loads(json.loads(run.out)["result"]["content"][0]["text"]) == {"text": str(number)}
     assert len(up.journal().pids) == 1
+
+
+def test_watching_sees_what_changes_at_the_warm_servers(up: Any) -> None:
+    [server] = up.journal().pids
+    argv = ("status", "--watch", "--interval", "0.1")
+    with up.start(*argv, stderr=None, stdout=subprocess.PIPE) as process:
+        process.stderr = process.stdout
+        wait_for_line(process, b"echo  ready")
+        os.kill(server, signal.SIGKILL)
+        wait_for_line(process, b"echo  stopped")
+        process.stderr = None
+        process.send_signal(signal.SIGINT)
+        assert up.finish(process).code == 130
+
+
+def test_a_person_is_asked_at_the_terminal_of_the_command(up: Any) -> None:
+    server = FakeServer("echo")
+    server.tool("drop", returns="dropped", annotations={"destructiveHint": True})
+    up.serve("echo", server)
+    up.run("down")
+    up.run("up", "--wait")
+    for answer, code in ((b"y\n", 0), (b"n\n", 6)):
+        ours, theirs = os.openpty()
+        with up.start("call", "echo.drop", "{}", stdin=theirs, stderr=theirs) as process:
+            os.close(theirs)
+            seen = b""
+            while b"[y/N]" not in seen:
+                ready, _, _ = select.select([ours], [], [], BOUND)
+                assert ready, seen
+                seen += os.read(ours, 4096)
+            os.write(ours, answer)
+            run = up.finish(process)
+        os.close(ours)
+        assert run.code == code
+        assert run.out == ("dropped\n" if code == 0 else "")
+    assert len(up.journal().read().calls) == 1
+    assert len(up.journal().pids) == 2, "both were the warm server's"
+
+
+def test_the_wire_is_that_of_servers_of_its_own(up: Any) -> None:
+    run = up.run("call", "echo.echo", "text=x", "--wire", "-")
+    assert run.out == '{"text": "x"}\n'
+    assert "tools/call" in run.err
+    assert len(up.journal().pids) == 2
