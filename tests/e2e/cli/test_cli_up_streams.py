@@ -206,3 +206,27 @@ def test_the_wire_is_that_of_servers_of_its_own(up: Any) -> None:
     assert run.out == '{"text": "x"}\n'
     assert "tools/call" in run.err
     assert len(up.journal().pids) == 2
+
+
+GIVES_UP = """
+import os, socket, sys
+from trunkline.cli import front
+from trunkline.cli.warm import place
+[path] = place.sockets(os.environ, place.TEMPLATE)
+message = front.encode_request(["call", "echo.echo", "text=x"], os.environ)
+with socket.socket(socket.AF_UNIX) as link:
+    link.connect(path)
+    socket.send_fds(link, [message[:8]], [0, 1, 2])
+    link.sendall(message[8:])
+    fork = int(link.recv(64)[1:])
+    link.sendall(sys.argv[1].encode())
+    link.shutdown(socket.SHUT_WR)
+    print(link.recv(64).decode().strip())
+"""
+
+
+@pytest.mark.parametrize(("go", "told", "calls"), [("", "d", 0), ("g", "x0", 1)])
+def test_a_front_that_gives_up_has_run_nothing(up: Any, go: str, told: str, calls: int) -> None:
+    run = up.run(go, program=("-c", GIVES_UP))
+    assert run.out.splitlines()[-1] == told
+    assert len(up.journal().read().calls) == calls
