@@ -12,6 +12,7 @@ from trunkline._version import __version__
 if TYPE_CHECKING:
     from trunkline.catalog.catalog import Catalog as Catalog
     from trunkline.catalog.search import Match as Match
+    from trunkline.core.call import Log as Log
     from trunkline.core.call import Progress as Progress
     from trunkline.core.handlers import Handlers as Handlers
     from trunkline.core.principal import Principal as Principal
@@ -35,10 +36,13 @@ if TYPE_CHECKING:
     from trunkline.errors import UnavailableError as UnavailableError
     from trunkline.errors import WorkflowError as WorkflowError
     from trunkline.runtime.connect import connect as connect
+    from trunkline.runtime.handle import Handle as Handle
     from trunkline.runtime.trunk import Trunk as Trunk
 
 _HOMES = {
     "Catalog": "catalog.catalog",
+    "Handle": "runtime.handle",
+    "Log": "core.call",
     "Match": "catalog.search",
     "Progress": "core.call",
     "Handlers": "core.handlers",

@@ -86,6 +86,7 @@ class CallError(TrunklineError):
         status: HTTP status of the answer, or None.
         stderr: last lines the server wrote to its standard error, or "".
         hint: one sentence that says what to do, or None.
+        reply: the `Reply` that was read, where it could not become the type asked for; else None.
     """
 
     code = "call_error"
@@ -115,6 +116,7 @@ class CallError(TrunklineError):
         self.server = server
         self.attempts = 0
         self.elapsed: float | None = None
+        self.reply: Any = None
         self.delivery: Delivery = delivery or self.default_delivery
         self.retryable = self.default_retryable if retryable is None else retryable
         self.retry_after = retry_after

@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 
 import trunkline
+from trunkline.cli.logs import hide_secrets, logs_shown
 from trunkline.errors import CallError
 from trunkline.telemetry.formatter import JsonFormatter
 from trunkline.testing import FakeServer, Fault
@@ -128,6 +129,14 @@ def test_logs_are_lines_of_text_on_standard_error(place: Place) -> None:
     assert any("trunkline.call: fake.echo answered in" in line and "call_id=" in line for line in lines)
     assert any("trunkline.stderr: fake: the key is [redacted]" in line for line in lines)
     assert SECRET not in done.stderr
+
+
+@pytest.mark.parametrize("log_format", ["text", "json"])
+def test_a_secret_is_redacted_whoever_logs_it(log_format: str, capsys: pytest.CaptureFixture[str]) -> None:
+    with logs_shown(verbose=1, log_format=log_format):
+        hide_secrets([SECRET])
+        logging.getLogger("somebody").warning("sending %s", SECRET)
+    assert "sending [redacted]" in capsys.readouterr().err
 
 
 def test_logs_can_be_json_for_programs(place: Place) -> None:

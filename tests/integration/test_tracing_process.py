@@ -71,8 +71,11 @@ def test_calls_are_traced_where_the_application_has_set_up_the_sdk() -> None:
     assert run(before=CONFIGURE)["traced"] == [True, True]
 
 
-def test_calls_are_traced_from_the_moment_the_sdk_is_set_up() -> None:
-    assert run(between=CONFIGURE)["traced"] == [False, True]
+@pytest.mark.parametrize("before", ["", "import opentelemetry.trace"])
+def test_an_sdk_that_is_set_up_later_is_noticed(before: str) -> None:
+    again = "while 'traceparent' not in server.calls[-1].meta: await trunk.call('fake.echo')"
+    traced = run(before=before, between=CONFIGURE, after=again)["traced"]
+    assert (traced[0], traced[-1]) == (False, True)
 
 
 def test_the_api_without_a_provider_traces_nothing() -> None:

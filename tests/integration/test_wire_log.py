@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import sys
 from pathlib import Path
 from typing import Any
@@ -120,6 +121,36 @@ async def test_stdio_shows_standard_error_and_what_is_no_message(tmp_path: Path)
     (noise,) = [record for record in records if record.summary == "not JSON"]
     assert noise.body == "Listening!"
     assert heads(records)[-1].startswith("note ended: ")
+
+
+async def test_half_a_message_at_the_end_is_shown(tmp_path: Path) -> None:
+    server, records = make_server(), []
+    server.fault("echo", Fault.truncated)
+    async with trunkline.connect({"fake": server.to_stdio_entry(tmp_path)}, wire=records.append) as trunk:
+        with pytest.raises(CallError):
+            await trunk.call("fake.echo", {"n": 1})
+    assert "received not JSON" in heads(records)
+
+
+@pytest.mark.parametrize("json", [True, False])
+async def test_a_response_without_an_answer_leaves_a_note(json: bool) -> None:
+    server, records = make_server(eras=["modern"]), []
+    server.fault("echo", Fault.truncated)
+    async with (
+        server.http(json=json) as url,
+        trunkline.connect({"web": {"url": url}}, wire=records.append) as trunk,
+    ):
+        with pytest.raises(CallError):
+            await trunk.call("web.echo", {"n": 1})
+    assert heads(records)[-2] == "received 200"
+    assert heads(records)[-1].startswith("note no answer to #3: ")
+
+
+async def test_a_runtime_that_cannot_be_entered_leaves_no_file_open(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError):
+        async with trunkline.connect({"mem": make_server()}, require=["web"], wire=tmp_path / "wire.log"):
+            pass
+    gc.collect()  # an open file would be a warning, and so an error
 
 
 async def test_progress_and_the_notice_of_a_cancellation_are_shown() -> None:

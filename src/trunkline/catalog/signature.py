@@ -67,7 +67,7 @@ def _type(schema: object, root: Mapping[str, Any], levels: int = _MAX_LEVELS) ->
 
 
 def _spell(schema: object, root: Mapping[str, Any], levels: int) -> str:
-    schema = _resolved(schema, root)
+    schema = resolve_reference(schema, root)
     if schema is None:
         return "any"
     if levels == 0:
@@ -118,7 +118,7 @@ def _required(schema: Mapping[str, Any]) -> frozenset[str]:
     return frozenset(name for name in names if isinstance(name, str))
 
 
-def _resolved(schema: object, root: Mapping[str, Any]) -> Mapping[str, Any] | None:
+def resolve_reference(schema: object, root: Mapping[str, Any]) -> Mapping[str, Any] | None:
     """Follow local references, such as `#/$defs/Point`, a few steps; no other kind is ever followed."""
     for _ in range(_MAX_REFERENCES):
         if not isinstance(schema, Mapping):

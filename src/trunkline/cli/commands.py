@@ -20,12 +20,12 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "call": ("calling:call_command", "Call one tool and print its reply."),
     "config": ("configuring:config", "Show, explain and check the configuration."),
     "status": ("listing:status_command", "Show the state of every server as a table."),
-    "import": ("hosting_import:import_command", "Use the servers that other programs have."),
-    "add": ("hosting_add:add_command", "Add a server, in the grammar of `claude mcp add`."),
+    "import": ("hosting_import:import_command", "Use the servers that other programs on this machine have."),
+    "add": ("hosting_add:add_command", "Add a server to a file, by default for you in this project only."),
     "add-json": ("hosting_add:add_json_command", "Add a server whose entry is given as JSON."),
     "remove": ("hosting_add:remove_command", "Remove a server from the file it stands in."),
-    "get": ("hosting_get:get_command", "Show one server: its entry, its origin, its policy."),
-    "export": ("hosting_export:export_command", "Print servers in the form another program reads."),
+    "get": ("hosting_get:get_command", "Show one server: its entry, its origin and the policy in force."),
+    "export": ("hosting_export:export_command", "Print servers in the form of a program's file."),
     "completion": ("completion:completion_command", "Print the completion script of a shell."),
 }
 """Name of the command, where its function is within this package, and its line in `--help`."""

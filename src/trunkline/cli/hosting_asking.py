@@ -23,9 +23,14 @@ _TRIES = 3
 
 def answered(config: Config) -> Config:
     """Ask for what the entries leave open, if a person is there to answer."""
+    from trunkline.cli.logs import hide_secrets
     from trunkline.config.loading import answer_inputs
 
-    return answer_inputs(config, ask) if sys.stdin.isatty() and sys.stderr.isatty() else config
+    if not (sys.stdin.isatty() and sys.stderr.isatty()):
+        return config
+    complete = answer_inputs(config, ask)
+    hide_secrets(secret for entry in complete.entries for secret in getattr(entry, "secrets", ()))
+    return complete
 
 
 def ask(spec: InputSpec) -> str | None:

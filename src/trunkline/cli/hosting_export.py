@@ -39,7 +39,7 @@ def export_command(
     timeout: TimeoutOption = None,
     verbose: VerboseOption = False,
 ) -> int:
-    """Print servers in the form of a program's file; variables stay as they are written."""
+    """Print servers in the form of a program's file."""
     settings = settings_of(ctx, config=config, as_json=as_json, timeout=timeout, verbose=verbose)
     return session.guarded(
         settings, lambda terminal: _export(names or [], style, secrets, settings, terminal)

@@ -32,9 +32,9 @@ def get_command(
     timeout: TimeoutOption = None,
     verbose: VerboseOption = False,
 ) -> int:
-    """Show one server: its entry with secrets masked, where it comes from, and the policy in force.
+    """Show one server: its entry, its origin and the policy in force.
 
-    Nothing is started.
+    Secrets are masked, and nothing is started.
     """
     settings = settings_of(ctx, config=config, as_json=as_json, timeout=timeout, verbose=verbose)
     return session.guarded(settings, lambda terminal: _get(name, settings, terminal))
@@ -47,7 +47,7 @@ def _get(name: str, settings: Settings, terminal: Terminal) -> int:
     found = [definition for key, definition in definitions if key == name]
     if not found:
         raise no_such_server(name, list(dict.fromkeys(key for key, _ in definitions)))
-    document = describe(name, found, session.read_config(settings.config))
+    document = describe(name, found, session.read_config(settings.config, settings.profile))
     if settings.as_json:
         terminal.print_document({"ok": True, "server": document})
     else:

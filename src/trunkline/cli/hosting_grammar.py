@@ -17,7 +17,9 @@ _REPEATED = {
     "-H": re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+:(?!//).*", re.DOTALL),
 }
 _LONG = {"--env": "-e", "--header": "-H"}
-_NOT_OF_THE_GRAMMAR = frozenset({"--config", "--timeout", "--verbose", "-v"})
+_NOT_OF_THE_GRAMMAR = frozenset(
+    {"--config", "--log-format", "--profile", "--timeout", "--verbose", "--wire", "-v"}
+)
 
 
 class GrammarCommand(LeanCommand):
@@ -55,7 +57,9 @@ def put_in_order(args: Sequence[str], options: Mapping[str, bool]) -> list[str]:
             continue
         given.append(word)
         if options[name] and word == name:
-            given += [rest.pop(0)] if rest else []
+            if not rest:
+                return given  # the parser says that its value is missing
+            given.append(rest.pop(0))
         given += _further_values(_LONG.get(name, name), rest)
     return [*given, "--", *words]
 

@@ -20,7 +20,7 @@ _TONES: dict[str, Tone] = {"new": "good", "broken": "bad", "clash": "busy", "unu
 
 def render_import(planned: Sequence[PlannedFile], paint: Paint, *, copy: bool) -> str:
     """Give a table with a line for each server, and each file that has none to offer."""
-    rows: list[tuple[str, ...]] = [("PROGRAM", "SCOPE", "SERVER", "TYPE", "", "FILE")]
+    rows: list[tuple[str, ...]] = [("PROGRAM", "SCOPE", "SERVER", "TYPE", "STATE", "FILE")]
     tones: list[str] = ["strong"]
     for file in _shown(planned):
         for server in file.servers or (None,):

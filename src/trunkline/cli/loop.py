@@ -6,11 +6,12 @@ import asyncio
 import contextlib
 import os
 import signal
-from collections.abc import Callable, Coroutine
+from collections.abc import Coroutine
 from pathlib import Path
 from typing import Any
 
 from trunkline.cli.exits import INTERRUPTED
+from trunkline.runtime.loop import loop_factory
 
 _ENDINGS = ("SIGINT", "SIGTERM", "SIGHUP")
 
@@ -24,7 +25,7 @@ def run_loop(work: Coroutine[Any, Any, int]) -> int:
     Raises:
         KeyboardInterrupt: the work was ended from outside.
     """
-    with asyncio.Runner(loop_factory=_loop_factory()) as runner:
+    with asyncio.Runner(loop_factory=loop_factory()) as runner:
         try:
             return runner.run(_ended_by_signals(work))
         except asyncio.CancelledError:
@@ -57,11 +58,3 @@ def _leave(*_: object) -> None:
             for child in listing.read_text().split():
                 os.killpg(int(child), signal.SIGKILL)
     os._exit(INTERRUPTED)
-
-
-def _loop_factory() -> Callable[[], asyncio.AbstractEventLoop] | None:
-    try:
-        import uvloop
-    except ImportError:
-        return None
-    return uvloop.new_event_loop

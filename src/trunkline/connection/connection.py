@@ -166,7 +166,9 @@ class Connection:
     def _encode_call(self, call: Call) -> Request:
         number = call.flight.request_id = self.link.next_id()
         try:
-            body = self._encoder.call_tool(number, call.name, call.arguments, trace=call.trace)
+            body = self._encoder.call_tool(
+                number, call.name, call.arguments, log_level=call.log_level, trace=call.trace
+            )
         except (TypeError, ValueError, RecursionError) as cause:
             raise InvalidArgumentsError(
                 f"the arguments are not JSON ({cause})",

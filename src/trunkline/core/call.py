@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import Any
+from typing import Any, Literal
 
 import msgspec
 
@@ -19,6 +19,19 @@ class Progress(msgspec.Struct, frozen=True, kw_only=True):
     message: str | None = None
 
 
+LogLevel = Literal["debug", "info", "notice", "warning", "error", "critical", "alert", "emergency"]
+"""How severe a log message is, mildest first (RFC 5424, section 6.2.1)."""
+
+
+class Log(msgspec.Struct, frozen=True, kw_only=True):
+    """One log message of a running call. Everything in it comes from the server and is untrusted."""
+
+    level: LogLevel
+    data: Any = None
+    """The message: text, or any JSON value."""
+    logger: str | None = None
+
+
 class Flight:
     """What is known of one call in flight.
 
@@ -29,8 +42,10 @@ class Flight:
     __slots__ = (
         "activity",
         "attempts",
+        "cancel_reason",
         "connecting",
         "delivery",
+        "on_log",
         "on_progress",
         "phase",
         "request_id",
@@ -54,6 +69,10 @@ class Flight:
         self.request_id: int | None = None
         """JSON-RPC id of the request that was sent last for this call."""
         self.on_progress = on_progress
+        self.on_log: Callable[[Log], None] | None = None
+        """Takes the log messages that are certain to belong to this call."""
+        self.cancel_reason = "the caller stopped waiting"
+        """What the server is told if the call is cancelled; whoever cancels knows it."""
 
 
 class Call(msgspec.Struct, frozen=True, kw_only=True):
@@ -74,6 +93,8 @@ class Call(msgspec.Struct, frozen=True, kw_only=True):
     """Longest allowed silence, in seconds."""
     flight: Flight
     method: str = "tools/call"
+    log_level: LogLevel | None = None
+    """The mildest log messages the caller wants to see, or None for none."""
     headers: Mapping[str, str] = {}
     """`Mcp-Param-*` headers that mirror arguments, for transports that carry headers."""
     trace: Mapping[str, str] = {}

@@ -65,6 +65,8 @@ META_VERSION = _PREFIX + "protocolVersion"
 META_CLIENT = _PREFIX + "clientInfo"
 META_CAPABILITIES = _PREFIX + "clientCapabilities"
 META_SERVER = _PREFIX + "serverInfo"
+META_LOG_LEVEL = _PREFIX + "logLevel"
+"""Asks for the log messages of one request; without it a modern server sends none."""
 
 
 def request_meta(era: Era, client_info: dict[str, str], capabilities: dict[str, object]) -> dict[str, object]:

@@ -14,6 +14,7 @@ import msgspec
 from msgspec import UNSET, UnsetType
 
 from trunkline.core.limits import Limits
+from trunkline.protocol.eras import META_LOG_LEVEL
 from trunkline.protocol.limits import LimitExceeded, check_shape
 
 RequestId = int | str
@@ -49,6 +50,7 @@ _decoder = msgspec.json.Decoder(Frame)
 _batch_decoder = msgspec.json.Decoder(list[msgspec.Raw])
 _id_decoder: msgspec.json.Decoder[RequestId] = msgspec.json.Decoder(RequestId)
 _encoder = msgspec.json.Encoder()
+_LOG_LEVEL = b',"' + META_LOG_LEVEL.encode() + b'":"%s"'
 _NOTHING: Mapping[str, str] = {}
 _ID_AT_START = re.compile(
     rb'\s*\{(?:\s*"jsonrpc"\s*:\s*"2\.0"\s*,)?\s*"id"\s*:\s*(-?\d+|"(?:[^"\\]|\\.)*")\s*[,}]'
@@ -115,11 +117,18 @@ class Encoder:
         self._meta = encoded if meta else None
 
     def call_tool(
-        self, request_id: int, name: str, arguments: Mapping[str, Any], *, trace: Mapping[str, str] = _NOTHING
+        self,
+        request_id: int,
+        name: str,
+        arguments: Mapping[str, Any],
+        *,
+        log_level: str | None = None,
+        trace: Mapping[str, str] = _NOTHING,
     ) -> bytes:
         """Encode `tools/call`, asking for progress under the request's own id.
 
         Args:
+            log_level: ask for log messages too, where the era lets a request do so.
             trace: members of `_meta` that let the server continue a trace (SEP-414); mostly empty.
 
         Raises:
@@ -136,6 +145,7 @@ class Encoder:
                 _encoder.encode(arguments),
                 b',"_meta":{"progressToken":',
                 number,
+                b"" if log_level is None or self._meta is None else _LOG_LEVEL % log_level.encode(),
                 b"," + _encoder.encode(trace)[1:-1] if trace else b"",
                 self._meta_tail,
                 b"}}",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Generic, TypeVar
 
 Waiting = TypeVar("Waiting")
@@ -24,6 +25,9 @@ class Multiplexer(Generic[Waiting]):
 
     def __len__(self) -> int:
         return len(self._pending)
+
+    def __iter__(self) -> Iterator[Waiting]:
+        return iter(self._pending.values())
 
     def next_id(self) -> int:
         """Give an id no request of this link has had."""

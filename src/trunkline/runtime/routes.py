@@ -72,18 +72,25 @@ class Routes:
         pair = split_name(selector, self._fleet.servers, separators=_SEPARATOR)
         if pair is None:
             # What a bare name means may change with any list, so it is not remembered.
-            tool = await self._find_bare(selector, timeout)
+            await self.settle(selector, timeout)
+            tool = resolve(selector, self._fleet.servers, self._inventory.catalog(), separators=_SEPARATOR)
             return self._make(tool.server, tool.name)
         if len(self._remembered) >= _MOST_REMEMBERED:
             self._remembered.clear()
         route = self._remembered[selector] = self._make(*pair)
         return route
 
-    async def _find_bare(self, selector: str, timeout: float | None) -> Tool:  # noqa: ASYNC109
+    async def settle(self, selector: str, timeout: float | None, server: str | None = None) -> None:  # noqa: ASYNC109
+        """Wait until what a name means can be known: every server, or the one given, is ready or failed.
+
+        Raises:
+            DeadlineExceededError: some server was still connecting when the time was over.
+        """
         allowed = self._policy.for_server("").timeout if timeout is None else timeout
+        supervisor = None if server is None else self._fleet.get(server)
         try:
             async with asyncio.timeout(allowed):
-                await self._settled()
+                await (self._settled() if supervisor is None else supervisor.settled())
         except TimeoutError:
             late = [name for name, status in self._fleet.status().items() if status.state == "connecting"]
             raise DeadlineExceededError(
@@ -92,7 +99,6 @@ class Routes:
                 retryable=True,
                 hint="Use the public name `server.tool`: it waits for its own server only.",
             ) from None
-        return resolve(selector, self._fleet.servers, self._inventory.catalog(), separators=_SEPARATOR)
 
     def _make(self, server: str, tool: str) -> Route:
         rules = self._policy.for_tool(server, tool)

@@ -6,6 +6,7 @@ import asyncio
 import itertools
 import os
 from collections.abc import Mapping, Sequence
+from contextvars import ContextVar
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -15,22 +16,20 @@ from trunkline.catalog.search import Match
 from trunkline.config.entry import BadEntry, Entry
 from trunkline.config.explanation import Explanation
 from trunkline.config.loading import Config, load
-from trunkline.core.call import Call, Flight
 from trunkline.core.handlers import Handlers
 from trunkline.core.principal import LOCAL, Principal
-from trunkline.core.reply import Reply
 from trunkline.core.status import ServerStatus
 from trunkline.errors import (
     ConfigError,
     DeadlineExceededError,
-    TrunklineError,
 )
 from trunkline.runtime.assembly import assemble, client_identity
+from trunkline.runtime.calls import Calls
 from trunkline.runtime.explain import explain
+from trunkline.runtime.handle import Handles
 from trunkline.runtime.insight import Insight
 from trunkline.runtime.inventory import Inventory
-from trunkline.runtime.progress import ProgressHandler, call_with_progress
-from trunkline.runtime.routes import Route, Routes, no_server
+from trunkline.runtime.routes import Routes, no_server
 from trunkline.supervision.failure import unavailable
 from trunkline.supervision.fleet import Fleet
 from trunkline.supervision.settings import ServerSettings
@@ -39,7 +38,7 @@ from trunkline.telemetry.tracer import Tracing
 from trunkline.telemetry.wire_log import WireTarget
 
 
-class Trunk:
+class Trunk(Calls):
     """Many servers behind one front door; made by `connect`, used as an async context manager.
 
     Entering returns at once: servers connect in the background, and a call waits for its own server
@@ -63,6 +62,7 @@ class Trunk:
         self._target = target
         self._require = (require,) if isinstance(require, str) else tuple(require)
         self._principal = principal or LOCAL
+        self._acting = ContextVar("principal")
         self._policy_source = policy
         self._profile = profile
         self._handlers = handlers or Handlers()
@@ -82,11 +82,13 @@ class Trunk:
         if self._root is not None:
             raise RuntimeError("a Trunk can be entered once; call `connect` again for another")
         config = self._target if isinstance(self._target, Config) else self._load()
+        self._check_required(config)
         self.config = config
         self._policy = config.policy.activate(self._profile) if self._profile else config.policy
         self._loop = asyncio.get_running_loop()
         self._fleet = Fleet()
         self._inventory = Inventory(self._fleet)
+        self._handles = Handles(self._fleet)
         self._insight = Insight(self._tracing, self._wire, self._fleet)
         self._routes = Routes(
             self._fleet, self._inventory, self._policy, self._settled, self._insight.observe
@@ -94,8 +96,7 @@ class Trunk:
         self._call_ids = map(f"{os.urandom(3).hex()}-{{:x}}".format, itertools.count(1))
         for entry in config.entries:
             self._fleet.add(self._assemble(entry))
-        self._check_required(config)
-        self._root = asyncio.create_task(self._fleet.run(), name="trunkline")
+        self._root = asyncio.create_task(self._handles.run(), name="trunkline")
         try:
             await self._fleet.wait_running()
             for server in self._require:
@@ -114,7 +115,7 @@ class Trunk:
         """End every server and everything started for it; callable from any task, more than once."""
         if self._root is None:
             return
-        self._fleet.stop()
+        self._handles.stop()
         await asyncio.shield(self._root)
         self._insight.close()
 
@@ -163,61 +164,6 @@ class Trunk:
                 retryable=True,
                 hint="Allow more time, or look at `trunk.status()` to see what each server waits for.",
             ) from None
-
-    async def call(
-        self,
-        tool: str,
-        arguments: Mapping[str, Any] | None = None,
-        *,
-        timeout: float | None = None,  # noqa: ASYNC109 - spent by the Deadline layer, from one clock
-        on_progress: ProgressHandler | None = None,
-    ) -> Reply:
-        """Call a tool by its public name `server.tool`, or by its bare name where that is unique.
-
-        Args:
-            arguments: an object of JSON values; checked against the tool's schema before it is sent.
-            timeout: seconds for the whole call; without it the policy's (600).
-            on_progress: called with each `Progress` the server reports; sync or async.
-
-        Raises:
-            CallError: the call failed; `delivery` says what is known of it. A tool that reports a
-                failure of its own (`isError`) gives a Reply.
-        """
-        asked = self._loop.time()
-        route = self._routes.recall(tool) or await self._routes.find(tool, timeout)
-        call = self._make_call(route, arguments, timeout, asked)
-        if on_progress is None:
-            return await route.service(call)
-        return await call_with_progress(route.service, call, on_progress)
-
-    async def call_many(
-        self,
-        calls: Sequence[tuple[str, Mapping[str, Any] | None]],
-        *,
-        max_concurrency: int = 8,
-        timeout: float | None = None,  # noqa: ASYNC109 - as in `call`
-    ) -> list[Reply | TrunklineError]:
-        """Make several calls, at most `max_concurrency` at a time; errors stand as values, in order.
-
-        Args:
-            timeout: seconds for each call, counted from when its turn comes.
-        """
-        if max_concurrency < 1:
-            raise ValueError("max_concurrency must be at least 1")
-        results: list[Reply | TrunklineError | None] = [None] * len(calls)
-        waiting = iter(enumerate(calls))
-
-        async def work() -> None:
-            for place, (tool, arguments) in waiting:
-                try:
-                    results[place] = await self.call(tool, arguments, timeout=timeout)
-                except TrunklineError as error:
-                    results[place] = error
-
-        async with asyncio.TaskGroup() as group:
-            for _ in range(min(max_concurrency, len(calls))):
-                group.create_task(work())
-        return [result for result in results if result is not None]
 
     async def search(
         self, query: str | Sequence[str], *, limit: int = 5, min_score: float | None = None
@@ -275,31 +221,17 @@ class Trunk:
         return assemble(entry, self._policy, self._identity, self._handlers, self._insight.wire)
 
     def _check_required(self, config: Config) -> None:
+        servers = [entry.name for entry in config.entries]
         for name in self._require:
-            if name not in self._fleet:
+            if name not in servers:
                 raise ConfigError(
                     f"`require` names {name!r}, which is not configured",
                     server=name,
-                    hint=f"Configured are: {', '.join(self._fleet.servers) or 'none'}.",
+                    hint=f"Configured are: {', '.join(servers) or 'none'}.",
                 )
         for entry in config.entries:
             if isinstance(entry, BadEntry) and entry.name in self._require:
                 raise entry.error
-
-    def _make_call(
-        self, route: Route, arguments: Mapping[str, Any] | None, timeout: float | None, asked: float
-    ) -> Call:
-        return Call(
-            id=next(self._call_ids),
-            server=route.server,
-            name=route.tool,
-            public_name=route.public_name,
-            arguments={} if arguments is None else arguments,
-            principal=self._principal,
-            deadline=asked + (route.timeout if timeout is None else timeout),
-            idle=route.idle if timeout is None else max(route.idle, timeout),
-            flight=Flight(self._loop.time()),
-        )
 
     async def _settled(self) -> None:
         for _, supervisor in tuple(self._fleet):

@@ -7,6 +7,7 @@ process without it, a call costs one look into `sys.modules`.
 from __future__ import annotations
 
 import logging
+import math
 import os
 from collections.abc import Callable, Mapping
 from importlib import import_module
@@ -25,6 +26,8 @@ from trunkline.telemetry.span import CallSpan
 logger = logging.getLogger("trunkline.telemetry")
 
 _SCOPE = "trunkline"
+_LOOK_AGAIN = 0.1
+"""Seconds between two looks for a provider, while there is none: a look costs some microseconds."""
 
 
 class Tracing(msgspec.Struct, frozen=True, kw_only=True):
@@ -72,6 +75,7 @@ class Tracer:
         self._endpoint = endpoint
         self._clean = clean if self._settings.content else None
         self._instruments: _Instruments | None = None
+        self._idle_until = -math.inf
 
     def __repr__(self) -> str:
         return f"Tracer(content={self._clean is not None})"
@@ -79,13 +83,18 @@ class Tracer:
     def begin(self, call: Call) -> CallSpan | None:
         """Begin the span of a call and make it current; None when nobody would receive it.
 
-        Never raises: what the application has plugged into OpenTelemetry must not fail the call.
+        A provider that is set up later is noticed within `_LOOK_AGAIN`. Never raises: what the
+        application has plugged into OpenTelemetry must not fail the call.
         """
+        if call.flight.started < self._idle_until:
+            return None
         try:
             made = self._instruments
             if made is None:
                 made = self._instruments = _Instruments(self._settings)
-            return CallSpan(made, call, self._endpoint, self._clean) if made.wanted() else None
+            if made.wanted():
+                return CallSpan(made, call, self._endpoint, self._clean)
+            self._idle_until = call.flight.started + _LOOK_AGAIN
         except ImportError:
             self.forced = False
         except Exception:  # boundary: providers and processors are foreign code

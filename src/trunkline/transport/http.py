@@ -207,7 +207,7 @@ class HttpLink:
         _discard(response)
         sent = request.flight.delivery != "never_sent" and request.method != "initialize"
         if sent and not self._closed.done() and self._era is not None and not self._era.cancels_by_closing:
-            params = {"requestId": request.id, "reason": "the caller stopped waiting"}
+            params = {"requestId": request.id, "reason": request.flight.cancel_reason}
             self._say_farewell(self.notify(encode_notification("notifications/cancelled", params)))
 
     def _say_farewell(self, message: Any) -> None:

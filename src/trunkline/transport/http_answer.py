@@ -11,7 +11,7 @@ from trunkline.core.limits import Limits
 from trunkline.errors import OutcomeUnknownError, ProtocolError
 from trunkline.protocol.frames import Broken, Frame, decode_frames
 from trunkline.protocol.sse import EventParser, EventTooLarge
-from trunkline.transport.link import Inbox, Request, advance
+from trunkline.transport.link import Inbox, Request, advance, report_log
 from trunkline.transport.stream import oversized
 from trunkline.transport.verdict import judge_status
 
@@ -124,5 +124,7 @@ class AnswerReader:
                 if frame.params.get("progressToken") == request.id:
                     advance(request.flight, frame.params, self._loop.time())
             else:
+                if frame.method == "notifications/message":
+                    report_log(request.flight, frame.params)
                 self._inbox.put(frame)
         return None

@@ -9,7 +9,7 @@ from typing import Any, Protocol
 
 import msgspec
 
-from trunkline.core.call import Flight, Progress
+from trunkline.core.call import Flight, Log, Progress
 from trunkline.protocol.eras import Era
 from trunkline.protocol.frames import Frame
 
@@ -147,3 +147,14 @@ def advance(flight: Flight, params: Any, now: float) -> None:
     except msgspec.ValidationError:
         return
     flight.on_progress(progress)
+
+
+def report_log(flight: Flight, params: Any) -> None:
+    """Give the caller a log message that is certain to belong to its call."""
+    if flight.on_log is None:
+        return
+    try:
+        log = msgspec.convert(params, Log)
+    except msgspec.ValidationError:
+        return
+    flight.on_log(log)

@@ -11,6 +11,7 @@ import msgspec
 
 from trunkline.core.limits import Limits
 from trunkline.protocol.lines import Endless, LineFramer, Oversized
+from trunkline.telemetry.escape import escape_text
 from trunkline.transport.link import Inbox
 from trunkline.transport.stream import StreamCore
 
@@ -90,9 +91,9 @@ class MemoryLink:
         self._task.cancel()
         _, late = await asyncio.wait({self._task}, timeout=_GRACE)
         if late:
-            logger.warning(
-                "%s: the peer has not ended %g s after its cancellation", self._settings.server, _GRACE
-            )
+            server = self._settings.server
+            line = f"{escape_text(server)}: the peer has not ended {_GRACE:g} s after its cancellation"
+            logger.warning("%s", line, extra={"server": server})
 
     async def _serve(self) -> None:
         try:

@@ -27,7 +27,7 @@ from trunkline.protocol.frames import (
 )
 from trunkline.protocol.lines import Endless, Oversized
 from trunkline.protocol.multiplexer import Multiplexer
-from trunkline.transport.link import Inbox, Request, advance
+from trunkline.transport.link import Inbox, Request, advance, report_log
 
 _BATCH_BYTES = 64 * 1024
 """Frames waiting together are written together up to this many bytes."""
@@ -68,6 +68,7 @@ class StreamCore:
         self._paused = False
         self._flush_scheduled = False
         self._batches = False
+        self._logs_on_request = False
         self._lost: asyncio.Future[str] = self._loop.create_future()
         self.inbox = Inbox()
         self.lost = False
@@ -84,8 +85,9 @@ class StreamCore:
         return self._exchanges.strays
 
     def adopt(self, era: Era) -> None:
-        """Read batches only where the era has them."""
+        """Read batches only where the era has them, and attribute logs only where a request asks for them."""
         self._batches = era.batches
+        self._logs_on_request = era.family == "modern"
 
     async def request(self, request: Request) -> Frame:
         """Send one request and wait for its response; see `Link.request`."""
@@ -163,7 +165,18 @@ class StreamCore:
             if (waiting := self._exchanges.get(frame.params.get("progressToken"))) is not None:
                 advance(waiting.flight, frame.params, self._loop.time())
         else:
+            if self._logs_on_request and frame.method == "notifications/message":
+                self._attribute_log(frame)
             self.inbox.put(frame)
+
+    def _attribute_log(self, frame: Frame) -> None:
+        """A log message names no request: it belongs to the one exchange that asked, if only one did.
+
+        Source: specification 2026-07-28, server/utilities/logging: none may be sent unless asked for.
+        """
+        asked = [exchange.flight for exchange in self._exchanges if exchange.flight.on_log is not None]
+        if len(asked) == 1:
+            report_log(asked[0], frame.params)
 
     def _fail_broken(self, broken: Broken) -> None:
         exchange = self._exchanges.take(broken.id) if broken.id is not None else None
@@ -207,7 +220,7 @@ class StreamCore:
         if request.flight.delivery == "never_sent":
             self._outbox = deque(item for item in self._outbox if item[1] is not request.flight)
         elif request.method != "initialize":
-            params = {"requestId": request.id, "reason": "the caller stopped waiting"}
+            params = {"requestId": request.id, "reason": request.flight.cancel_reason}
             self.notify(encode_notification("notifications/cancelled", params))
 
     def _send(self, body: bytes, flight: Flight | None) -> None:

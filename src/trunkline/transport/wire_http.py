@@ -10,6 +10,7 @@ import aiohttp
 from msgspec.structs import replace
 
 from trunkline.core.limits import Limits
+from trunkline.errors import CallError
 from trunkline.protocol.frames import Frame
 from trunkline.telemetry.wire import Exchange
 from trunkline.transport.http import HttpTransport
@@ -38,6 +39,14 @@ class WireAnswers(AnswerReader):
     def __init__(self, server: str, limits: Limits, inbox: Inbox, *, wire: Wire) -> None:
         super().__init__(server, limits, inbox)
         self._wire = wire
+
+    async def read(self, response: aiohttp.ClientResponse, request: Request) -> Frame:
+        """Give the response to this request; that there is none is shown too."""
+        try:
+            return await super().read(response, request)
+        except (CallError, aiohttp.ClientError, OSError) as cause:
+            self._wire.note(f"no answer to #{request.id}: {cause}")
+            raise
 
     async def _read_body(self, response: aiohttp.ClientResponse) -> bytes:
         data = await super()._read_body(response)

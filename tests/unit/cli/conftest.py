@@ -177,7 +177,7 @@ def world(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> World:
 
     monkeypatch.setattr(session, "read_config", read_config)
     monkeypatch.setattr(session, "open_trunk", world.open)
-    monkeypatch.setattr("trunkline.cli.loop._loop_factory", lambda: None)
+    monkeypatch.setattr("trunkline.cli.loop.loop_factory", lambda: None)
     monkeypatch.setattr("sys.stdin", io.TextIOWrapper(io.BytesIO(b"")))
     return world
 

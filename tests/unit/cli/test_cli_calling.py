@@ -47,7 +47,7 @@ def test_call_of_a_bare_name_coerces_by_the_one_tool_of_that_name(trunkline: Tru
 def test_call_reads_one_object_from_standard_input(
     trunkline: Trunkline, world: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("trunkline.cli.loop._loop_factory", lambda: None)
+    monkeypatch.setattr("trunkline.cli.loop.loop_factory", lambda: None)
     monkeypatch.setattr("sys.stdin", io.TextIOWrapper(io.BytesIO(b'{"path": "p"}')))
     assert trunkline("call", "git.log").code == 0
     assert world.called == [("git.log", {"path": "p"}, None)]
@@ -57,7 +57,7 @@ def test_call_reads_one_object_from_standard_input(
 def test_call_refuses_standard_input_that_is_no_object(
     trunkline: Trunkline, world: Any, monkeypatch: pytest.MonkeyPatch, data: bytes
 ) -> None:
-    monkeypatch.setattr("trunkline.cli.loop._loop_factory", lambda: None)
+    monkeypatch.setattr("trunkline.cli.loop.loop_factory", lambda: None)
     monkeypatch.setattr("sys.stdin", io.TextIOWrapper(io.BytesIO(data)))
     run = trunkline("call", "git.log")
     assert run.code == 2
@@ -68,7 +68,7 @@ def test_call_refuses_standard_input_that_is_no_object(
 def test_call_leaves_standard_input_alone_when_arguments_are_given(
     trunkline: Trunkline, world: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("trunkline.cli.loop._loop_factory", lambda: None)
+    monkeypatch.setattr("trunkline.cli.loop.loop_factory", lambda: None)
     monkeypatch.setattr("sys.stdin", None)
     trunkline("call", "git.log", "{}")
     trunkline("call", "git.log")

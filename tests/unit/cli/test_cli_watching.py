@@ -41,7 +41,7 @@ def test_a_new_server_is_a_change_and_a_removed_one_is_none() -> None:
 @pytest.fixture
 def changing(monkeypatch: pytest.MonkeyPatch, world: Any) -> list[int]:
     """Let `time` fail at the third look, in virtual time; gives the looks."""
-    monkeypatch.setattr("trunkline.cli.loop._loop_factory", lambda: VirtualTimeLoop)
+    monkeypatch.setattr("trunkline.cli.loop.loop_factory", lambda: VirtualTimeLoop)
     looks: list[int] = []
     opened = world.open
 

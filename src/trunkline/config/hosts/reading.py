@@ -105,20 +105,20 @@ def _parse_toml(path: Path) -> tuple[Mapping[str, Any], str, _Places]:
     try:
         return tomllib.loads(text), "", _toml_places(text)
     except tomllib.TOMLDecodeError as error:
-        raise _invalid_toml(error, path) from error
+        raise _invalid_toml(error, text, path) from error
     except RecursionError as error:
         raise ConfigError(
             "the TOML is nested too deeply", source=str(path), hint="Remove the nesting."
         ) from error
 
 
-def _invalid_toml(error: ValueError, path: Path) -> ConfigError:
+def _invalid_toml(error: ValueError, text: str, path: Path) -> ConfigError:
     # The parser of Python 3.11 gives the position of an error nowhere but in its text.
     at, reason = _AT.search(str(error)), _AT.sub("", str(error))
     return ConfigError(
         f"invalid TOML: {reason[:1].lower()}{reason[1:]}",
         source=str(path),
-        line=int(at[1]) if at and at[1] else None,
+        line=int(at[1]) if at and at[1] else text.rstrip().count("\n") + 1,
         column=int(at[2]) if at and at[2] else None,
         hint="Correct the file; the program it belongs to cannot read it either.",
     )

@@ -1,0 +1,14 @@
+"""The same library for code that does not await: plain scripts, threads and notebooks.
+
+`connect` and every method of what it gives have the names, parameters and meaning of the asynchronous
+ones; they block until there is a result, and streams become iterators.
+"""
+
+from __future__ import annotations
+
+from trunkline.sync.callable import ToolFunction
+from trunkline.sync.connect import connect
+from trunkline.sync.handle import Handle
+from trunkline.sync.trunk import Trunk
+
+__all__ = ["Handle", "ToolFunction", "Trunk", "connect"]

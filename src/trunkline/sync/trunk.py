@@ -1,0 +1,218 @@
+"""Trunk for code that does not await: the same methods, each of which blocks until it has its result."""
+
+from __future__ import annotations
+
+import inspect
+import logging
+import weakref
+from collections.abc import AsyncGenerator, Generator, Mapping, Sequence
+from contextlib import AbstractContextManager
+from types import TracebackType
+from typing import Any, Self, TypeVar, overload
+
+from trunkline.catalog.catalog import Catalog
+from trunkline.catalog.search import Match
+from trunkline.config.explanation import Explanation
+from trunkline.config.loading import Config
+from trunkline.core.call import LogLevel, Progress
+from trunkline.core.principal import Principal
+from trunkline.core.reply import Reply
+from trunkline.core.status import ServerStatus
+from trunkline.errors import TrunklineError
+from trunkline.runtime.progress import ProgressHandler
+from trunkline.runtime.stream import Event
+from trunkline.runtime.trunk import Trunk as AsyncTrunk
+from trunkline.runtime.typed import check_type, convert_reply
+from trunkline.sync.callable import ToolFunction
+from trunkline.sync.handle import Handle
+from trunkline.sync.loop_thread import LoopThread
+from trunkline.sync.mirror import mirrors
+
+logger = logging.getLogger("trunkline.call")
+
+Value = TypeVar("Value")
+
+
+class Trunk:
+    """Many servers behind one front door; made by `trunkline.sync.connect`, open from the start.
+
+    Every method may be called from any thread, by several at once. Ctrl-C in a call that blocks
+    cancels it at the server. In a thread that runs an event loop every method raises RuntimeError,
+    since it would block that loop; a notebook's cells are the exception, as there blocking is meant.
+    """
+
+    def __init__(self, trunk: AsyncTrunk) -> None:
+        self._trunk = trunk
+        self._thread = LoopThread(trunk.aclose)
+        self._finalizer = weakref.finalize(self, self._thread.abandon)
+        self._finalizer.atexit = False
+        try:
+            self._thread.run(trunk.__aenter__)
+        except BaseException:
+            self.close()
+            raise
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """End every server, the thread and its loop; callable from any thread, more than once."""
+        self._finalizer.detach()
+        self._thread.close()
+
+    @property
+    def config(self) -> Config:
+        """The configuration in force."""
+        return self._trunk.config
+
+    @property
+    @mirrors(AsyncTrunk.catalog)
+    def catalog(self) -> Catalog:
+        return self._thread.ask(lambda: self._trunk.catalog)
+
+    @mirrors(AsyncTrunk.status)
+    def status(self) -> dict[str, ServerStatus]:
+        return self._thread.ask(self._trunk.status)
+
+    @mirrors(AsyncTrunk.explain)
+    def explain(self, name: str) -> Explanation:
+        return self._thread.ask(lambda: self._trunk.explain(name))
+
+    @mirrors(AsyncTrunk.ready)
+    def ready(self, server: str | None = None, timeout: float | None = None) -> None:
+        self._thread.run(lambda: self._trunk.ready(server, timeout))
+
+    @overload
+    def call(
+        self,
+        tool: str,
+        arguments: Mapping[str, Any] | None = None,
+        *,
+        timeout: float | None = None,
+        on_progress: ProgressHandler | None = None,
+        as_: None = None,
+    ) -> Reply: ...
+
+    @overload
+    def call(
+        self,
+        tool: str,
+        arguments: Mapping[str, Any] | None = None,
+        *,
+        timeout: float | None = None,
+        on_progress: ProgressHandler | None = None,
+        as_: type[Value],
+    ) -> Value: ...
+
+    @overload
+    def call(
+        self,
+        tool: str,
+        arguments: Mapping[str, Any] | None = None,
+        *,
+        timeout: float | None = None,
+        on_progress: ProgressHandler | None = None,
+        as_: Any,
+    ) -> Any: ...
+
+    @mirrors(AsyncTrunk.call)
+    def call(
+        self,
+        tool: str,
+        arguments: Mapping[str, Any] | None = None,
+        *,
+        timeout: float | None = None,
+        on_progress: ProgressHandler | None = None,
+        as_: Any = None,
+    ) -> Any:
+        if on_progress is None or inspect.iscoroutinefunction(on_progress):
+            return self._thread.run(
+                lambda: self._trunk.call(tool, arguments, timeout=timeout, on_progress=on_progress, as_=as_)
+            )
+        if as_ is not None:
+            check_type(as_)
+        return self._call_watched(self.start(tool, arguments, timeout=timeout), on_progress, as_)
+
+    @mirrors(AsyncTrunk.call_many)
+    def call_many(
+        self,
+        calls: Sequence[tuple[str, Mapping[str, Any] | None]],
+        *,
+        max_concurrency: int = 8,
+        timeout: float | None = None,
+    ) -> list[Reply | TrunklineError]:
+        return self._thread.run(
+            lambda: self._trunk.call_many(calls, max_concurrency=max_concurrency, timeout=timeout)
+        )
+
+    @mirrors(AsyncTrunk.start)
+    def start(
+        self, tool: str, arguments: Mapping[str, Any] | None = None, *, timeout: float | None = None
+    ) -> Handle:
+        handle = self._thread.ask(lambda: self._trunk.start(tool, arguments, timeout=timeout))
+        return Handle(self._thread, handle, self)
+
+    @mirrors(AsyncTrunk.stream)
+    def stream(
+        self,
+        tool: str,
+        arguments: Mapping[str, Any] | None = None,
+        *,
+        timeout: float | None = None,
+        log_level: LogLevel = "info",
+    ) -> Generator[Event, None, None]:
+        return self._steps(self._trunk.stream(tool, arguments, timeout=timeout, log_level=log_level))
+
+    @mirrors(AsyncTrunk.tool)
+    def tool(self, name: str, *, timeout: float | None = None) -> ToolFunction:
+        function = self._thread.ask(lambda: self._trunk.tool(name, timeout=timeout))
+        return ToolFunction(self._thread, function, self)
+
+    @mirrors(AsyncTrunk.acting_as)
+    def acting_as(self, principal: Principal) -> AbstractContextManager[None]:
+        return self._trunk.acting_as(principal)
+
+    @mirrors(AsyncTrunk.search)
+    def search(
+        self, query: str | Sequence[str], *, limit: int = 5, min_score: float | None = None
+    ) -> tuple[Match, ...]:
+        return self._thread.run(lambda: self._trunk.search(query, limit=limit, min_score=min_score))
+
+    @mirrors(AsyncTrunk.add)
+    def add(self, name: str, entry: object) -> None:
+        self._thread.run(lambda: self._trunk.add(name, entry))
+
+    @mirrors(AsyncTrunk.remove)
+    def remove(self, name: str) -> None:
+        self._thread.run(lambda: self._trunk.remove(name))
+
+    def _call_watched(self, handle: Handle, handler: ProgressHandler, wanted: Any) -> Any:
+        """Report progress in the thread that called, as it would be without another thread."""
+        try:
+            for progress in handle.progress:
+                self._report(progress, handler)
+        except KeyboardInterrupt:
+            handle.cancel("the user interrupted the call")
+            raise
+        return handle.result() if wanted is None else convert_reply(handle.result(), wanted)
+
+    def _report(self, progress: Progress, handler: ProgressHandler) -> None:
+        try:
+            running = handler(progress)
+            if running is not None:
+                self._thread.run(lambda: running)
+        except Exception:  # boundary: the application's handler must not end the call it is told of
+            logger.exception("the progress handler failed")
+
+    def _steps(self, events: AsyncGenerator[Event, None]) -> Generator[Event, None, None]:
+        try:
+            while (event := self._thread.run(lambda: anext(events, None))) is not None:
+                yield event
+        finally:
+            # Not waited for: the garbage collector may end this in any thread.
+            self._thread.post(events.aclose)
