@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import signal
@@ -69,6 +70,23 @@ def test_a_script_ends_quietly_and_leaves_no_server(
     assert (done.returncode, done.stdout, done.stderr) == (0, "apples\n", "")
     (pid,) = fake.journal(tmp_path).pids
     assert is_gone(pid)
+
+
+def test_a_server_that_ignores_the_end_of_its_input_is_ended_with_the_script(
+    tmp_path: Path, start: str
+) -> None:
+    stubborn = FakeServer("stubborn")
+    stubborn.tool("list", returns="apples")
+    entry = stubborn.to_stdio_entry(tmp_path, ignore_eof=True)
+    (tmp_path / "mcp.json").write_text(json.dumps({"mcpServers": {"stubborn": entry}}))
+    done = run(tmp_path, start + "trunk = connect('mcp.json')\ntrunk.call('stubborn.list')")
+    (pid,) = stubborn.journal(tmp_path).pids
+    try:
+        assert (done.returncode, done.stderr) == (0, "")
+        assert is_gone(pid)
+    finally:
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(pid, signal.SIGKILL)
 
 
 def test_a_script_that_fails_leaves_no_server(fake: FakeServer, tmp_path: Path, start: str) -> None:

@@ -117,6 +117,7 @@ async def test_an_abandoned_failure_is_not_reported_as_never_retrieved(trunk: tr
     assert [report async for report in handle.progress] == []
     assert handle.done
     del handle
+    await trunk.call("shop.list")
     gc.collect()
     assert complaints == []
 

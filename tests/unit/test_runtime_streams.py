@@ -88,18 +88,20 @@ async def test_a_plain_call_asks_a_modern_server_for_no_logs() -> None:
 
 async def test_logs_of_two_streams_on_one_connection_are_given_to_neither() -> None:
     server = make_server("modern")
-    started = asyncio.Event()
+    go_on = asyncio.Event()
 
     @server.tool
     async def wait(_: dict[str, Any], context: Any) -> str:
-        started.set()
         await context.progress(1)
-        await asyncio.Event().wait()
-        return ""
+        await go_on.wait()
+        return "waited"
 
     async with opened(server, "memory") as trunk, aclosing(trunk.stream("build.wait")) as waiting:
         await anext(waiting)
         assert [type(event) async for event in trunk.stream("build.run")] == [Progress, Reply]
+        go_on.set()
+        assert [type(event) async for event in waiting] == [Reply]
+    go_on.clear()
     async with opened(server, "memory") as trunk:
         handle = trunk.start("build.wait")
         await anext(aiter(handle.progress))

@@ -167,3 +167,21 @@ def test_types_are_checked_without_a_reply() -> None:
         check_type(wanted)
     with pytest.raises(TypeError):
         check_type("City")
+
+
+def test_real_pydantic_models_are_converted_and_their_errors_name_the_path() -> None:
+    from pydantic import BaseModel
+
+    class Person(BaseModel):
+        name: str
+
+    class Team(BaseModel):
+        people: list[Person]
+
+    team = convert_reply(reply("", structuredContent={"people": [{"name": "Ada"}]}), Team)
+    assert team == Team(people=[Person(name="Ada")])
+    people = convert_reply(reply("", structuredContent={"result": [{"name": "Ada"}]}), list[Person])
+    assert people == [Person(name="Ada")]
+    with pytest.raises(ProtocolError, match=r"`\$\.people\[0\]\.name`"):
+        convert_reply(reply("", structuredContent={"people": [{}]}), Team)
+    check_type(Team)

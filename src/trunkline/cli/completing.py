@@ -10,12 +10,12 @@ import shlex
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any
 
+from trunkline.cli import session
 from trunkline.cli.commands import COMMANDS, load_command
 from trunkline.cli.exits import OK
-from trunkline.cli.known_names import Names, names_file, read_names
+from trunkline.cli.known_names import recall_names
 from trunkline.cli.options import OPTIONS, Settings, joined
 from trunkline.cli.selectors import SEPARATORS
 
@@ -152,11 +152,11 @@ _ARGUMENTS: dict[str, Callable[[Line, str], Iterator[Candidate]]] = {
 """What completes the arguments of a command; a command that is not here has none to offer."""
 
 
-def _known(line: Line) -> Names:
+def _known(line: Line) -> dict[str, list[str]]:
     given = {name: values for name, values in line.options.items() if name in OPTIONS and values}
     plain = Settings()
     values = {name: _value(getattr(plain, name), value) for name, value in given.items()}
-    return read_names(names_file(Settings(**values), Path.cwd(), os.environ))
+    return recall_names(session.find_config(Settings(**values)).entries, os.environ)
 
 
 def _value(usual: Any, values: list[str]) -> Any:

@@ -34,7 +34,7 @@ def get_command(
 ) -> int:
     """Show one server: its entry, its origin and the policy in force.
 
-    Nothing is started.
+    Secrets are masked, and nothing is started.
     """
     settings = settings_of(ctx, config=config, as_json=as_json, timeout=timeout, verbose=verbose)
     return session.guarded(settings, lambda terminal: _get(name, settings, terminal))

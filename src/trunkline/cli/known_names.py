@@ -1,7 +1,7 @@
-"""The tools seen last, by the servers' configured names: what completion offers without starting anything.
+"""The tools that servers listed last: what completion offers without starting anything.
 
-One small file per set of server files, mode 0600, in the user's cache folder. It holds names only, and a name
-in it is a suggestion, never proof that the tool is there.
+One small file per server, mode 0600, in the user's cache folder, called after the digest of what the entry
+runs or reaches. It holds names only, and a name in it is a suggestion, never proof that the tool is there.
 """
 
 from __future__ import annotations
@@ -11,17 +11,16 @@ import os
 import sys
 from collections.abc import Iterable, Mapping
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from trunkline.cli.options import Settings
-from trunkline.config.discovery import discover, home_folder
+from trunkline.config.discovery import home_folder
 
-Names = dict[str, list[str]]
-"""Names of tools by server, in the order of both."""
+if TYPE_CHECKING:
+    from trunkline.config.entry import Entry
 
-_MOST_FILES = 64
+_MOST_FILES = 256
 _MOST_TOOLS = 2000
 """Of one server; more are not kept."""
-_URLS = ("http://", "https://", "ws://", "wss://")
 
 
 def cache_folder(environ: Mapping[str, str]) -> Path:
@@ -34,72 +33,52 @@ def cache_folder(environ: Mapping[str, str]) -> Path:
     return (Path(stated) if os.path.isabs(stated) else usual) / "trunkline"
 
 
-def names_file(settings: Settings, folder: Path, environ: Mapping[str, str]) -> Path:
-    """Give the file for the servers these settings lead to; it need not exist.
-
-    Its name is a digest of the server files and their content, or of what the options say.
-
-    Raises:
-        OSError, ConfigError: there are no server files, or one cannot be read.
-    """
-    import hashlib
-
-    digest = hashlib.sha256()
-    for part in _identity(settings, folder, environ):
-        digest.update(hashlib.sha256(part).digest())
-    return cache_folder(environ) / "names" / f"{digest.hexdigest()[:32]}.json"
+def recall_names(entries: Iterable[Entry], environ: Mapping[str, str]) -> dict[str, list[str]]:
+    """Give every configured server with the tools it listed last; none when that is not known."""
+    return {entry.name: _read(_file(entry, environ)) for entry in entries}
 
 
-def read_names(file: Path) -> Names:
-    """Give what was remembered, or nothing when there is no such file or it is damaged."""
-    try:
-        content = json.loads(file.read_bytes())
-    except (OSError, ValueError):
-        return {}
-    if not isinstance(content, dict):
-        return {}
-    return {
-        server: [tool for tool in tools if isinstance(tool, str)]
-        for server, tools in content.items()
-        if isinstance(tools, list)
-    }
-
-
-def write_names(file: Path, names: Mapping[str, Iterable[str]]) -> None:
-    """Remember names, next to those of other servers; nothing is written when nothing is new.
+def keep_names(
+    entries: Iterable[Entry], listed: Mapping[str, Iterable[str]], environ: Mapping[str, str]
+) -> None:
+    """Keep the tools of the servers that listed them; nothing is written where nothing is new.
 
     Raises:
         OSError: the folder cannot be written.
     """
-    before = read_names(file)
-    now = before | {server: list(tools)[:_MOST_TOOLS] for server, tools in names.items()}
-    if now == before:
+    for entry in entries:
+        file = _file(entry, environ)
+        if file is not None and entry.name in listed:
+            _write(file, list(listed[entry.name])[:_MOST_TOOLS])
+
+
+def _file(entry: Entry, environ: Mapping[str, str]) -> Path | None:
+    """Give the place of an entry's names, or None for an entry that cannot be used."""
+    digest = getattr(entry, "digest", None)
+    return None if digest is None else cache_folder(environ) / "names" / f"{digest()[:32]}.json"
+
+
+def _read(file: Path | None) -> list[str]:
+    try:
+        content = json.loads(file.read_bytes()) if file is not None else []
+    except (OSError, ValueError):
+        return []
+    return [name for name in content if isinstance(name, str)] if isinstance(content, list) else []
+
+
+def _write(file: Path, names: list[str]) -> None:
+    if file.exists() and _read(file) == names:
         return
     file.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     draft = file.with_name(f".{file.name}.{os.getpid()}")
     descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | getattr(os, "O_NOFOLLOW", 0), 0o600)
     try:
         with os.fdopen(descriptor, "w", encoding="utf-8") as out:
-            json.dump(now, out)
+            json.dump(names, out)
         draft.replace(file)
     finally:
         draft.unlink(missing_ok=True)
     _forget_oldest(file.parent)
-
-
-def _identity(settings: Settings, folder: Path, environ: Mapping[str, str]) -> Iterable[bytes]:
-    described = [settings.http, settings.sse, settings.ws, settings.stdio]
-    if any(described):
-        # What headers and variables hold is secret, and does not change which tools there are.
-        yield json.dumps([*described, settings.cwd and str(folder / settings.cwd), settings.name]).encode()
-        return
-    for source in settings.config or discover(folder, environ):
-        if isinstance(source, str) and source.lower().startswith(_URLS):
-            yield source.encode()
-            continue
-        file = folder / os.path.expanduser(source)
-        yield os.path.abspath(file).encode("utf-8", "surrogateescape")
-        yield file.read_bytes()
 
 
 def _forget_oldest(folder: Path) -> None:

@@ -108,7 +108,7 @@ async def _list(config: Config, settings: Settings, terminal: Terminal) -> int:
     async with session.open_trunk(config) as trunk:
         await settle(trunk, None, settings)
         statuses, tools = trunk.status(), shown_tools(trunk, settings)
-        session.remember_names(trunk, settings)
+        session.remember_names(trunk, config)
         if settings.as_json:
             terminal.print_document(list_document(statuses, tools))
         else:
@@ -144,7 +144,7 @@ async def _status(config: Config, settings: Settings, terminal: Terminal) -> int
     async with session.open_trunk(config) as trunk:
         await settle(trunk, None, settings)
         statuses = trunk.status()
-        session.remember_names(trunk, settings)
+        session.remember_names(trunk, config)
         if settings.as_json:
             terminal.print_document(servers_document(statuses))
         else:

@@ -92,7 +92,7 @@ async def _tools(
     async with session.open_trunk(config) as trunk:
         await settle(trunk, None, settings)
         tools = match_tools(shown_tools(trunk, settings), query, server)
-        session.remember_names(trunk, settings)
+        session.remember_names(trunk, config)
         if settings.as_json:
             terminal.print_document(tools_document(tools))
         else:
@@ -126,7 +126,7 @@ async def _server_info(name: str, config: Config, settings: Settings, terminal: 
     async with session.open_trunk(config) as trunk:
         await settle(trunk, name, settings)
         status, tools = trunk.status()[name], shown_tools(trunk, settings)
-        session.remember_names(trunk, settings)
+        session.remember_names(trunk, config)
         if settings.as_json:
             listed = [tool_document(tool) for tool in tools]
             terminal.print_document({"ok": True, "server": server_document(name, status), "tools": listed})
@@ -143,7 +143,7 @@ async def _tool_info(selector: Selector, config: Config, settings: Settings, ter
     async with session.open_trunk(config) as trunk:
         with saying_who_is_sick(trunk, selector, terminal):
             tool = await require_tool(trunk, selector, settings)
-        session.remember_names(trunk, settings)
+        session.remember_names(trunk, config)
         if settings.as_json:
             terminal.print_document({"ok": True, "tool": tool_document(tool)})
         else:

@@ -53,7 +53,7 @@ async def perform(
                 await require_consent(tool, arguments, terminal.paint_error)
             with _shown(terminal, options, settings) as show:
                 reply = await trunk.call(selector.name, arguments, timeout=left, on_progress=show)
-        session.remember_names(trunk, settings)
+        session.remember_names(trunk, config)
         return delivery.deliver(reply)
 
 

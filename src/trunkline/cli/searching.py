@@ -44,7 +44,7 @@ async def _search(query: str, limit: int, config: Config, settings: Settings, te
 
     async with session.open_trunk(config) as trunk:
         await settle(trunk, None, settings)
-        session.remember_names(trunk, settings)
+        session.remember_names(trunk, config)
         matches = await _find(query, limit, trunk, settings)
         if settings.as_json:
             terminal.print_document(matches_document(query, matches))

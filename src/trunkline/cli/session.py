@@ -33,30 +33,37 @@ def guarded(settings: Settings, work: Callable[[Terminal], int]) -> int:
 
 
 def load_config(settings: Settings, terminal: Terminal) -> Config:
-    """Read what says which servers there are.
-
-    That is the server the options describe, or the files `--config` names, or those found from the
-    working directory upward.
+    """Read what says which servers there are, see `find_config`, and warn of what it lacks.
 
     Raises:
         ConfigError: a file is missing, unreadable or invalid, or there is none at all.
         UsageError: the options do not describe one server.
     """
-    from trunkline.cli.adhoc import describe_server
     from trunkline.cli.logs import hide_secrets
     from trunkline.cli.render import line
 
-    described = describe_server(settings)
-    if described is None:
-        config = read_config(settings.config, settings.profile)
-    else:
-        config = read_entry(*described, profile=settings.profile)
+    config = find_config(settings)
     hide_secrets(secret for entry in config.entries for secret in getattr(entry, "secrets", ()))
     for warning in config.warnings:
         terminal.warn(line(warning))
     if not config.entries:
         terminal.warn(f"no server is configured in {line(', '.join(config.sources))}")
     return config
+
+
+def find_config(settings: Settings) -> Config:
+    """Read the server the options describe, or the files `--config` names, or those that are found.
+
+    Raises:
+        ConfigError: a file is missing, unreadable or invalid, or there is none at all.
+        UsageError: the options do not describe one server.
+    """
+    from trunkline.cli.adhoc import describe_server
+
+    described = describe_server(settings)
+    if described is None:
+        return read_config(settings.config, settings.profile)
+    return read_entry(*described, profile=settings.profile)
 
 
 def read_config(names: Sequence[str], profile: str | None = None) -> Config:
@@ -103,21 +110,22 @@ def open_trunk(config: Config) -> AbstractAsyncContextManager[Trunk]:
     return trunkline.connect(answered(config), wire=wire_target())
 
 
-def remember_names(trunk: Trunk, settings: Settings) -> None:
+def remember_names(trunk: Trunk, config: Config) -> None:
     """Keep the names of the tools each server listed, for completion; that it fails is no matter."""
     import logging
     import os
-    from pathlib import Path
 
-    from trunkline.cli.known_names import names_file, write_names
-    from trunkline.errors import TrunklineError
+    from trunkline.cli.known_names import keep_names
 
-    listed = [name for name, status in trunk.status().items() if status.tools is not None]
     tools = trunk.catalog.tools
-    names = {server: [tool.name for tool in tools if tool.server == server] for server in listed}
+    listed = {
+        server: [tool.name for tool in tools if tool.server == server]
+        for server, status in trunk.status().items()
+        if status.tools is not None
+    }
     try:
-        write_names(names_file(settings, Path.cwd(), os.environ), names)
-    except (OSError, TrunklineError) as error:
+        keep_names(config.entries, listed, os.environ)
+    except OSError as error:
         logging.getLogger("trunkline.cli").debug("names for completion were not kept: %s", error)
 
 

@@ -36,13 +36,14 @@ class LoopThread:
     def __init__(self, last: Callable[[], Awaitable[None]]) -> None:
         self._last = last
         self._open = True
+        self._exiting = False
         self._running: dict[concurrent.futures.Future[Any], asyncio.Task[None]] = {}
         self._waiting: set[concurrent.futures.Future[Any]] = set()
         self._begun: concurrent.futures.Future[None] = concurrent.futures.Future()
         self._thread = threading.Thread(target=self._main, name="trunkline", daemon=True)
         self._thread.start()
-        self._begun.result()
         atexit.register(self._end_with_interpreter)
+        self._begun.result()
 
     def run(self, work: Callable[[], Awaitable[Value]]) -> Value:
         """Await something on the loop and give its result; an interrupted wait cancels it there.
@@ -82,16 +83,15 @@ class LoopThread:
         """End everything and wait until the thread has ended; callable from any other thread, repeatedly."""
         if threading.current_thread() is self._thread:
             raise RuntimeError("a trunk cannot be closed by its own handlers")
-        atexit.unregister(self._end_with_interpreter)
         self._wake(self._stop)
         self._thread.join()
 
     def abandon(self) -> None:
         """End everything without waiting: nobody can use it any more."""
-        atexit.unregister(self._end_with_interpreter)
         self._wake(self._stop)
 
     def _end_with_interpreter(self) -> None:
+        self._exiting = True
         if self._thread.is_alive():
             self._wake(self._stop)
             self._thread.join(_LAST_FAREWELL)
@@ -108,6 +108,8 @@ class LoopThread:
             self._open = False
             for outcome in tuple(self._waiting):
                 _settle(outcome, _closed())
+            if not self._exiting:
+                atexit.unregister(self._end_with_interpreter)
 
     async def _serve(self) -> None:
         self._loop = asyncio.get_running_loop()

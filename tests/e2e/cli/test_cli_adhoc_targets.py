@@ -102,4 +102,4 @@ def test_names_seen_are_kept_for_the_user_alone(place: Any) -> None:
     assert place.run("list").code == 0
     (file,) = (place.folder / "home/.cache/trunkline/names").iterdir()
     assert os.stat(file).st_mode & 0o777 == 0o600
-    assert json.loads(file.read_text()) == {"echo": ["echo", "slow", "sad", "rude", "loud", "draw"]}
+    assert json.loads(file.read_text()) == ["echo", "slow", "sad", "rude", "loud", "draw"]

@@ -33,6 +33,7 @@ def notes() -> FakeServer:
     server.tool("draw", returns=[{"type": "text", "text": "a dot"}, image])
     server.tool("find", schema=words, description="Find notes by their words.", reports="arguments")
     server.tool("fail", error="out of ink")
+    server.tool("index", delay=0.2, progress=[(1, 2, "reading"), (2, 2, "writing")], returns="indexed")
     return server
 
 
@@ -45,6 +46,7 @@ def environ(tmp_path: Path) -> dict[str, str]:
     program.parent.mkdir()
     program.write_text(f'#!/bin/sh\nexec "{sys.executable}" -m trunkline "$@"\n')
     program.chmod(0o755)
+    (program.parent / "python3").symlink_to(sys.executable)
     return {
         "PATH": f"{program.parent}{os.pathsep}{os.environ['PATH']}",
         "HOME": str(tmp_path),

@@ -10,9 +10,9 @@ from pathlib import Path
 import pytest
 
 from trunkline.cli.completing import complete
-from trunkline.cli.known_names import names_file, write_names
+from trunkline.cli.known_names import keep_names
 from trunkline.cli.main import main
-from trunkline.cli.options import Settings
+from trunkline.config.loading import load
 
 Complete = Callable[..., list[str]]
 
@@ -23,9 +23,10 @@ def offered(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.Capt
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("HOME", str(tmp_path))
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
-    (tmp_path / "mcp.json").write_text(json.dumps({"mcpServers": {"git": {"command": "never-started"}}}))
     names = {"git": ["log", "status"], "my:db": ["query", "bad\nname"], "empty": []}
-    write_names(names_file(Settings(), tmp_path, os.environ), names)
+    servers = {name: {"command": f"never-started-{place}"} for place, name in enumerate(names)}
+    (tmp_path / "mcp.json").write_text(json.dumps({"mcpServers": servers}))
+    keep_names(load(tmp_path / "mcp.json").entries, names, os.environ)
 
     def offered(*words: str, shell: str = "zsh") -> list[str]:
         assert complete([shell, "trunkline", *words]) == 0
@@ -101,11 +102,11 @@ def test_bash_gets_the_part_behind_its_word_breaks(
     assert offered(*words, shell="bash") == expected
 
 
-def test_names_are_those_of_the_servers_the_line_speaks_of(offered: Complete, tmp_path: Path) -> None:
-    described = Settings(stdio="run me", name="mine")
-    write_names(names_file(described, tmp_path, os.environ), {"mine": ["echo"]})
+def test_names_are_those_of_the_servers_the_line_speaks_of(offered: Complete) -> None:
+    described = load({"mcpServers": {"mine": {"command": "run", "args": ["me"], "env": {"A": "c"}}}})
+    keep_names(described.entries, {"mine": ["echo"]}, os.environ)
     assert offered("call", "--stdio", "run me", "--name", "mine", "-e", "A=b", "") == ["mine.echo"]
-    assert offered("--stdio=run me", "call", "--name=mine", "") == ["mine.echo"]
+    assert offered("--stdio=run me", "call", "--name=my", "--env=A=b", "") == ["my.echo"]
     assert offered("call", "--stdio", "other", "") == []
     assert offered("--config", "none.json", "call", "") == []
 
