@@ -8,7 +8,7 @@ import time
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from bench import calls, catalog, fleet, large, memory, report, startup
+from bench import attached, calls, catalog, fleet, large, memory, report, startup
 from bench.contenders import CONTENDERS
 from bench.target import ROOT
 from bench.verdict import Verdict
@@ -55,6 +55,11 @@ class Run:
         found = startup.measure(rounds=15)
         print(f"`trunkline --help` as {found.command}\n{found.describe()}")
         self._keep("startup", found, startup.judge(found))
+
+    def measure_attached(self) -> None:
+        found = attached.measure(rounds=9)
+        print(found.describe())
+        self._keep("attached", found, attached.judge(found))
 
     def measure_fleet(self) -> None:
         found = fleet.measure(rounds=3 if self.options.quick else 5, uvloop=self.options.uvloop)
@@ -106,6 +111,7 @@ def _sections(run: Run) -> dict[str, tuple[str, Callable[[], None]]]:
         "calls": ("Small calls: CPU and wall time", run.measure_calls),
         "large": ("One large result over stdio", run.measure_large),
         "startup": ("Start-up, bytecode compiled beforehand", run.measure_startup),
+        "attached": ("A call on servers kept warm", run.measure_attached),
         "fleet": ("Twenty servers, three of them sick", run.measure_fleet),
         "memory": ("Memory over many calls", run.measure_memory),
         "catalog": ("A catalog of 5,000 tools", run.measure_catalog),
@@ -135,7 +141,9 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--self-check", action="store_true", help="only calls: the floor against itself")
     parser.add_argument("--uvloop", action="store_true", help="all contenders on uvloop")
     parser.add_argument("--no-gate", action="store_true", help="exit 0 whatever the verdicts are")
-    parser.add_argument("--only", default="", help="sections: calls,large,startup,fleet,memory,catalog")
+    parser.add_argument(
+        "--only", default="", help="sections: calls,large,startup,attached,fleet,memory,catalog"
+    )
     parser.add_argument("--rows", default="", help="only calls whose label contains this")
     parser.add_argument("--contenders", default=",".join(CONTENDERS), help=f"default: {','.join(CONTENDERS)}")
     return parser.parse_args()

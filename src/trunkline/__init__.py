@@ -5,11 +5,12 @@ Importing this package loads nothing else; each public name loads its part on fi
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
-
 from trunkline._version import __version__
 
+TYPE_CHECKING = False  # `typing` is not imported: it costs more than all the rest of this
 if TYPE_CHECKING:
+    from typing import Any
+
     from trunkline.catalog.catalog import Catalog as Catalog
     from trunkline.catalog.search import Match as Match
     from trunkline.core.call import Log as Log

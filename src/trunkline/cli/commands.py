@@ -20,6 +20,8 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "call": ("calling:call_command", "Call one tool and print its reply."),
     "config": ("configuring:config", "Show, explain and check the configuration."),
     "status": ("listing:status_command", "Show the state of every server as a table."),
+    "up": ("daemon:up_command", "Keep the servers running in the background, for fast commands."),
+    "down": ("daemon:down_command", "End the background process of `trunkline up`."),
     "import": ("hosting_import:import_command", "Use the servers that other programs on this machine have."),
     "add": ("hosting_add:add_command", "Add a server to a file, by default for you in this project only."),
     "add-json": ("hosting_add:add_json_command", "Add a server whose entry is given as JSON."),
@@ -35,6 +37,8 @@ CONNECTING = frozenset({"list", "tools", "info", "search", "call", "status"})
 
 COMPLETE = "__complete"
 """The word that asks for the completions of a command line; only the scripts of `completion` use it."""
+
+_kept: dict[str, Any] = {}
 
 
 class CommandGroup(LeanGroup):
@@ -69,6 +73,15 @@ def _suggestion(name: str) -> str:
 
 def load_command(name: str) -> Any:
     """Import one command's module and build the command."""
+    return _kept.get(name) or _build(name)
+
+
+def keep_command(name: str) -> None:
+    """Build one command now, for a process whose forks run many command lines."""
+    _kept[name] = _build(name)
+
+
+def _build(name: str) -> Any:
     module, _, function = COMMANDS[name][0].partition(":")
     target = getattr(import_module(f"trunkline.cli.{module}"), function)
     if isinstance(target, typer.Typer):

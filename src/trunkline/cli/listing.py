@@ -125,7 +125,7 @@ def _show_status(watch: bool, interval: float | None, settings: Settings, termin
     config = session.load_config(settings, terminal)
     if watch:
         return run_loop(_watch(config, interval or _INTERVAL, settings, terminal))
-    return run_loop(_status(config, settings, terminal))
+    return run_loop(report_status(config, settings, terminal))
 
 
 async def _watch(config: Config, interval: float, settings: Settings, terminal: Terminal) -> int:
@@ -137,7 +137,8 @@ async def _watch(config: Config, interval: float, settings: Settings, terminal: 
         )
 
 
-async def _status(config: Config, settings: Settings, terminal: Terminal) -> int:
+async def report_status(config: Config, settings: Settings, terminal: Terminal) -> int:
+    """Wait for the servers and print the table."""
     from trunkline.cli.envelope import servers_document
     from trunkline.cli.render import render_status
 

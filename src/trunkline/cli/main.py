@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Sequence
-from typing import Annotated
+from functools import cache
+from typing import Annotated, Any
 
 import typer
+from typer.main import get_command
 
 from trunkline._version import __version__
 from trunkline.cli.commands import COMPLETE, CommandGroup
@@ -64,7 +66,7 @@ def main(argv: Sequence[str]) -> int:
         return complete(argv[1:])
     terminal = Terminal(Settings(as_json="--json" in _before_separator(argv)))
     try:
-        code = app(list(argv), prog_name="trunkline", standalone_mode=False)
+        code = _program().main(list(argv), prog_name="trunkline", standalone_mode=False)
     except typer.TyperException as error:
         terminal.fail(_usage_error(error))
         return USAGE
@@ -76,6 +78,11 @@ def main(argv: Sequence[str]) -> int:
 def run() -> None:
     """The console script."""
     sys.exit(main(sys.argv[1:]))
+
+
+@cache
+def _program() -> Any:
+    return get_command(app)
 
 
 def _before_separator(argv: Sequence[str]) -> Sequence[str]:

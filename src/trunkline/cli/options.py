@@ -39,6 +39,9 @@ VerboseOption = Annotated[
 ReadOnlyOption = Annotated[
     bool, typer.Option("--read-only", help="Only tools their server calls read-only; others are refused.")
 ]
+NoDaemonOption = Annotated[
+    bool, typer.Option("--no-daemon", help="Start servers anew, although `trunkline up` keeps some warm.")
+]
 
 
 def _server_option(*names: str, metavar: str, help: str) -> Any:
@@ -88,6 +91,10 @@ class Settings:
     cwd: str | None = None
     name: str | None = None
     """What the server of `http`, `sse`, `ws` or `stdio` is called; None means `server`."""
+    no_daemon: bool = False
+    """Whether servers are started anew, although a background process keeps some warm."""
+    command: str = ""
+    """Name of the command; the program's own where none was given."""
     log_format: str = "text"
     """`text` or `json`."""
     profile: str | None = None
@@ -102,6 +109,7 @@ OPTIONS: dict[str, tuple[Any, Any]] = {
     "timeout": (TimeoutOption, None),
     "verbose": (VerboseOption, 0),
     "read_only": (ReadOnlyOption, False),
+    "no_daemon": (NoDaemonOption, False),
     "http": (HttpOption, None),
     "sse": (SseOption, None),
     "ws": (WsOption, None),
@@ -148,7 +156,7 @@ def settings_of(ctx: typer.Context, **given: Any) -> Settings:
     """
     before = ctx.obj if isinstance(ctx.obj, Settings) else Settings()
     changes = {name: joined(getattr(before, name), value) for name, value in given.items()}
-    return replace(before, **changes, profile=ctx.meta.get(PROFILE))
+    return replace(before, **changes, profile=ctx.meta.get(PROFILE), command=ctx.info_name or "")
 
 
 def joined(before: Any, value: Any) -> Any:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 from trunkline.cli.exits import InterruptedRunError, exit_code
 from trunkline.cli.options import Settings
@@ -19,10 +19,11 @@ def guarded(settings: Settings, work: Callable[[Terminal], int]) -> int:
     """Run one command and give its exit code; every failure is reported and none gets out."""
     from trunkline.cli.diagnostics import ask_for_wire
     from trunkline.cli.logs import logs_shown
+    from trunkline.cli.warm.attachment import attaching
 
     terminal = Terminal(settings)
     ask_for_wire(settings)
-    with logs_shown(verbose=settings.verbose, log_format=settings.log_format):
+    with logs_shown(verbose=settings.verbose, log_format=settings.log_format), attaching():
         try:
             return work(terminal)
         except KeyboardInterrupt:
@@ -41,8 +42,10 @@ def load_config(settings: Settings, terminal: Terminal) -> Config:
     """
     from trunkline.cli.logs import hide_secrets
     from trunkline.cli.render import line
+    from trunkline.cli.warm.attachment import attach
 
     config = find_config(settings)
+    attach(config, settings, terminal)
     hide_secrets(secret for entry in config.entries for secret in getattr(entry, "secrets", ()))
     for warning in config.warnings:
         terminal.warn(line(warning))
@@ -102,7 +105,13 @@ def described_server(config: Config, settings: Settings) -> str | None:
 
 
 def open_trunk(config: Config) -> AbstractAsyncContextManager[Trunk]:
-    """Give the runtime over every server of `config`; entering starts them."""
+    """Give the runtime over every server of `config`; entering starts them, unless they are kept warm."""
+    from trunkline.cli.warm.attachment import attached
+
+    if (link := attached(config)) is not None:
+        from trunkline.runtime.control_client import AttachedTrunk
+
+        return cast("AbstractAsyncContextManager[Trunk]", AttachedTrunk(link, server_names(config)))
     import trunkline
     from trunkline.cli.diagnostics import wire_target
     from trunkline.cli.hosting_asking import answered
@@ -110,8 +119,26 @@ def open_trunk(config: Config) -> AbstractAsyncContextManager[Trunk]:
     return trunkline.connect(answered(config), wire=wire_target())
 
 
+async def refresh_status(trunk: Trunk) -> None:
+    """Bring what `trunk.status()` gives up to date, where the servers are kept warm by another process.
+
+    Raises:
+        UnavailableError: that process was lost.
+    """
+    refresh = getattr(trunk, "refresh_status", None)
+    if refresh is not None:
+        await refresh()
+
+
 def remember_names(trunk: Trunk, config: Config) -> None:
-    """Keep the names of the tools each server listed, for completion; that it fails is no matter."""
+    """Keep the names of the tools each server listed, for completion; that it fails is no matter.
+
+    A command on warm servers that did not have to know their tools keeps none.
+    """
+    from trunkline.cli.warm.attachment import is_attached
+
+    if is_attached() and not trunk.catalog.tools:
+        return
     import logging
     import os
 

@@ -18,6 +18,7 @@ from trunkline.cli.columns import cut_to, terminal_size
 from trunkline.cli.envelope import server_document
 from trunkline.cli.exits import OK
 from trunkline.cli.render import Statuses, line, render_status
+from trunkline.cli.session import refresh_status
 from trunkline.cli.style import plain
 from trunkline.cli.terminal import Terminal
 from trunkline.core.status import ServerStatus
@@ -46,6 +47,7 @@ async def watch_status(trunk: Trunk, terminal: Terminal, *, interval: float, dur
             while True:
                 show(trunk.status())
                 await asyncio.sleep(interval)
+                await refresh_status(trunk)
     except TimeoutError:
         show(trunk.status())
         return OK

@@ -5,9 +5,11 @@ from __future__ import annotations
 import base64
 import json
 import os
+import shutil
 import subprocess
 import sys
-from collections.abc import Callable
+import tempfile
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -104,6 +106,18 @@ def place(tmp_path: Path) -> Place:
     place = Place(tmp_path)
     place.serve("echo")
     return place
+
+
+@pytest.fixture
+def warm(place: Place) -> Iterator[Place]:
+    """The folder `place`, with sockets and logs of its own, of which nothing is left at the end."""
+    folder = Path(tempfile.mkdtemp(prefix="tl-"))
+    place.environ |= {"XDG_RUNTIME_DIR": str(folder), "XDG_STATE_HOME": str(place.folder / "state")}
+    yield place
+    ended = place.run("down", "--all")
+    left = sorted(path.name for path in folder.glob("trunkline/*"))
+    shutil.rmtree(folder)
+    assert (ended.code, left) == (0, []), ended.err
 
 
 @pytest.fixture

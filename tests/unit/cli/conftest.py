@@ -178,6 +178,7 @@ def world(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> World:
     monkeypatch.setattr(session, "read_config", read_config)
     monkeypatch.setattr(session, "open_trunk", world.open)
     monkeypatch.setattr("trunkline.cli.loop.loop_factory", lambda: None)
+    monkeypatch.setenv("TRUNKLINE_NO_DAEMON", "1")
     monkeypatch.setattr("sys.stdin", io.TextIOWrapper(io.BytesIO(b"")))
     return world
 

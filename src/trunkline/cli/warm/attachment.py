@@ -1,0 +1,176 @@
+"""Whether a command uses warm servers: decided once, when its configuration is known."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
+from typing import TYPE_CHECKING
+
+from trunkline.cli import front
+from trunkline.cli.options import Settings
+from trunkline.cli.terminal import Terminal
+from trunkline.cli.warm import place
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from trunkline.cli.warm.identity import Identity
+    from trunkline.cli.warm.record import Record
+    from trunkline.config.loading import Config
+    from trunkline.runtime.control_link import ControlLink
+
+_COMMANDS = (*front.ATTACHING, "trunkline")
+_link: ContextVar[ControlLink | None] = ContextVar("link", default=None)
+_declines: ContextVar[bool] = ContextVar("declines", default=False)
+
+
+class DeclinedError(BaseException):
+    """This fork of a template cannot attach; the front runs the command itself."""
+
+
+class _UnattachedError(Exception):
+    """Why a command does not attach, in words for the person at the terminal."""
+
+    def __init__(self, reason: str = "", *, is_warning: bool = False) -> None:
+        super().__init__(reason)
+        self.is_warning = is_warning
+
+
+def attach_or_decline() -> None:
+    """Let the command of this context raise DeclinedError rather than start servers itself."""
+    _declines.set(True)
+
+
+@contextmanager
+def attaching() -> Iterator[None]:
+    """Part from the warm servers at the end of the body, if it has attached to any."""
+    token = _link.set(None)
+    try:
+        yield
+    finally:
+        if (link := _link.get()) is not None:
+            link.close()
+        _link.reset(token)
+
+
+def attach(config: Config, settings: Settings, terminal: Terminal) -> None:
+    """Attach this command to the background process of its configuration, where there is one.
+
+    Anything that stands in the way leaves the command to start its own servers; `-v` says why, and a
+    changed file is a warning.
+
+    Raises:
+        DeclinedError: it cannot attach, and must not run here otherwise.
+    """
+    try:
+        link = _find(config, settings)
+    except _UnattachedError as reason:
+        if _declines.get():
+            raise DeclinedError from None
+        if reason.is_warning:
+            terminal.warn(str(reason))
+        elif settings.verbose and str(reason):
+            terminal.note(f"trunkline: {reason}")
+        return
+    _link.set(link)
+    if settings.verbose:
+        terminal.note(f"trunkline: attached to the background process {link.pid}")
+
+
+def is_attached() -> bool:
+    """Whether this command uses warm servers."""
+    return _link.get() is not None
+
+
+def use(link: ControlLink) -> None:
+    """Attach this command to a background process it has found itself."""
+    _link.set(link)
+
+
+def attached(config: Config) -> ControlLink | None:
+    """Give the connection to the background process for these servers of the configuration, or None.
+
+    A server that has a person at the terminal asked for a value is not kept warm.
+
+    Raises:
+        DeclinedError: see `attach`.
+    """
+    asks = any(getattr(entry, "retry", None) is not None for entry in config.entries)
+    if not asks or not (sys.stdin.isatty() and sys.stderr.isatty()):
+        return _link.get()
+    if _declines.get():
+        raise DeclinedError
+    return None
+
+
+def _find(config: Config, settings: Settings) -> ControlLink:
+    if settings.no_daemon or settings.command not in _COMMANDS or not place.is_supported():
+        raise _UnattachedError
+    if place.is_switched_off(os.environ) or not place.sockets(os.environ, place.SOCKET):
+        raise _UnattachedError
+    if settings.wire is not None:
+        raise _UnattachedError("--wire shows servers of the command's own")
+    from pathlib import Path
+
+    from trunkline.cli.warm.identity import identify
+
+    try:
+        identity = identify(config)
+    except OSError:
+        raise _UnattachedError from None
+    folder = Path(place.folder_of(os.environ))
+    if (folder / f"{identity.name}{place.SOCKET}").exists():
+        return _open(folder, identity)
+    raise _explain(folder, identity)
+
+
+def _open(folder: Path, identity: Identity) -> ControlLink:
+    from trunkline.cli.warm.record import lives
+    from trunkline.errors import ConfigError
+    from trunkline.runtime.control_link import ControlLink
+
+    try:
+        return ControlLink.open(str(folder / f"{identity.name}{place.SOCKET}"), identity.digest)
+    except ConfigError as error:
+        raise _UnattachedError(f"the background process is not used: {error}") from error
+    except OSError as error:
+        ended = not lives(folder, identity.name)
+        reason = "had been killed; what it left is removed" if ended else f"does not answer: {error}"
+        raise _UnattachedError(f"the background process {reason}") from error
+
+
+def _explain(folder: Path, identity: Identity) -> _UnattachedError:
+    """Say why a process that serves the same files is not the one to use."""
+    from trunkline.cli.warm.record import living
+
+    reasons = [_difference(record, identity) for record in living(folder) if serves(record, identity)]
+    if not reasons:
+        return _UnattachedError()
+    return min(reasons, key=lambda reason: reason.is_warning)
+
+
+def serves(record: Record, identity: Identity) -> bool:
+    """Whether a background process was started for the same files."""
+    return record.sources == identity.sources
+
+
+def _difference(record: Record, identity: Identity) -> _UnattachedError:
+    from trunkline.cli.render import line
+    from trunkline.cli.warm.identity import digest_files
+
+    changed = [path for path, digest in digest_files(record.files).items() if digest != record.files[path]]
+    unused = f"the warm servers of process {record.pid} are not used"
+    if changed or record.files.keys() != identity.files.keys():
+        what = line(", ".join(changed)) if changed else "trunkline.toml"
+        renewal = "`trunkline down` and `trunkline up` renew them"
+        return _UnattachedError(
+            f"{what} has changed since `trunkline up`: {unused}; {renewal}", is_warning=True
+        )
+    if record.folder != identity.folder:
+        return _UnattachedError(
+            f"{unused}: they were started in {line(record.folder)}, and a server has no cwd"
+        )
+    return _UnattachedError(f"{unused}: they were started with another environment")

@@ -1,0 +1,143 @@
+"""The background process: it keeps the servers of one configuration connected until it is no longer used."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import logging
+import os
+import signal
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal
+
+import trunkline
+from trunkline.cli.exits import OK
+from trunkline.cli.loop import run_loop
+from trunkline.cli.warm import place
+from trunkline.cli.warm.logfile import log_path, logging_to, state_folder
+from trunkline.cli.warm.record import LockedError, Record, claimed, make_folder, path_of, write_record
+from trunkline.cli.warm.template import template_running
+from trunkline.runtime.control_server import ControlServer
+
+if TYPE_CHECKING:
+    from trunkline.cli.warm.identity import Identity
+    from trunkline.config.loading import Config
+
+ANNOUNCEMENT = "trunkline-up "
+"""Begins the line that a detached process prints once it serves; JSON with `pid` and `started` follows."""
+
+_DRAIN = 5.0
+"""Seconds that running calls get to end after SIGTERM; long ones are cancelled then."""
+_LOCK_PATIENCE = 1.0
+"""Seconds to wait for the lock: somebody may just be looking whether we live."""
+_ENDINGS = ("SIGINT", "SIGTERM", "SIGHUP")
+
+logger = logging.getLogger("trunkline.up")
+
+Reason = Literal["a signal", "`trunkline down`", "nobody used it"]
+
+
+def keep_warm(config: Config, identity: Identity, *, idle: float, detached: bool) -> int:
+    """Be the background process of this configuration, unless there is one already; returns at its end.
+
+    Args:
+        idle: seconds without a client after which it ends; 0 is never.
+        detached: announce the start on standard output, then part from all three streams.
+
+    Raises:
+        ConfigError: there is no safe folder for the sockets.
+    """
+    folder = make_folder(os.environ)
+    log = log_path(state_folder(os.environ), identity.sources, identity.name)
+    record = Record(
+        name=identity.name,
+        digest=identity.digest,
+        pid=os.getpid(),
+        sources=identity.sources,
+        files=identity.files,
+        folder=identity.folder,
+        idle=idle,
+        log=str(log),
+    )
+    secrets = [secret for entry in config.entries for secret in getattr(entry, "secrets", ())]
+    try:
+        with (
+            claimed(folder, identity.name, _LOCK_PATIENCE),
+            template_running(str(path_of(folder, identity.name, place.TEMPLATE))),
+            logging_to(log, identity.sources, secrets, also_stderr=not detached),
+        ):
+            announce = _detach if detached else _say_nothing
+            return run_loop(_serve(config, identity, record, folder, announce))
+    except LockedError:
+        if detached:
+            _announce(started=False)
+        return OK
+
+
+async def _serve(
+    config: Config, identity: Identity, record: Record, folder: Path, announce: Callable[[], None]
+) -> int:
+    ended = _signalled()
+    async with trunkline.connect(config) as trunk:
+        server = ControlServer(trunk, digest=identity.digest)
+        async with server.listening(str(path_of(folder, identity.name, place.SOCKET))):
+            write_record(folder, record)
+            logger.info("serving %s, process %d", ", ".join(record.sources), record.pid)
+            announce()
+            reason = await _wait_for_end(server, ended, record.idle)
+            logger.info("ending: %s", reason)
+            await server.drain(_DRAIN)
+    logger.info("ended")
+    return OK
+
+
+async def _wait_for_end(server: ControlServer, ended: asyncio.Event, idle: float) -> Reason:
+    waits: dict[asyncio.Task[object], Reason] = {
+        asyncio.create_task(ended.wait()): "a signal",
+        asyncio.create_task(server.shutdown.wait()): "`trunkline down`",
+    }
+    if idle:
+        waits[asyncio.create_task(server.wait_idle(idle))] = "nobody used it"
+    try:
+        done, _ = await asyncio.wait(waits, return_when=asyncio.FIRST_COMPLETED)
+        return waits[done.pop()]
+    finally:
+        for task in waits:
+            task.cancel()
+        await asyncio.wait(waits)
+
+
+def _signalled() -> asyncio.Event:
+    """Give an event that the first signal sets; a second one ends the process without waiting for calls."""
+    loop = asyncio.get_running_loop()
+    ended = asyncio.Event()
+    task = asyncio.current_task()
+
+    def end() -> None:
+        if ended.is_set() and task is not None:
+            task.cancel()
+        ended.set()
+
+    for name in _ENDINGS:
+        loop.add_signal_handler(getattr(signal, name), end)
+    return ended
+
+
+def _say_nothing() -> None:
+    return
+
+
+def _announce(*, started: bool) -> None:
+    sys.stdout.write(f"{ANNOUNCEMENT}{json.dumps({'pid': os.getpid(), 'started': started})}\n")
+    sys.stdout.flush()
+
+
+def _detach() -> None:
+    """Announce, and part from the streams: whoever started this process may end them now."""
+    _announce(started=True)
+    nowhere = os.open(os.devnull, os.O_RDWR)
+    for descriptor in (0, 1, 2):
+        os.dup2(nowhere, descriptor)
+    os.close(nowhere)

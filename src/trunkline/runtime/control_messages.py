@@ -1,0 +1,121 @@
+"""What travels over a control socket: one JSON object a line, each a frozen record.
+
+A client says `Hello` first and is answered with `Welcome` or a `Failure`. Every other request is answered
+with one `Answer` or `Failure` of its number; a call that asks for it gets `Report` lines before that.
+Requests of one connection run side by side, and all of them are cancelled when the connection ends.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import msgspec
+
+from trunkline.core.status import ServerStatus
+from trunkline.core.tool import Tool
+
+VERSION = 1
+MAX_LINE_BYTES = 256 * 1024 * 1024
+"""Longest line either side takes: a reply of the frame limit, written as JSON once more, with room."""
+
+Statuses = dict[str, ServerStatus]
+
+
+class _Message(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    id: int
+    """Number of the request, chosen by the client; 0 for `Hello`."""
+
+
+class _Viewing(_Message, frozen=True, kw_only=True):
+    servers: tuple[str, ...] | None = None
+    """The servers that exist for this request; None is all of them."""
+
+
+class Hello(_Message, tag="hello", frozen=True, kw_only=True):
+    """Opens a connection."""
+
+    version: int
+    digest: str
+    """Of the configuration the client found; another one is refused."""
+
+
+class Ready(_Viewing, tag="ready", frozen=True, kw_only=True):
+    """Asks to wait as `Trunk.ready` does; the value of the answer is what then exists, a `Listed`."""
+
+    server: str | None = None
+    timeout: float | None = None
+
+
+class List(_Viewing, tag="list", frozen=True, kw_only=True):
+    """Asks what exists now; the value of the answer is a `Listed`."""
+
+
+class Status(_Viewing, tag="status", frozen=True, kw_only=True):
+    """Asks how the servers are doing now, which every answer says; the value of this one is null."""
+
+
+class Call(_Viewing, tag="call", frozen=True, kw_only=True):
+    """Asks for one call; the value of the answer is a `Reply`."""
+
+    tool: str
+    arguments: Mapping[str, Any] = {}
+    timeout: float | None = None
+    progress: bool = False
+
+
+class Search(_Viewing, tag="search", frozen=True, kw_only=True):
+    """Asks for tools that fit; the value of the answer is a list of `Match`."""
+
+    query: str | tuple[str, ...]
+    limit: int = 5
+    min_score: float | None = None
+
+
+class Shutdown(_Message, tag="shutdown", frozen=True, kw_only=True):
+    """Asks the process to end as it does on SIGTERM; the value of the answer is null."""
+
+
+Request = Hello | Ready | List | Status | Call | Search | Shutdown
+
+
+class Listed(msgspec.Struct, frozen=True, kw_only=True):
+    """What exists, in catalog order."""
+
+    tools: tuple[Tool, ...]
+    servers: tuple[str, ...]
+    warnings: tuple[str, ...] = ()
+
+
+class Welcome(_Message, tag="welcome", frozen=True, kw_only=True):
+    """The server takes requests."""
+
+    version: int
+    pid: int
+
+
+class Answer(_Message, tag="answer", frozen=True, kw_only=True):
+    """A request has succeeded."""
+
+    value: msgspec.Raw
+    statuses: Statuses = {}
+    """How the servers of the request are doing now."""
+
+
+class Failure(_Message, tag="failure", frozen=True, kw_only=True):
+    """A request has failed."""
+
+    error: Mapping[str, Any]
+    """See `trunkline.runtime.control_errors`."""
+    statuses: Statuses = {}
+
+
+class Report(_Message, tag="report", frozen=True, kw_only=True):
+    """Progress of a call."""
+
+    progress: float
+    total: float | None = None
+    message: str | None = None
+
+
+Response = Welcome | Answer | Failure | Report
