@@ -287,8 +287,9 @@ asyncio.run(main())
     "left in a hurry": """
 async def main():
     try:
-        async with asyncio.timeout(0.8), trunkline.connect(sys.argv[1]) as trunk:
+        async with asyncio.timeout(None) as limit, trunkline.connect(sys.argv[1]) as trunk:
             print((await trunk.call("fake.pid")).text, flush=True)
+            limit.reschedule(asyncio.get_running_loop().time() + 0.05)
             await trunk.call("fake.work")
     except TimeoutError:
         pass

@@ -103,6 +103,12 @@ async def test_every_command_that_connects_writes_what_it_says_to_its_servers(
     assert ("fake (stdio)  tools/call #" in text) == ("call" in words)
 
 
+async def test_a_command_that_meets_no_server_does_not_take_the_option(place: Place) -> None:
+    done = await place.trunkline("get", "fake", "--wire", "wire.log")
+    assert done.code == 2
+    assert "--wire" in done.err
+
+
 async def test_the_option_may_stand_before_the_command(place: Place) -> None:
     await place.trunkline("--wire", "wire.log", "call", "fake.echo", "n=1")
     assert "tools/call" in (place.folder / "wire.log").read_text()

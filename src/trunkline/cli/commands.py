@@ -32,6 +32,9 @@ COMMANDS: dict[str, tuple[str, str]] = {
 }
 """Name of the command, where its function is within this package, and its line in `--help`."""
 
+CONNECTING = frozenset({"list", "tools", "info", "search", "call", "status"})
+"""The commands that talk to servers, and so have `--wire`."""
+
 COMPLETE = "__complete"
 """The word that asks for the completions of a command line; only the scripts of `completion` use it."""
 
@@ -85,5 +88,5 @@ def _build(name: str) -> Any:
         return build_command(target)
     single = typer.Typer(add_completion=False, rich_markup_mode=None, pretty_exceptions_enable=False)
     style = getattr(target, "command_class", LeanCommand)
-    single.command(name, cls=style)(with_diagnostics(target))
+    single.command(name, cls=style)(with_diagnostics(target, connects=name in CONNECTING))
     return build_command(single)

@@ -1,4 +1,4 @@
-"""Two options of every command that show what happens beneath it: `--log-format` and `--wire`."""
+"""Options that show what happens beneath a command: `--log-format` on all, `--wire` where servers are met."""
 
 from __future__ import annotations
 
@@ -29,12 +29,17 @@ _FORMATS = ("text", "json")
 _STDERR = "-"
 
 
-def with_diagnostics(command: Callable[..., int]) -> Callable[..., int]:
-    """Give a command both options; what they ask for is in the context before the command reads it."""
+def with_diagnostics(command: Callable[..., int], *, connects: bool = True) -> Callable[..., int]:
+    """Give a command these options; what they ask for is in the context before the command reads it.
+
+    Args:
+        connects: whether it talks to servers; else it has no `--wire`.
+    """
+    options = {"log_format": LogFormatOption} | ({"wire": WireOption} if connects else {})
 
     def run(**given: Any) -> int:
         ctx: typer.Context = given["ctx"]
-        log_format, wire = given.pop("log_format"), given.pop("wire")
+        log_format, wire = given.pop("log_format"), given.pop("wire", None)
         if log_format not in (None, *_FORMATS):
             raise typer.BadParameter(
                 f"{log_format!r} is not text or json", ctx=ctx, param_hint="--log-format"
@@ -48,7 +53,7 @@ def with_diagnostics(command: Callable[..., int]) -> Callable[..., int]:
         parameter.replace(kind=keyword)
         for parameter in inspect.signature(command, eval_str=True).parameters.values()
     ]
-    for name, annotation in (("log_format", LogFormatOption), ("wire", WireOption)):
+    for name, annotation in options.items():
         parameters.append(inspect.Parameter(name, keyword, annotation=annotation, default=None))
     run.__name__, run.__doc__ = command.__name__, command.__doc__
     run.__annotations__ = {parameter.name: parameter.annotation for parameter in parameters}

@@ -60,8 +60,8 @@ def add_command(
 ) -> int:
     """Add a server to a file, by default for you in this project only.
 
-    By default it is for you in this project only. Options come first or last, and `--` stands before a
-    command with options of its own.
+    The grammar is that of `claude mcp add`: options come first or last, and `--` stands before a command
+    with options of its own.
     """
     from trunkline.cli.hosting_entry import build_entry
 

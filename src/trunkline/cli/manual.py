@@ -64,7 +64,7 @@ def _describe_argument(param: Any) -> dict[str, Any]:
 def _describe_option(param: Any) -> dict[str, Any]:
     flag = param.is_flag
     return {
-        "names": list(param.opts),
+        "names": sorted(param.opts, key=lambda name: name.startswith("--")),  # typer's own have no order
         "type": "boolean" if flag else _TYPES.get(param.type_descriptor.annotation, "string"),
         "metavar": None if flag else param.metavar,
         "required": param.required,

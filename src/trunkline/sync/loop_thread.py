@@ -101,9 +101,11 @@ class LoopThread:
             with asyncio.Runner(loop_factory=loop_factory()) as runner:
                 runner.run(self._serve())
         except BaseException as cause:  # boundary: who waits for this thread must learn that it has failed
-            if self._begun.done():
+            if not self._begun.done():
+                self._begun.set_exception(cause)
+            elif not (self._exiting and isinstance(cause, RuntimeError)):
+                # Python 3.12 starts no thread at its end, not even the one that ends asyncio's executor.
                 raise
-            self._begun.set_exception(cause)
         finally:
             self._open = False
             for outcome in tuple(self._waiting):

@@ -1,4 +1,4 @@
-"""The standard input and output of a child, as pipes of our own.
+"""The standard streams of a child, as pipes of our own.
 
 asyncio's subprocess transport hands every chunk through one more turn of the loop; reading the pipes
 directly saves that turn on every answer. POSIX only: elsewhere asyncio's own pipes are used.
@@ -11,6 +11,7 @@ import contextlib
 import os
 import sys
 from collections.abc import Callable
+from typing import IO, cast
 
 _PIPE_BYTES = 1024 * 1024
 _SET_PIPE_SIZE = 1031  # F_SETPIPE_SZ of Linux, missing from `fcntl` in some builds
@@ -19,18 +20,19 @@ OWN_PIPES = sys.platform != "win32"
 
 
 class ChildPipes:
-    """Both pipes of one child, before and after it starts."""
+    """The three pipes of one child, before and after it starts."""
 
     def __init__(self) -> None:
         self.child_stdin, self._stdin = os.pipe()
         self._stdout, self.child_stdout = os.pipe()
-        self._unconnected = {self._stdin, self._stdout}
+        self._stderr, self.child_stderr = os.pipe()
+        self._unconnected = {self._stdin, self._stdout, self._stderr}
         _widen(self._stdout)
 
     def close_child_ends(self) -> None:
         """Close what only the child should hold, so that its end is noticed."""
-        os.close(self.child_stdin)
-        os.close(self.child_stdout)
+        for descriptor in (self.child_stdin, self.child_stdout, self.child_stderr):
+            os.close(descriptor)
 
     def abandon(self) -> None:
         """Close what was never connected."""
@@ -40,17 +42,37 @@ class ChildPipes:
         self._unconnected.clear()
 
     async def connect(
-        self, reader: Callable[[], asyncio.Protocol], writer: Callable[[], asyncio.BaseProtocol]
-    ) -> tuple[asyncio.ReadTransport, asyncio.WriteTransport]:
-        """Attach both pipes to the running loop."""
+        self,
+        output: Callable[[], asyncio.Protocol],
+        errors: Callable[[], asyncio.Protocol],
+        writer: Callable[[], asyncio.BaseProtocol],
+    ) -> tuple[asyncio.ReadTransport, asyncio.ReadTransport, asyncio.WriteTransport]:
+        """Attach the pipes to the running loop; on cancellation they are closed again."""
+        attaching = asyncio.ensure_future(self._attach(output, errors, writer))
+        try:
+            return await asyncio.shield(attaching)
+        except asyncio.CancelledError:
+            # Cut short, it would leave a pipe that the loop half owns; it takes three turns of the loop.
+            await asyncio.wait({attaching})
+            for transport in attaching.result() if not attaching.cancelled() else ():
+                transport.close()
+            raise
+
+    async def _attach(
+        self,
+        output: Callable[[], asyncio.Protocol],
+        errors: Callable[[], asyncio.Protocol],
+        writer: Callable[[], asyncio.BaseProtocol],
+    ) -> tuple[asyncio.ReadTransport, asyncio.ReadTransport, asyncio.WriteTransport]:
         loop = asyncio.get_running_loop()
-        source = os.fdopen(self._stdout, "rb", buffering=0)
-        self._unconnected.discard(self._stdout)
-        reading, _ = await loop.connect_read_pipe(reader, source)
-        sink = os.fdopen(self._stdin, "wb", buffering=0)
-        self._unconnected.discard(self._stdin)
-        writing, _ = await loop.connect_write_pipe(writer, sink)
-        return reading, writing
+        reading, _ = await loop.connect_read_pipe(output, self._take(self._stdout, "rb"))
+        telling, _ = await loop.connect_read_pipe(errors, self._take(self._stderr, "rb"))
+        writing, _ = await loop.connect_write_pipe(writer, self._take(self._stdin, "wb"))
+        return reading, telling, writing
+
+    def _take(self, descriptor: int, mode: str) -> IO[bytes]:
+        self._unconnected.discard(descriptor)
+        return cast(IO[bytes], os.fdopen(descriptor, mode, buffering=0))
 
 
 def _widen(descriptor: int) -> None:

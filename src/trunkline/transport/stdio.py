@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 import os
 import shutil
+import signal
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import cast
@@ -17,9 +18,10 @@ import msgspec
 from trunkline.core.limits import Limits
 from trunkline.errors import UnavailableError
 from trunkline.protocol.lines import LineFramer
+from trunkline.transport.child import Child
 from trunkline.transport.link import Inbox
 from trunkline.transport.pipes import OWN_PIPES, ChildPipes
-from trunkline.transport.process import describe_exit, end_process
+from trunkline.transport.process import describe_exit, end_process, signal_group
 from trunkline.transport.stderr import StderrTail
 from trunkline.transport.stream import StreamCore
 
@@ -78,29 +80,27 @@ class StdioTransport(msgspec.Struct, frozen=True, kw_only=True):
             ) from cause
 
     async def _start(self, program: str) -> StdioLink:
-        loop = asyncio.get_running_loop()
-        pipes = ChildPipes() if OWN_PIPES else None
+        if not OWN_PIPES:
+            loop = asyncio.get_running_loop()
+            _, link = await loop.subprocess_exec(
+                lambda: StdioLink(self), program, *self.args, env=dict(self.env), cwd=self.cwd
+            )
+            return link
+        link, pipes = StdioLink(self), ChildPipes()
         try:
             try:
-                _, link = await loop.subprocess_exec(
-                    lambda: StdioLink(self),
-                    program,
-                    *self.args,
-                    stdin=pipes.child_stdin if pipes else asyncio.subprocess.PIPE,
-                    stdout=pipes.child_stdout if pipes else asyncio.subprocess.PIPE,
-                    env=dict(self.env),
+                child = Child(
+                    (program, *self.args),
+                    env=self.env,
                     cwd=self.cwd,
-                    start_new_session=True,
+                    pipes=pipes,
+                    on_exit=link.process_exited,
                 )
             finally:
-                if pipes is not None:
-                    pipes.close_child_ends()
-            if pipes is not None:
-                await link.attach(pipes)
-        except BaseException:
-            if pipes is not None:
-                pipes.abandon()
-            raise
+                pipes.close_child_ends()
+            await link.attach(child, pipes)
+        finally:
+            pipes.abandon()
         return link
 
 
@@ -120,7 +120,8 @@ class StdioLink(asyncio.SubprocessProtocol):
         self._open_pipes = {1, 2}
         self._input_open = True
         self._closing: asyncio.Task[None] | None = None
-        self._stdout: asyncio.ReadTransport | None = None
+        self._transport: Child | asyncio.SubprocessTransport
+        self._outputs: list[asyncio.ReadTransport] = []
         self.next_id = self._core.next_id
         self.request = self._core.request
         self.adopt = self._core.adopt
@@ -158,22 +159,25 @@ class StdioLink(asyncio.SubprocessProtocol):
             self._closing = asyncio.ensure_future(self._end())
         await asyncio.shield(self._closing)
 
-    async def attach(self, pipes: ChildPipes) -> None:
-        """Take over the pipes of the started child; on failure the child is ended."""
+    async def attach(self, child: Child, pipes: ChildPipes) -> None:
+        """Take over a started child and its pipes; on failure the child is ended."""
+        self._transport = child
         try:
-            self._stdout, self._stdin = await pipes.connect(lambda: _Output(self), lambda: _Input(self))
+            output, errors, self._stdin = await pipes.connect(
+                lambda: _Output(self), lambda: _Errors(self), lambda: _Input(self)
+            )
         except BaseException:
-            # Closing kills the child; its end must be met while the loop still runs.
-            self._transport.close()
-            await asyncio.wait({self._exited}, timeout=self._settings.grace)
+            signal_group(child.get_pid(), signal.SIGKILL)
+            child.close()
             raise
+        self._outputs = [output, errors]
         self._stdin.set_write_buffer_limits(high=0)
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        self._transport = cast(asyncio.SubprocessTransport, transport)
-        if not OWN_PIPES:
-            self._stdin = cast(asyncio.WriteTransport, self._transport.get_pipe_transport(0))
-            self._stdin.set_write_buffer_limits(high=0)
+        process = cast(asyncio.SubprocessTransport, transport)
+        self._transport = process
+        self._stdin = cast(asyncio.WriteTransport, process.get_pipe_transport(0))
+        self._stdin.set_write_buffer_limits(high=0)
 
     def pipe_data_received(self, fd: int, data: bytes) -> None:
         if fd == 1:
@@ -237,8 +241,8 @@ class StdioLink(asyncio.SubprocessProtocol):
             self._transport.close()
             if self._input_open:
                 self._stdin.abort()
-            if self._stdout is not None:
-                self._stdout.close()
+            for output in self._outputs:
+                output.close()
         # asyncio closes the descriptors one turn after `close`.
         await asyncio.sleep(0)
 
@@ -252,6 +256,19 @@ class _Output(asyncio.Protocol):
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._link.pipe_connection_lost(1, exc)
+
+
+class _Errors(asyncio.Protocol):
+    """The child's standard error."""
+
+    def __init__(self, link: StdioLink) -> None:
+        self._link = link
+
+    def data_received(self, data: bytes) -> None:
+        self._link.pipe_data_received(2, data)
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self._link.pipe_connection_lost(2, exc)
 
 
 class _Input(asyncio.BaseProtocol):
