@@ -59,6 +59,10 @@ class Notebook:
         places = {
             name: str(folder) for name in ("HOME", "IPYTHONDIR", "JUPYTER_CONFIG_DIR", "JUPYTER_DATA_DIR")
         }
+        profile = folder / "profile_default"
+        profile.mkdir(exist_ok=True)
+        # The kernel's history is no part of the test, and its database may be slow to open.
+        (profile / "ipython_kernel_config.py").write_text("c.HistoryManager.enabled = False\n")
         self._process = subprocess.Popen(
             [sys.executable, "-c", DRIVER],
             cwd=folder,

@@ -148,3 +148,19 @@ async def test_a_deadline_tells_the_server_why(trunk: trunkline.Trunk, fake: Fak
         await trunk.call("shop.slow", timeout=0.05)
     await fake.wait_for(lambda ledger: bool(ledger.of("notifications/cancelled")))
     assert fake.ledger.of("notifications/cancelled")[0].params["reason"] == "the call's time is over"
+
+
+async def test_closing_that_is_cancelled_still_closes_everything(fake: FakeServer) -> None:
+    trunk = trunkline.connect({"shop": fake})
+    await trunk.__aenter__()
+    handle = trunk.start("shop.slow")
+    await anext(aiter(handle.progress))
+    closing = asyncio.create_task(trunk.aclose())
+    for _ in range(3):
+        await asyncio.sleep(0)
+        closing.cancel()
+    await asyncio.wait({closing})
+    assert closing.cancelled()
+    assert handle.done
+    assert trunk.status()["shop"].state == "stopped"
+    assert [task for task in asyncio.all_tasks() if task.get_name() == "trunkline"] == []

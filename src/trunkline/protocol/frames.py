@@ -59,7 +59,7 @@ _ID_AT_END = re.compile(
     rb'[}\]"\dels]\s*,\s*"id"\s*:\s*(-?\d+|"(?:[^"\\]|\\.)*")\s*(?:,\s*"jsonrpc"\s*:\s*"2\.0"\s*)?\}\s*\Z'
 )
 _METHOD_AT_START = re.compile(
-    rb'\s*\{(?:\s*"(?:jsonrpc|id)"\s*:\s*(?:-?\d+|"(?:[^"\\]|\\.)*")\s*,)*\s*"method"\s*:'
+    rb'\s*\{(?:\s*"(?:jsonrpc|id)"\s*:\s*(?:-?\d+|"(?:[^"\\]|\\.)*")\s*,)*\s*"method"\s*:\s*"'
 )
 _METHOD_AT_END = re.compile(rb'"method"\s*:\s*"(?:[^"\\]|\\.)*"\s*,\s*"id"\s*:[^,:}]*\}\s*\Z')
 

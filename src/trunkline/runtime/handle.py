@@ -138,6 +138,23 @@ class Handles:
             handle.lapse()
 
 
+async def finish(task: asyncio.Task[None]) -> None:
+    """Wait for a task that is ending; a cancellation of the waiter is raised when it has ended.
+
+    Raises:
+        CancelledError: the waiter was cancelled meanwhile.
+    """
+    cancelled: asyncio.CancelledError | None = None
+    while not task.done():
+        try:
+            await asyncio.wait({task})
+        except asyncio.CancelledError as cause:
+            cancelled = cause
+    if cancelled is not None:
+        raise cancelled
+    task.result()
+
+
 async def _carry(handle: Handle, call: Callable[[], Awaitable[Reply]]) -> None:
     try:
         handle.finish(await call())

@@ -26,7 +26,7 @@ from trunkline.errors import (
 from trunkline.runtime.assembly import assemble, client_identity
 from trunkline.runtime.calls import Calls
 from trunkline.runtime.explain import explain
-from trunkline.runtime.handle import Handles
+from trunkline.runtime.handle import Handles, finish
 from trunkline.runtime.insight import Insight
 from trunkline.runtime.inventory import Inventory
 from trunkline.runtime.routes import Routes, no_server
@@ -112,12 +112,17 @@ class Trunk(Calls):
         await self.aclose()
 
     async def aclose(self) -> None:
-        """End every server and everything started for it; callable from any task, more than once."""
+        """End every server and everything started for it; callable from any task, more than once.
+
+        Bounded by what servers may take to end. A cancellation meanwhile is raised when all is closed.
+        """
         if self._root is None:
             return
         self._handles.stop()
-        await asyncio.shield(self._root)
-        self._insight.close()
+        try:
+            await finish(self._root)
+        finally:
+            self._insight.close()
 
     @property
     def catalog(self) -> Catalog:
