@@ -151,7 +151,7 @@ async def test_arguments_that_are_not_json_are_refused() -> None:
         {"$ref": "file:///etc/passwd"},
         {"$schema": "http://example.invalid/unknown"},
         {"properties": {"p": {"pattern": "("}}},
-        {"anyOf": [{"anyOf": [{"anyOf": [{"anyOf": [{"anyOf": [{}]}]}]}]}]},
+        {"$ref": "#/$defs/absent"},
         {"properties": {f"p{number}": {"type": "string"} for number in range(6000)}},
     ],
 )
@@ -214,3 +214,48 @@ def test_retry_after_is_read_as_seconds_or_against_the_answers_own_date(
     headers: dict[str, str], seconds: float | None
 ) -> None:
     assert retry_after(headers) == seconds
+
+
+def promising(output_schema: dict[str, Any], raw: dict[str, Any]) -> Service:
+    """A tool with this output schema whose server answers with this result."""
+    tool = msgspec.structs.replace(make_tool({"type": "object"}), output_schema=output_schema)
+
+    async def answer(call: Call) -> Reply:
+        return Reply(raw=raw, server="s", tool=call.public_name)
+
+    async def find(_: Call) -> Tool | None:
+        raise AssertionError("a known tool is not looked for")
+
+    return stack([Validate(known=lambda _: tool, find=find)], answer)
+
+
+PROMISE = {"type": "object", "properties": {"n": {"type": "integer"}}, "required": ["n"]}
+
+
+@pytest.mark.parametrize(
+    ("raw", "warning"),
+    [
+        ({"structuredContent": {"n": 1}, "content": []}, None),
+        ({"structuredContent": {"n": "secret"}, "content": []}, "does not fit the tool's output schema: n:"),
+        ({"structuredContent": {}, "content": []}, "does not fit the tool's output schema"),
+        ({"content": [{"type": "text", "text": "1"}]}, "gave no structured result"),
+        ({"content": [], "isError": True}, None),
+        ({"structuredContent": {"n": list(range(30_000))}}, "was not checked"),
+    ],
+)
+async def test_a_result_that_breaks_its_promise_is_given_with_a_warning(
+    raw: dict[str, Any], warning: str | None
+) -> None:
+    reply = await promising(PROMISE, raw)(make_call())
+    assert reply.raw is raw
+    assert "secret" not in "".join(reply.warnings)
+    if warning is None:
+        assert reply.warnings == ()
+    else:
+        assert warning in reply.warnings[0]
+
+
+async def test_an_output_schema_that_cannot_be_used_fails_no_executed_call() -> None:
+    reply = await promising({"type": "strnig"}, {"structuredContent": {"n": 1}})(make_call())
+    assert reply.structured == {"n": 1}
+    assert "the structured result was not checked: the output schema is invalid" in reply.warnings[0]

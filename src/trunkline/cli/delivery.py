@@ -40,6 +40,8 @@ class Delivery:
             self.terminal.print_document(reply.raw)
         elif self._output is None or reply.is_error:
             self.terminal.print_result(reply.text, full=self._full)
+        for warning in reply.warnings:
+            self.terminal.warn(line(warning))
         if not reply.is_error:
             return OK
         if not self._as_json:

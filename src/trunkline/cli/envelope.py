@@ -15,7 +15,10 @@ from trunkline.errors import CallError, ConfigError, TrunklineError, Unavailable
 
 
 def reply_document(reply: Reply) -> dict[str, Any]:
-    """Give the envelope of one answered call; a tool's own error sets `ok` to false and stays complete."""
+    """Give the envelope of one answered call; a tool's own error sets `ok` to false and stays complete.
+
+    `meta.warnings` is there only when there are any.
+    """
     document: dict[str, Any] = {
         "ok": not reply.is_error,
         "server": reply.server,
@@ -29,6 +32,8 @@ def reply_document(reply: Reply) -> dict[str, Any]:
             "transport": reply.transport,
         },
     }
+    if reply.warnings:
+        document["meta"]["warnings"] = list(reply.warnings)
     if reply.is_error:
         document["error"] = _error("tool_error", reply.text, None, "answered", reply.server)
     return document

@@ -1,4 +1,7 @@
-"""Validate: refuses arguments that do not match the tool's input schema, before anything is sent."""
+"""Validate: refuses arguments that do not match the tool's input schema, before anything is sent.
+
+A result that does not match the output schema is given all the same, with a warning: the call was made.
+"""
 
 from __future__ import annotations
 
@@ -28,9 +31,10 @@ class Validate(msgspec.Struct, frozen=True, kw_only=True):
     """Waits for the server's list; raises NotFoundError, or gives None where there is no list."""
 
     def wrap(self, inner: Service) -> Service:
-        """Check the arguments, then call `inner`."""
+        """Check the arguments, call `inner`, then compare its result with what was promised."""
         known = self.known
         checkers: dict[str, tuple[Tool, Checker]] = {}
+        outputs: dict[str, tuple[Tool, Checker]] = {}
 
         async def validate(call: Call) -> Reply:
             tool = known(call.public_name)
@@ -38,18 +42,50 @@ class Validate(msgspec.Struct, frozen=True, kw_only=True):
                 return await inner(call)
             entry = checkers.get(tool.public_name)
             if entry is None or entry[0] is not tool:
-                if len(checkers) >= _MOST_CHECKERS:
-                    checkers.clear()
-                entry = checkers[tool.public_name] = (tool, compile_schema(tool.input_schema))
+                entry = _remember(checkers, tool, compile_schema(tool.input_schema))
             checker = entry[1]
-            if problems := checker.problems(call.arguments):
+            warning = None if checker.cheap else checker.excess(call.arguments)
+            if warning is None and (problems := checker.problems(call.arguments)):
                 raise _invalid(tool, problems, call.arguments)
             reply = await inner(call)
-            if checker.warning is not None:
-                return msgspec.structs.replace(reply, warnings=(*reply.warnings, checker.warning))
-            return reply
+            if warning is not None:
+                reply = _warn(reply, warning)
+            if tool.output_schema is None or reply.is_error:
+                return reply
+            entry = outputs.get(tool.public_name)
+            if entry is None or entry[0] is not tool:
+                compiled = compile_schema(tool.output_schema, "structured result")
+                entry = _remember(outputs, tool, compiled)
+            return _check_result(reply, entry[1])
 
         return validate
+
+
+def _remember(
+    checkers: dict[str, tuple[Tool, Checker]], tool: Tool, checker: Checker
+) -> tuple[Tool, Checker]:
+    if len(checkers) >= _MOST_CHECKERS:
+        checkers.clear()
+    entry = checkers[tool.public_name] = (tool, checker)
+    return entry
+
+
+def _check_result(reply: Reply, checker: Checker) -> Reply:
+    """Compare what an executed call gave with what the tool promised; a misfit is told, never raised."""
+    result = reply.structured
+    if result is None:
+        return _warn(reply, "the tool declares an output schema and gave no structured result")
+    if (warning := checker.excess(result)) is not None:
+        return _warn(reply, warning)
+    if problems := checker.problems(result):
+        return _warn(
+            reply, f"the structured result does not fit the tool's output schema: {'; '.join(problems)}"
+        )
+    return reply
+
+
+def _warn(reply: Reply, warning: str) -> Reply:
+    return msgspec.structs.replace(reply, warnings=(*reply.warnings, warning))
 
 
 def _invalid(tool: Tool, problems: tuple[str, ...], arguments: Mapping[str, Any]) -> InvalidArgumentsError:

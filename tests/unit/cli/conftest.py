@@ -119,6 +119,7 @@ class FakeTrunk:
             elapsed=0.0125,
             era="2025-11-25",
             transport="stdio",
+            warnings=self.world.warnings,
         )
 
     def _resolve(self, name: str) -> Tool:
@@ -134,6 +135,7 @@ class World:
     def __init__(self) -> None:
         self.configure("git", "time")
         self.statuses: dict[str, ServerStatus] = {}
+        self.warnings: tuple[str, ...] = ()
         self.answer: Any = {"content": [{"type": "text", "text": "done"}]}
         self.progress: list[Progress] = []
         self.not_ready: Exception | None = None

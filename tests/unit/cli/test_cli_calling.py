@@ -124,6 +124,17 @@ def test_call_as_json_gives_exactly_the_envelope(trunkline: Trunkline) -> None:
     }
 
 
+def test_warnings_of_a_reply_go_to_standard_error_and_into_the_envelope(
+    trunkline: Trunkline, world: Any
+) -> None:
+    world.warnings = ("the structured result\x1b[31m does not fit",)
+    run = trunkline("call", "git.log", "path=.")
+    assert (run.code, run.out) == (0, "done\n")
+    assert run.err == "trunkline: warning: the structured result does not fit\n"
+    document = trunkline("call", "git.log", "path=.", "--json").document
+    assert document["meta"]["warnings"] == list(world.warnings)
+
+
 def test_a_tools_own_error_is_printed_and_exits_five(trunkline: Trunkline, world: Any) -> None:
     world.answer = {"content": [{"type": "text", "text": "no repository"}], "isError": True}
     run = trunkline("call", "git.log", "{}")
