@@ -204,7 +204,7 @@ class Connection:
         if frame.error is not UNSET:
             error = frame.error
             raise ServerError(
-                f"the server answered with error {error.code}: {error.message}",
+                f"the server answered with error {error.code}: {escape_text(error.message)}",
                 rpc_code=error.code,
                 rpc_message=error.message,
                 data=error.data,
