@@ -6,9 +6,21 @@ library, because a fake that runs as a process starts in every test that needs o
 
 from __future__ import annotations
 
+from trunkline.testing.asking import Ask, required_error
 from trunkline.testing.fake import FakeServer, stdio_entry
 from trunkline.testing.faults import Fault
 from trunkline.testing.ledger import Journal, Ledger, Received
 from trunkline.testing.script import Result, RpcError
 
-__all__ = ["FakeServer", "Fault", "Journal", "Ledger", "Received", "Result", "RpcError", "stdio_entry"]
+__all__ = [
+    "Ask",
+    "FakeServer",
+    "Fault",
+    "Journal",
+    "Ledger",
+    "Received",
+    "Result",
+    "RpcError",
+    "required_error",
+    "stdio_entry",
+]
