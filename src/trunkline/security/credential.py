@@ -22,9 +22,9 @@ _TERMS = (
     r"|shared|deploy|storage|webhook|recovery|backup|root|admin) ?keys?",
     r"(?:seed|recovery|backup|secret) (?:phrase|words?)", "mnemonic", "bearer", "cookie", "jwt",
     r"(?:github|gitlab|azure|devops|access) pat",
-    r"(?:otp|totp|mfa|2fa)(?: code)?", r"one time (?:code|pass\w*|pin)",
-    r"(?:verification|auth|authentication|authorization|authenticator|security|login|sms|mfa|2fa|recovery|backup)"
-    r" codes?",
+    r"(?:otp|totp|mfa|2 ?fa)(?: code)?", r"one time (?:code|pass\w*|pin)",
+    r"(?:verification|auth|authentication|authorization|authenticator|security|login|sms|mfa|2 ?fa|recovery"
+    r"|backup) codes?",
     r"(?:credit|debit|bank|payment|prepaid) ?card(?: ?(?:no|nr|num|number|details|data))?",
     r"card ?(?:no|nr|num|number|verification\w*)",
     r"cc ?(?:no|nr|num|number)", "cvv2?", "cvc2?", "card pin", "pin", r"pin (?:code|number)", "iban",
@@ -59,8 +59,10 @@ def find_credential(schema: Mapping[str, Any]) -> str | None:
 
 def mentions_credential(text: str) -> bool:
     """Say whether a text speaks of a credential, in whatever spelling."""
+    if _CJK.search(unicodedata.normalize("NFKC", text)):
+        return True
     words = _normalize(text)
-    if _GLUED.search(words.replace(" ", "")) or _CJK.search(words):
+    if _GLUED.search(words.replace(" ", "")):
         return True
     return _TERM.search(_COUNTED.sub(" ", words)) is not None
 
