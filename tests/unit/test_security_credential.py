@@ -13,11 +13,11 @@ from trunkline.security.credential import find_credential, mentions_credential
 
 SECRET = [
     "password", "passwd", "pass phrase", "passphrase", "pass code", "pwd", "secret", "client secret",
-    "api key", "apikey", "access key", "private key", "secret key", "ssh key", "signing key", "token", "access token",
-    "refresh token", "bearer token", "session cookie", "credential", "credentials", "otp", "totp code",
-    "one time code", "one-time password", "verification code", "security code", "mfa code", "2fa code",
-    "recovery code", "backup codes", "seed phrase", "recovery phrase", "mnemonic", "pin", "pin code",
-    "card number", "credit card", "credit card number", "debit card no", "cc number", "cvv", "cvc", "cvv2",
+    "api key", "apikey", "access key", "private key", "secret key", "ssh key", "signing key", "token",
+    "access token", "refresh token", "bearer token", "session cookie", "credential", "credentials", "otp",
+    "totp code", "one time code", "one-time password", "verification code", "security code", "mfa code",
+    "2fa code", "recovery code", "backup codes", "seed phrase", "recovery phrase", "mnemonic", "pin",
+    "pin code", "card number", "credit card", "credit card number", "debit card no", "cc number", "cvv", "cvc", "cvv2",
     "github pat", "jwt",
 ]  # fmt: skip
 HARMLESS = [
