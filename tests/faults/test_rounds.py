@@ -20,9 +20,20 @@ pytestmark = pytest.mark.anyio
 
 FORM = '{"method":"elicitation/create","params":{"message":"?","requestedSchema":{"type":"object"}}}'
 STATES = [
-    '"plain"', '""', '"\\u00e9\\/\\ud83d\\ude00"', '"é/😀"', "1.0", "1e300",
-    "100000000000000000000000000000", "-0", "null", "true", '{"b":1,"a":[ 1.50 ,2]}', '{"a":1,"a":2}', '" spaced "',
-]  # fmt: skip
+    '"plain"',
+    '""',
+    '"\\u00e9\\/\\ud83d\\ude00"',
+    '"é/😀"',
+    "1.0",
+    "1e300",
+    "100000000000000000000000000000",
+    "-0",
+    "null",
+    "true",
+    '{"b":1,"a":[ 1.50 ,2]}',
+    '{"a":1,"a":2}',
+    '" spaced "',
+]
 
 
 class ModernPeer:

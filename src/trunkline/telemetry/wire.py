@@ -97,7 +97,7 @@ def show_body(
     if (document := _decode(data)) is None:
         return "not JSON", escape_text(clean(data.decode("utf-8", "replace"))), 0
     if private is not None:
-        data = json.dumps(hide_private(document[0]), ensure_ascii=False).encode("utf-8", "replace")
+        data = _without_private(document[0])
     return summarize(document[0]), clean(_indent(data)), 0
 
 
@@ -132,6 +132,13 @@ def summarize(message: Any) -> str:
 def show_headers(headers: Any, clean: Callable[[str], str]) -> tuple[tuple[str, str], ...]:
     """Give headers as they may be shown: the value of a credential is redacted whatever it is."""
     return tuple((name, _show_value(name, value, clean)) for name, value in headers.items())
+
+
+def _without_private(message: Any) -> bytes:
+    try:
+        return json.dumps(hide_private(message), ensure_ascii=False).encode("utf-8", "replace")
+    except RecursionError:
+        return f'"{REDACTED}"'.encode()
 
 
 def _show_value(name: str, value: str, clean: Callable[[str], str]) -> str:
