@@ -16,7 +16,7 @@ from trunkline.connection.answers import Answers
 from trunkline.connection.incoming import Incoming
 from trunkline.connection.listing import Pages, read_pages
 from trunkline.connection.negotiation import ClientIdentity, Negotiated, negotiate
-from trunkline.connection.rounds import play_rounds
+from trunkline.connection.rounds import finish_rounds, play_rounds
 from trunkline.connection.session import Session
 from trunkline.connection.tally import Source
 from trunkline.connection.visits import Visits
@@ -250,12 +250,14 @@ class Connection:
             flight.phase = "waiting for the answer"
             return await self._exchange(lambda: self._encode_call(call, more), flight)
 
-        flight.phase = "answering what the server asks"
         if era.family == "modern" and wants_input(frame.result):
-            return await play_rounds(frame, send, self._answers, self.server, source)
+            flight.phase = "answering what the server asks"
+            rounds = play_rounds(frame, send, self._answers, self.server, source)
+            return await finish_rounds(rounds, self.link, self.server)
         error = frame.error
         if era.family == "modern" or error is UNSET or error.code != URL_ELICITATION_REQUIRED:
             return frame
+        flight.phase = "waiting for a visit to a URL"
         visits = Visits(error, self._answers, self.server, source)
         await visits.make(self._incoming.completions)
         frame = await send({})
