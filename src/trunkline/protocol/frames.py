@@ -103,7 +103,7 @@ def decode_frames(data: bytes, limits: Limits) -> list[Frame | Broken]:
     try:
         check_shape(data, limits)
         return [decode_frame(bytes(part), limits) for part in _batch_decoder.decode(data)]
-    except (LimitExceeded, msgspec.DecodeError, RecursionError) as cause:
+    except (LimitExceeded, msgspec.DecodeError, UnicodeDecodeError, RecursionError) as cause:
         return [Broken(reason=f"the batch is not valid JSON-RPC ({cause})")]
 
 
@@ -125,7 +125,7 @@ def recover_id(data: bytes, tail: bytes | None = None) -> RequestId | None:
         return None
     try:
         return _id_decoder.decode(match[1])
-    except msgspec.DecodeError:
+    except (msgspec.DecodeError, UnicodeDecodeError):
         return None
 
 

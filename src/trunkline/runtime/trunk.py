@@ -86,7 +86,7 @@ class Trunk(Calls):
         self.config = config
         self._policy = config.policy.activate(self._profile) if self._profile else config.policy
         self._loop = asyncio.get_running_loop()
-        self._fleet = Fleet()
+        self._fleet = self._make_fleet()
         self._inventory = Inventory(self._fleet)
         self._handles = Handles(self._fleet)
         self._insight = Insight(self._tracing, self._wire, self._fleet)
@@ -217,6 +217,9 @@ class Trunk(Calls):
             raise no_server(name, self._fleet)
         await self._fleet.remove(name)
         self._routes.forget()
+
+    def _make_fleet(self) -> Fleet:
+        return Fleet()
 
     def _load(self) -> Config:
         return load(self._target, name=self._name, policy=self._policy_source, profile=self._profile)

@@ -6,21 +6,54 @@ library, because a fake that runs as a process starts in every test that needs o
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING, Any
+
 from trunkline.testing.asking import Ask, required_error
 from trunkline.testing.fake import FakeServer, stdio_entry
 from trunkline.testing.faults import Fault
 from trunkline.testing.ledger import Journal, Ledger, Received
 from trunkline.testing.script import Result, RpcError
 
+if TYPE_CHECKING:
+    from trunkline.testing.hostile import HOSTILE, hostile_server
+    from trunkline.testing.mocking import MockedCall, MockTrunk, in_turn, mock
+    from trunkline.testing.virtual_time import DeadlockError, RealIOError, VirtualTimeLoop
+
 __all__ = [
+    "HOSTILE",
     "Ask",
+    "DeadlockError",
     "FakeServer",
     "Fault",
     "Journal",
     "Ledger",
+    "MockTrunk",
+    "MockedCall",
+    "RealIOError",
     "Received",
     "Result",
     "RpcError",
+    "VirtualTimeLoop",
+    "hostile_server",
+    "in_turn",
+    "mock",
     "required_error",
     "stdio_entry",
 ]
+
+_HOMES = {
+    **dict.fromkeys(("HOSTILE", "hostile_server"), "hostile"),
+    **dict.fromkeys(("MockTrunk", "MockedCall", "in_turn", "mock"), "mocking"),
+    **dict.fromkeys(("DeadlockError", "RealIOError", "VirtualTimeLoop"), "virtual_time"),
+}
+
+
+def __getattr__(name: str) -> Any:
+    home = _HOMES.get(name)
+    if home is None:
+        raise AttributeError(f"module 'trunkline.testing' has no attribute {name!r}")
+    from importlib import import_module
+
+    value = getattr(import_module(f"trunkline.testing.{home}"), name)
+    globals()[name] = value
+    return value

@@ -52,10 +52,12 @@ class Child:
             start_new_session=True,
         )
         self._watch = _open_watch(self._process.pid)
-        if self._watch is not None:
-            self._loop.add_reader(self._watch, self._look)
-        else:
-            threading.Thread(target=self._wait, name=f"child {self._process.pid}", daemon=True).start()
+        try:
+            self._begin_watching()
+        except BaseException:
+            # A loop may be unable to watch descriptors, and a process nobody watches must not live on.
+            self.close()
+            raise
 
     def get_pid(self) -> int:
         """Give its process id, which is also its group's."""
@@ -76,6 +78,12 @@ class Child:
             self._process.kill()
             with contextlib.suppress(subprocess.TimeoutExpired):
                 self._process.wait(_REAP)
+
+    def _begin_watching(self) -> None:
+        if self._watch is not None:
+            self._loop.add_reader(self._watch, self._look)
+        else:
+            threading.Thread(target=self._wait, name=f"child {self._process.pid}", daemon=True).start()
 
     def _look(self) -> None:
         if self._process.poll() is not None:
