@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Mapping
+from contextvars import copy_context
 from typing import Any
 
 from msgspec import UNSET
@@ -105,6 +106,8 @@ class Connection:
         flight.stderr = self.link.stderr_tail
         calls = self._incoming.calls
         calls[flight] = call
+        if self._answers.asks_people:
+            flight.context = copy_context()
         try:
             frame = await self._exchange(lambda: self._encode_call(call), flight)
             result = frame.result

@@ -9,6 +9,7 @@ import asyncio
 import functools
 import logging
 from collections.abc import Mapping
+from contextvars import Context
 from typing import Any
 
 from trunkline.connection.answers import DURING_CALLS, ELICIT, Answers
@@ -77,7 +78,9 @@ class Incoming:
             await asyncio.wait(self._tasks, return_when=asyncio.FIRST_COMPLETED)
         source = self._source() if method in DURING_CALLS else Source()
         work = self._working[request_id] = _Work(source)
-        work.task = asyncio.get_running_loop().create_task(self._answer(request_id, method, params, work))
+        work.task = asyncio.get_running_loop().create_task(
+            self._answer(request_id, method, params, work), context=_context_of(source)
+        )
         self._tasks.add(work.task)
         work.task.add_done_callback(functools.partial(self._finish, request_id))
 
@@ -168,3 +171,9 @@ class Incoming:
         finally:
             if not accepted:
                 self.completions.forget([number])
+
+
+def _context_of(source: Source) -> Context | None:
+    """Give the context of the one call a question belongs to, as if its caller ran the handler."""
+    context = source.flights[0].context if len(source.flights) == 1 else None
+    return None if context is None else context.copy()
