@@ -32,7 +32,7 @@ from trunkline.errors import (
 )
 from trunkline.protocol.eras import REFUSING_CODES, URL_ELICITATION_REQUIRED, Family, request_meta
 from trunkline.protocol.frames import Encoder, Frame
-from trunkline.protocol.rounds import INPUT_REQUIRED, wants_input
+from trunkline.protocol.rounds import INPUT_REQUIRED, METHODS, wants_input
 from trunkline.telemetry.escape import escape_text
 from trunkline.transport.link import Link, Request, SessionLostError
 
@@ -253,7 +253,7 @@ class Connection:
             flight.phase = "waiting for the answer"
             return await self._exchange(lambda: self._encode_call(call, more), flight)
 
-        if era.family == "modern" and wants_input(frame.result):
+        if era.family == "modern" and call.method in METHODS and wants_input(frame.result):
             flight.phase = "answering what the server asks"
             rounds = play_rounds(frame, send, self._answers, self.server, source)
             return await finish_rounds(rounds, self.link, self.server)
