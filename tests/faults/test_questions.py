@@ -244,9 +244,7 @@ async def test_what_a_handler_may_not_give_is_never_sent(
         if way.family == "legacy":
             error = (await trunk.call("fake.ask")).value["q"]["error"]
             assert error == {"code": -32603, "message": "this client could not answer"}
-            assert [
-                one.levelname for one in caplog.records if "handler" in one.message or "fit" in one.message
-            ]
+            assert any(one.levelname == "WARNING" and "fake" in one.message for one in caplog.records)
             assert "s3cret" not in caplog.text
         else:
             with pytest.raises(trunkline.CallError) as caught:
