@@ -29,6 +29,7 @@ from trunkline.errors import (
 )
 from trunkline.protocol.eras import METHOD_NOT_FOUND, REFUSING_CODES, Family, request_meta
 from trunkline.protocol.frames import Encoder, Frame, RequestId, encode_error, encode_result
+from trunkline.protocol.lists import CHANGES, KINDS, LISTS, Kind
 from trunkline.telemetry.escape import escape_text
 from trunkline.transport.link import Link, Request, SessionLostError
 
@@ -52,8 +53,8 @@ class Connection:
         self.server = server
         self.link = link
         self.agreed = agreed
-        self.tools_changed = asyncio.Event()
-        """Set when the server says that its list of tools has changed."""
+        self.changes: dict[Kind, asyncio.Event] = {kind: asyncio.Event() for kind in KINDS}
+        """Each is set when the server says that its list of this kind has changed."""
         self._identity = identity
         self._limits = limits
         self._handlers = handlers
@@ -121,11 +122,28 @@ class Connection:
         frame = await self._exchange(lambda: self._encode_request(method, params, flight), flight)
         return self._result_of(frame, method)
 
-    async def list_tools(self) -> Pages:
-        """Read all pages of the tool list; empty when the server says it has no tools."""
-        if self.agreed.capabilities and "tools" not in self.agreed.capabilities:
+    async def read_list(self, kind: Kind, deadline: float) -> Pages:
+        """Read all pages of one of the server's lists; empty when the server says it has none.
+
+        Args:
+            deadline: moment at which no further page is waited for.
+
+        Raises:
+            CallError: not even the first page could be read.
+        """
+        wanted = LISTS[kind]
+        if not self._may_offer(wanted.capability):
             return Pages(items=())
-        return await read_pages(lambda params: self.request("tools/list", params), "tools", self._limits)
+        try:
+            return await read_pages(
+                lambda params: self.request(wanted.method, params), wanted.member, self._limits, deadline
+            )
+        except ServerError as error:
+            # Templates have no capability of their own, and a refused discovery tells of none.
+            sure = kind != "templates" and wanted.capability in self.agreed.capabilities
+            if sure or kind == "tools" or error.rpc_code != METHOD_NOT_FOUND:
+                raise
+            return Pages(items=())
 
     async def serve(self) -> None:
         """Handle what the server sends outside exchanges, until the link is lost."""
@@ -134,6 +152,11 @@ class Connection:
                 await self._take(frame)
         finally:
             await self._session.end()
+
+    def _may_offer(self, capability: str) -> bool:
+        declared = self.agreed.capabilities
+        silent = not declared and (capability == "tools" or self.agreed.era.family == "modern")
+        return silent or capability in declared
 
     async def _exchange(self, encode: Callable[[], Request], flight: Flight) -> Frame:
         """Send a request and give its response; one that met a lost session is sent once more."""
@@ -235,8 +258,8 @@ class Connection:
             await self._answer(frame.id, frame.method)
 
     def _take_notification(self, method: str, params: Any) -> None:
-        if method == "notifications/tools/list_changed":
-            self.tools_changed.set()
+        for kind in CHANGES.get(method, ()):
+            self.changes[kind].set()
         if (handler := self._handlers.notifications.get(method)) is None:
             return
         _run_handler(handler, self.server, params if isinstance(params, dict) else {})

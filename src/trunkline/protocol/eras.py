@@ -52,6 +52,9 @@ ERAS: dict[str, Era] = {
 """Every revision this client speaks, newest first."""
 
 METHOD_NOT_FOUND = -32601
+INVALID_PARAMS = -32602
+RESOURCE_NOT_FOUND = -32002
+"""A legacy server's code for a URI it does not know; modern ones use `INVALID_PARAMS`."""
 HEADER_MISMATCH = -32020
 MISSING_CAPABILITY = -32021
 UNSUPPORTED_VERSION = -32022

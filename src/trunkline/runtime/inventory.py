@@ -61,14 +61,15 @@ class Inventory:
         self._generation = self._fleet.generation
         parsed: dict[str, tuple[Any, Listing]] = {}
         for server, supervisor in self._fleet:
-            listed = supervisor.listed
+            supervisor.lists.renew()
+            listed = supervisor.lists.tools
             if listed is None:
                 continue
             known = self._parsed.get(server)
             if known is not None and known[0] is listed:
                 parsed[server] = known
                 continue
-            tools, warnings = parse_tools(server, listed.tools, transport=supervisor.settings.transport)
+            tools, warnings = parse_tools(server, listed.items, transport=supervisor.settings.transport)
             all_warnings = (*listed.warnings, *warnings)
             parsed[server] = (
                 listed,

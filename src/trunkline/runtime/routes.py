@@ -131,9 +131,10 @@ class Routes:
         await supervisor.connect(call.flight)
         if (tool := self._inventory.tool(call.public_name)) is not None:
             return tool
-        refreshed = await supervisor.refresh()
+        refreshed = await supervisor.lists.refresh("tools")
         tool = self._inventory.tool(call.public_name)
-        if tool is not None or not refreshed or supervisor.listed is None or supervisor.listed.warnings:
+        listed = supervisor.lists.tools
+        if tool is not None or not refreshed or listed is None or listed.warnings:
             return tool
         return resolve(
             call.public_name, self._fleet.servers, self._inventory.catalog(), separators=_SEPARATOR

@@ -146,10 +146,13 @@ class Trunk(Calls):
         return explain(name, self._policy, self._fleet.servers, self._inventory.catalog())
 
     async def ready(self, server: str | None = None, timeout: float | None = None) -> None:  # noqa: ASYNC109
-        """Wait until every server is ready or failed, or until one is ready.
+        """Wait until every server is ready or failed and all their lists are read, or until one is ready.
+
+        A list of resources, templates or prompts that fails or takes too long is a warning of the catalog
+        and keeps no server from being ready.
 
         Args:
-            server: wait for this one only, and raise if it fails.
+            server: wait until this one takes calls, whatever else it lists, and raise if it fails.
             timeout: seconds; without it the servers' connect timeouts are the bound.
 
         Raises:
@@ -157,7 +160,7 @@ class Trunk(Calls):
             UnavailableError: the named server could not be connected.
             DeadlineExceededError: `timeout` passed first.
         """
-        waited = self._settled() if server is None else self._ready_one(server)
+        waited = self._listed() if server is None else self._ready_one(server)
         try:
             async with asyncio.timeout(timeout):
                 await waited
@@ -244,6 +247,11 @@ class Trunk(Calls):
     async def _settled(self) -> None:
         for _, supervisor in tuple(self._fleet):
             await supervisor.settled()
+
+    async def _listed(self) -> None:
+        await self._settled()
+        for _, supervisor in tuple(self._fleet):
+            await supervisor.lists.settled()
 
     async def _ready_one(self, server: str) -> None:
         error = await self._supervisor(server).settled()

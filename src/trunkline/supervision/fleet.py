@@ -24,7 +24,7 @@ class Fleet:
         self._running = asyncio.Event()
         self._stopping = asyncio.Event()
         self.generation = 0
-        """Counts up whenever a list of tools or the set of servers changes."""
+        """Counts up whenever a list, or its age, or the set of servers changes."""
 
     def __iter__(self) -> Iterator[tuple[str, Supervisor]]:
         return iter(self._supervisors.items())

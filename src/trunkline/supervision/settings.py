@@ -1,9 +1,8 @@
-"""How to connect one server, and what it listed last."""
+"""How to connect one server."""
 
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
-from typing import Any
 
 import msgspec
 
@@ -30,12 +29,3 @@ class ServerSettings(msgspec.Struct, frozen=True, kw_only=True):
     """The only protocol family to try, or None to find out."""
     connect_timeout: float = 30.0
     """Seconds from start to a listed catalog."""
-
-
-class Listed(msgspec.Struct, frozen=True, kw_only=True):
-    """What a server listed last; kept when the server is lost."""
-
-    tools: tuple[Any, ...] = ()
-    """Tool definitions as received."""
-    warnings: tuple[str, ...] = ()
-    instructions: str | None = None

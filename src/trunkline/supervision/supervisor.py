@@ -12,10 +12,9 @@ from collections.abc import Callable
 from typing import Any
 
 from trunkline.connection.connection import Connection
-from trunkline.connection.listing import Pages
 from trunkline.core.call import Flight
 from trunkline.core.status import ServerStatus, State
-from trunkline.errors import CallError, OutcomeUnknownError, TrunklineError, UnavailableError
+from trunkline.errors import OutcomeUnknownError, TrunklineError, UnavailableError
 from trunkline.protocol.eras import Family
 from trunkline.supervision.failure import (
     describe,
@@ -26,7 +25,8 @@ from trunkline.supervision.failure import (
     too_slow,
     unavailable,
 )
-from trunkline.supervision.settings import Listed, ServerSettings
+from trunkline.supervision.lists import Lists
+from trunkline.supervision.settings import ServerSettings
 from trunkline.telemetry.escape import escape_text
 from trunkline.transport.link import Link
 
@@ -41,17 +41,13 @@ class Supervisor:
 
     def __init__(self, settings: ServerSettings, on_listed: Callable[[], None]) -> None:
         self.settings = settings
-        self.listed: Listed | None = None
+        self.lists = Lists(settings.name, settings.connect_timeout, on_listed)
         self.connection: Connection | None = None
         self.last_answer: float | None = None
         self.latency: float | None = None
-        self._on_listed = on_listed
         self._loop = asyncio.get_running_loop()
         self._wanted = asyncio.Event()
         self._stopping = asyncio.Event()
-        self._listing = asyncio.Lock()
-        self._lists_begun = self._lists_read = 0
-        self._fresh = False
         self._attempt: asyncio.Future[Connection | TrunklineError] = self._loop.create_future()
         self._state: State = "stopped"
         self._since = self._loop.time()
@@ -76,19 +72,23 @@ class Supervisor:
     def status(self) -> ServerStatus:
         """Say how the server is doing."""
         now = self._loop.time()
+        answers = [moment for moment in (self.last_answer, self.lists.last_read) if moment is not None]
         down = self._state != "ready" and self._error is not None
         return ServerStatus(
             state=self._state,
             since=now - self._since,
             era=self._revision,
             transport=self.settings.transport,
-            tools=len(self.listed.tools) if self.listed is not None else None,
+            tools=self.lists.count("tools"),
+            resources=self.lists.count("resources"),
+            templates=self.lists.count("templates"),
+            prompts=self.lists.count("prompts"),
             last_error=describe(self._error) if self._error is not None else None,
             hint=self._error.hint if self._error is not None else None,
             stderr=self._stderr() if down else "",
             restarts=max(0, self._lives - 1),
             latency_ms=self.latency * 1000 if self.latency is not None else None,
-            last_check=now - self.last_answer if self.last_answer is not None else None,
+            last_check=now - max(answers) if answers else None,
         )
 
     def note_answer(self, flight: Flight) -> None:
@@ -127,30 +127,6 @@ class Supervisor:
             raise unavailable(self.settings.name, outcome, self._stderr()) from outcome
         flight.activity = self._loop.time()
         return outcome
-
-    async def refresh(self) -> bool:
-        """List the tools again, if connected; False when that failed, which keeps the list there is.
-
-        Who asks while a list is being read shares the next one: it may have begun before a change.
-        """
-        wanted = self._lists_begun + 1
-        async with self._listing:
-            if self._lists_read < wanted:
-                self._lists_begun = number = self._lists_begun + 1
-                self._fresh = await self._list_again()
-                self._lists_read = number
-        return self._fresh
-
-    async def _list_again(self) -> bool:
-        if (connection := self.live) is None:
-            return False
-        try:
-            async with asyncio.timeout(self.settings.connect_timeout):
-                self._keep(connection, await connection.list_tools())
-        except (CallError, TimeoutError) as error:
-            self._log(logging.WARNING, "the tools could not be listed again", str(error))
-            return False
-        return True
 
     @property
     def live(self) -> Connection | None:
@@ -193,8 +169,11 @@ class Supervisor:
                 await self._serve(connection, stopping)
         finally:
             self.connection = None
-            for link in links:
-                await asyncio.shield(link.close())
+            try:
+                await self.lists.end()
+            finally:
+                for link in links:
+                    await asyncio.shield(link.close())
 
     async def _start(self, links: list[Link], stopping: asyncio.Future[Any]) -> Connection | None:
         starting = asyncio.ensure_future(self._connect(links))
@@ -238,7 +217,9 @@ class Supervisor:
         self._family = self.settings.family or connection.agreed.era.family
         self._revision = connection.revision
         self._phase = "listing tools"
-        self._keep(connection, await connection.list_tools())
+        self.lists.begin(connection)
+        # A list whose pages do not end in time is used as far as it came.
+        await self.lists.read_tools(connection, self._since + 0.9 * self.settings.connect_timeout)
         self.connection = connection
         return connection
 
@@ -261,10 +242,10 @@ class Supervisor:
 
     async def _serve(self, connection: Connection, stopping: asyncio.Future[Any]) -> None:
         """Stay with a ready connection until it is lost or the server is stopped."""
+        self.lists.follow()
         lost = asyncio.ensure_future(connection.link.wait_closed())
         owned: set[asyncio.Future[Any]] = {
             asyncio.ensure_future(connection.serve()),
-            asyncio.ensure_future(self._watch_tools(connection)),
             lost,
         }
         try:
@@ -278,20 +259,6 @@ class Supervisor:
             self._error = lost_server(self.settings.name, reason)
             self._move("stopped")
             self._log(logging.INFO, "lost", reason)
-
-    async def _watch_tools(self, connection: Connection) -> None:
-        """List again after a change; changes during a listing cause one more, however many they are."""
-        while True:
-            await connection.tools_changed.wait()
-            connection.tools_changed.clear()
-            await self.refresh()
-
-    def _keep(self, connection: Connection, pages: Pages) -> None:
-        self.last_answer = self._loop.time()
-        self.listed = Listed(
-            tools=pages.items, warnings=pages.warnings, instructions=connection.agreed.instructions
-        )
-        self._on_listed()
 
     def _move(self, state: State) -> None:
         self._state = state

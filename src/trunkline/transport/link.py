@@ -12,6 +12,7 @@ import msgspec
 from trunkline.core.call import Flight, Log, Progress
 from trunkline.protocol.eras import Era
 from trunkline.protocol.frames import Frame
+from trunkline.protocol.lists import CHANGES
 
 
 class Request(msgspec.Struct, frozen=True, kw_only=True):
@@ -41,9 +42,6 @@ class SessionLostError(Exception):
         self.current = current
 
 
-_CHANGES = frozenset(f"notifications/{kind}/list_changed" for kind in ("tools", "resources", "prompts"))
-
-
 class Inbox:
     """Messages a server sent outside any exchange: bounded, the oldest dropped and counted.
 
@@ -60,7 +58,7 @@ class Inbox:
 
     def put(self, frame: Frame) -> None:
         """Add a message; when full, the oldest one is dropped."""
-        if frame.method in _CHANGES:
+        if frame.method in CHANGES:
             self._changes[frame.method] = frame
             self._arrived.set()
             return
