@@ -41,6 +41,7 @@ class Flight:
 
     __slots__ = (
         "activity",
+        "answering",
         "attempts",
         "cancel_reason",
         "connecting",
@@ -60,6 +61,8 @@ class Flight:
         """Moment of the last sign of life of this call; the idle deadline counts from here."""
         self.connecting = False
         """Whether it waits for its server to start, which has a limit of its own: no idle deadline then."""
+        self.answering = 0
+        """How many handlers work on questions of its server: no idle deadline then, nobody is silent."""
         self.attempts = 0
         self.delivery: Delivery = "never_sent"
         self.phase = "waiting for the server"
