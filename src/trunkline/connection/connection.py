@@ -11,19 +11,23 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from msgspec import UNSET
+from msgspec.structs import replace
 
 from trunkline.connection.answers import Answers
 from trunkline.connection.incoming import Incoming
 from trunkline.connection.listing import Pages, read_pages
 from trunkline.connection.negotiation import ClientIdentity, Negotiated, negotiate
+from trunkline.connection.notices import Notices
 from trunkline.connection.rounds import play_rounds
 from trunkline.connection.session import Session
+from trunkline.connection.streams import Stream, Streams
 from trunkline.connection.tally import Source
 from trunkline.connection.visits import Visits
-from trunkline.core.call import Call, Flight
+from trunkline.core.call import Call, Flight, LogLevel
 from trunkline.core.limits import Limits
 from trunkline.core.reply import Reply
 from trunkline.errors import (
+    CallError,
     InvalidArgumentsError,
     ProtocolError,
     ServerError,
@@ -39,6 +43,7 @@ from trunkline.protocol.eras import (
 from trunkline.protocol.frames import Encoder, Frame
 from trunkline.protocol.lists import CHANGES, KINDS, LISTS, Kind
 from trunkline.protocol.rounds import INPUT_REQUIRED, wants_input
+from trunkline.protocol.subscriptions import LISTEN
 from trunkline.telemetry.escape import escape_text
 from trunkline.transport.link import Link, Request, SessionLostError
 
@@ -57,6 +62,7 @@ class Connection:
         *,
         limits: Limits,
         answers: Answers,
+        notices: Notices,
         connect_timeout: float,
     ) -> None:
         self.server = server
@@ -64,10 +70,16 @@ class Connection:
         self.agreed = agreed
         self.changes: dict[Kind, asyncio.Event] = {kind: asyncio.Event() for kind in KINDS}
         """Each is set when the server says that its list of this kind has changed."""
+        self.sessions = 1
+        """How many sessions were opened; a new one knows nothing of what was set up in the one before."""
+        self.log_level: LogLevel | None = None
+        """The mildest log messages to ask for with calls that do not say so themselves, in eras that can."""
         self._identity = identity
         self._limits = limits
         self._answers = answers
         self._incoming = Incoming(server, link, answers)
+        self._notices = notices
+        self._streams = Streams()
         self._session = Session(server, self._reopen, connect_timeout)
         self._encoder = self._make_encoder()
 
@@ -81,6 +93,7 @@ class Connection:
         family: Family | None = None,
         limits: Limits,
         answers: Answers,
+        notices: Notices,
         connect_timeout: float,
     ) -> Connection:
         """Negotiate on a fresh link. The link stays the caller's to close, whatever happens.
@@ -93,7 +106,14 @@ class Connection:
         """
         agreed = await negotiate(link, server, identity, family)
         return cls(
-            server, link, agreed, identity, limits=limits, answers=answers, connect_timeout=connect_timeout
+            server,
+            link,
+            agreed,
+            identity,
+            limits=limits,
+            answers=answers,
+            notices=notices,
+            connect_timeout=connect_timeout,
         )
 
     @property
@@ -165,11 +185,28 @@ class Connection:
                 raise
             return Pages(items=())
 
+    async def listen(self, stream: Stream) -> None:
+        """Keep a stream of notifications open until it ends, however it does; modern servers only.
+
+        Cancelling this closes it at the server.
+        """
+        flight = Flight(asyncio.get_running_loop().time())
+        request = replace(self._encode_request(LISTEN, stream.asked.to_params(), flight), standing=True)
+        with self._streams.opened(request.id, stream):
+            try:
+                self._result_of(await self.link.request(request), LISTEN)
+            except CallError as error:
+                stream.failure = error
+
     async def serve(self) -> None:
         """Handle what the server sends outside exchanges, until the link is lost."""
+        inbox = self.link.unsolicited
         try:
-            while (frame := await self.link.unsolicited.get()) is not None:
-                await self._take(frame)
+            while await inbox.wait():
+                while (frame := inbox.take()) is not None:
+                    await self._take(frame)
+                if inbox.take_missed():
+                    self._notices.miss()
         finally:
             await self._incoming.end()
             await self._session.end()
@@ -206,12 +243,19 @@ class Connection:
     async def _reopen(self) -> None:
         self.agreed = await negotiate(self.link, self.server, self._identity, "legacy")
         self._encoder = self._make_encoder()
+        self.sessions += 1
+        self._notices.miss()
 
     def _encode_call(self, call: Call, more: Mapping[str, Any] = _NOTHING) -> Request:
         number = call.flight.request_id = self.link.next_id()
         try:
             body = self._encoder.call_tool(
-                number, call.name, call.arguments, log_level=call.log_level, trace=call.trace, more=more
+                number,
+                call.name,
+                call.arguments,
+                log_level=call.log_level or self.log_level,
+                trace=call.trace,
+                more=more,
             )
         except (TypeError, ValueError, RecursionError) as cause:
             raise InvalidArgumentsError(
@@ -299,6 +343,10 @@ class Connection:
             params = None if frame.params is UNSET else frame.params
             await self._incoming.take_request(frame.id, frame.method, params, self.agreed.era.family)
             return
+        if not self._streams.take(frame.method, frame.params):
+            return
         for kind in CHANGES.get(frame.method, ()):
             self.changes[kind].set()
+        if not self._notices.take(frame.method, frame.params):
+            return
         self._incoming.take_notification(frame.method, frame.params)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import os
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, TypeVar, cast
 from urllib.parse import urlsplit
@@ -49,6 +50,8 @@ def assemble(
         limits=rules.limits,
         family=None if rules.era == "auto" else rules.era,
         connect_timeout=rules.connect,
+        clean=_cleaner(entry.secrets) if isinstance(entry, StdioEntry | HttpEntry) else sanitize_text,
+        draw=_draw,
     )
 
 
@@ -98,6 +101,11 @@ async def _open(entry: Entry, limits: Limits, wire: Wire | None) -> Link:
             return await (peer if wire is None else _tap_stream(peer, wire)).open()
         case BadEntry():
             raise entry.error
+
+
+def _draw() -> float:
+    """Give a random number from 0 to 1."""
+    return int.from_bytes(os.urandom(4)) / 2**32
 
 
 def _wire(entry: Entry, log: WireLog | None) -> Wire | None:

@@ -14,8 +14,10 @@ import msgspec
 
 from trunkline.connection.connection import Connection
 from trunkline.connection.listing import Pages
+from trunkline.core.events import NOBODY, EventSink, ListChanged
 from trunkline.errors import CallError
 from trunkline.protocol.lists import KINDS, Kind
+from trunkline.supervision.changes import compare_lists
 from trunkline.telemetry.escape import escape_text
 
 logger = logging.getLogger("trunkline.supervision")
@@ -43,7 +45,9 @@ class Listed(msgspec.Struct, frozen=True, kw_only=True):
 class ServerList:
     """One kind of list of one server: read once at a time, and shared by all who ask."""
 
-    def __init__(self, server: str, kind: Kind, timeout: float, on_change: Callable[[], None]) -> None:
+    def __init__(
+        self, server: str, kind: Kind, timeout: float, on_change: Callable[[], None], events: EventSink
+    ) -> None:
         self.kind: Kind = kind
         self.listed: Listed | None = None
         """What was listed last, or None before the first."""
@@ -57,6 +61,7 @@ class ServerList:
         self._server = server
         self._timeout = timeout
         self._on_change = on_change
+        self._events = events
         self._loop = asyncio.get_running_loop()
         self._connection: Connection | None = None
         self._turn = asyncio.Lock()
@@ -82,9 +87,11 @@ class ServerList:
         self._fresh = not (pages.cut and self.listed is not None and not self.listed.warnings)
         self.failure = None if self._fresh else pages.warnings[0]
         if self._fresh:
-            self.listed = Listed(
-                items=pages.items, warnings=pages.warnings, ttl_ms=pages.ttl_ms, scope=pages.scope
+            before, self.listed = (
+                self.listed,
+                Listed(items=pages.items, warnings=pages.warnings, ttl_ms=pages.ttl_ms, scope=pages.scope),
             )
+            self._tell(before, self.listed)
         self._set_timer(pages.ttl_ms)
         self.settled.set()
         self._on_change()
@@ -134,12 +141,21 @@ class ServerList:
         except CallError as error:
             self._fail(error.message)
 
+    def _tell(self, before: Listed | None, after: Listed) -> None:
+        """Tell how the list has changed; the first one is no change."""
+        if before is None or not self._events.watched:
+            return
+        if (change := compare_lists(self._server, self.kind, before.items, after.items)) is not None:
+            self._events.put(change)
+
     def _fail(self, reason: str) -> None:
         self.failure = f"the {self.kind} could not be listed: {reason}"
         line = escape_text(f"{self._server}: {self.failure}")
         lost = self._connection is None or self._connection.link.lost
         logger.log(logging.DEBUG if lost else logging.WARNING, "%s", line, extra={"server": self._server})
         self._set_timer(self.listed.ttl_ms if self.listed is not None else None)
+        if self.listed is not None and not lost:
+            self._events.put(ListChanged(server=self._server, kind=self.kind, failure=self.failure))
         self.settled.set()
         self._on_change()
 
@@ -165,10 +181,13 @@ class Lists:
     Args:
         timeout: seconds that reading one list may take.
         on_change: told when a list was read, could not be read, or has become too old.
+        events: told how a list has changed.
     """
 
-    def __init__(self, server: str, timeout: float, on_change: Callable[[], None]) -> None:
-        self._lists = {kind: ServerList(server, kind, timeout, on_change) for kind in KINDS}
+    def __init__(
+        self, server: str, timeout: float, on_change: Callable[[], None], events: EventSink = NOBODY
+    ) -> None:
+        self._lists = {kind: ServerList(server, kind, timeout, on_change, events) for kind in KINDS}
         self._tasks: dict[Kind, asyncio.Task[None]] = {}
 
     @property
@@ -193,6 +212,11 @@ class Lists:
     def failures(self) -> tuple[str, ...]:
         """Say, for each list that could not be read the last time, why."""
         return tuple(one.failure for one in self._lists.values() if one.failure is not None)
+
+    def without_age(self) -> frozenset[Kind]:
+        """Give the kinds that were read and whose server does not say how long they hold."""
+        read = ((kind, one.listed) for kind, one in self._lists.items())
+        return frozenset(kind for kind, listed in read if listed is not None and listed.ttl_ms is None)
 
     def begin(self, connection: Connection) -> None:
         """Read everything but the tools from a new connection, in the background."""

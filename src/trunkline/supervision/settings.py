@@ -10,6 +10,7 @@ from trunkline.connection.negotiation import ClientIdentity
 from trunkline.core.handlers import Handlers
 from trunkline.core.limits import Limits
 from trunkline.protocol.eras import Family
+from trunkline.telemetry.escape import escape_text
 from trunkline.transport.link import Link
 
 
@@ -29,3 +30,7 @@ class ServerSettings(msgspec.Struct, frozen=True, kw_only=True):
     """The only protocol family to try, or None to find out."""
     connect_timeout: float = 30.0
     """Seconds from start to a listed catalog."""
+    clean: Callable[[str], str] = escape_text
+    """Makes a text of the server safe to show, without the secrets we know of."""
+    draw: Callable[[], float] = lambda: 0.5
+    """Gives a number from 0 to 1, drawn anew each time, for waits between attempts."""

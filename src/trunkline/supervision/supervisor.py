@@ -13,7 +13,9 @@ from typing import Any
 
 from trunkline.connection.answers import Answers
 from trunkline.connection.connection import Connection
+from trunkline.core.backoff import Backoff
 from trunkline.core.call import Flight
+from trunkline.core.events import NOBODY, EventSink
 from trunkline.core.status import ServerStatus, State
 from trunkline.errors import OutcomeUnknownError, TrunklineError, UnavailableError
 from trunkline.protocol.eras import Family
@@ -26,6 +28,7 @@ from trunkline.supervision.failure import (
     too_slow,
     unavailable,
 )
+from trunkline.supervision.following import Following
 from trunkline.supervision.lists import Lists
 from trunkline.supervision.settings import ServerSettings
 from trunkline.telemetry.escape import escape_text
@@ -35,14 +38,20 @@ logger = logging.getLogger("trunkline.supervision")
 
 _RETRY_AFTER = 1.0
 """Seconds during which calls to a server that could not be started fail at once with the reason."""
+_REVIVAL = Backoff(first=1.0, longest=60.0)
+_STEADY = 60.0
+"""Seconds of life after which a loss does not count as one more in a row."""
 
 
 class Supervisor:
     """Owns one server's connection."""
 
-    def __init__(self, settings: ServerSettings, on_listed: Callable[[], None]) -> None:
+    def __init__(
+        self, settings: ServerSettings, on_listed: Callable[[], None], events: EventSink = NOBODY
+    ) -> None:
         self.settings = settings
-        self.lists = Lists(settings.name, settings.connect_timeout, on_listed)
+        self.lists = Lists(settings.name, settings.connect_timeout, on_listed, events)
+        self.following = Following(settings, self.lists, events)
         self.connection: Connection | None = None
         self.last_answer: float | None = None
         self.latency: float | None = None
@@ -59,6 +68,8 @@ class Supervisor:
         self._family = settings.family
         self._revision: str | None = None
         self._lives = 0
+        self._losses = 0
+        self._revival: asyncio.TimerHandle | None = None
 
     def start(self) -> None:
         """Ask for a connection without waiting for it."""
@@ -70,6 +81,7 @@ class Supervisor:
         """End the server; who waits for it is told at once, `run` returns when all it owned has ended."""
         self._stopping.set()
         self._settle(ended(self.settings.name))
+        self.following.subscriptions.end(lambda: ended(self.settings.name))
 
     def status(self) -> ServerStatus:
         """Say how the server is doing."""
@@ -151,10 +163,24 @@ class Supervisor:
                     await self._live(stopping)
                 except Exception as cause:  # boundary: a fault in one server's life must not end the others
                     self._fail(self._internal(cause))
+                self._revive()
         finally:
+            if self._revival is not None:
+                self._revival.cancel()
             stopping.cancel()
             self.stop()
             self._move("stopped")
+
+    def _revive(self) -> None:
+        """Start a server that was lost again if somebody is subscribed to it; calls start it themselves."""
+        self._losses += 1
+        if self.following.subscriptions and not self._stopping.is_set():
+            delay = _RETRY_AFTER + _REVIVAL.delay(self._losses, self.settings.draw())
+            self._revival = self._loop.call_later(delay, self._start_if_down)
+
+    def _start_if_down(self) -> None:
+        if self.live is None and self._may_start():
+            self.start()
 
     def _may_start(self) -> bool:
         if self._state == "connecting" or self._wanted.is_set() or self._stopping.is_set():
@@ -219,6 +245,7 @@ class Supervisor:
         self._family = self.settings.family or connection.agreed.era.family
         self._revision = connection.revision
         self._phase = "listing tools"
+        self.following.attach(connection)
         self.lists.begin(connection)
         # A list whose pages do not end in time is used as far as it came.
         await self.lists.read_tools(connection, self._since + 0.9 * self.settings.connect_timeout)
@@ -239,6 +266,7 @@ class Supervisor:
             family=family,
             limits=settings.limits,
             answers=self._answers,
+            notices=self.following.notices,
             connect_timeout=settings.connect_timeout,
         )
 
@@ -248,6 +276,7 @@ class Supervisor:
         lost = asyncio.ensure_future(connection.link.wait_closed())
         owned: set[asyncio.Future[Any]] = {
             asyncio.ensure_future(connection.serve()),
+            asyncio.ensure_future(self.following.keep(connection)),
             lost,
         }
         try:
@@ -256,6 +285,8 @@ class Supervisor:
             for task in owned:
                 task.cancel()
             await asyncio.wait(owned)
+        if self._loop.time() - self._since > _STEADY:
+            self._losses = 0
         if not stopping.done():
             reason = "" if lost.cancelled() else lost.result()
             self._error = lost_server(self.settings.name, reason)
