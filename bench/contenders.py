@@ -93,6 +93,37 @@ class Sdk:
             yield Connection(call=call, revision=client.protocol_version)
 
 
+class FastMcp:
+    """`fastmcp.Client`, which the SDK's client is inside."""
+
+    def version(self) -> str:
+        from importlib.metadata import version
+
+        return f"fastmcp {version('fastmcp')} Client"
+
+    @asynccontextmanager
+    async def connect(self, target: Target) -> AsyncIterator[Connection]:
+        from fastmcp import Client
+        from fastmcp.client.transports import StdioTransport
+        from mcp_types import TextContent
+
+        server: Any = target.url
+        if target.kind == "stdio":
+            command, *args = target.command
+            server = StdioTransport(command, args, env=dict(target.env))
+        mode = "legacy" if target.family == "legacy" else "auto"
+        async with Client(server, mode=mode) as client:
+            await client.list_tools()
+
+            async def call(tool: str, arguments: Mapping[str, Any]) -> str:
+                result = await client.call_tool(tool, dict(arguments))
+                block = result.content[0]
+                assert isinstance(block, TextContent)
+                return block.text
+
+            yield Connection(call=call, revision=client.protocol_version or "")
+
+
 class Floor:
     """A bare asyncio loop without any MCP library; see `bench.floor`."""
 
@@ -107,7 +138,12 @@ class Floor:
             yield Connection(call=calls.call, revision=revision)
 
 
-CONTENDERS: Mapping[str, Contender] = {"trunkline": Trunkline(), "sdk": Sdk(), "floor": Floor()}
+CONTENDERS: Mapping[str, Contender] = {
+    "trunkline": Trunkline(),
+    "sdk": Sdk(),
+    "fastmcp": FastMcp(),
+    "floor": Floor(),
+}
 
 
 def entry(target: Target) -> dict[str, Any]:

@@ -78,7 +78,7 @@ def judge(results: list[LargeResult]) -> list[Verdict]:
 class _Lane:
     def __init__(self, contender: str, stack: ExitStack, uvloop: bool) -> None:
         self._contender = contender
-        self._sizes = SDK_SIZES if contender == "sdk" else SIZES
+        self._sizes = SDK_SIZES if contender in ("sdk", "fastmcp") else SIZES
         self._samples: dict[int, list[float]] = {size: [] for size in self._sizes}
         self._invalid = ""
         place = Path(stack.enter_context(tempfile.TemporaryDirectory()))

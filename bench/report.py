@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import itertools
 import json
 import os
 import platform
@@ -71,10 +72,10 @@ def row_head() -> str:
 
 
 def format_ratios(results: Sequence[RowResult]) -> str:
-    """Give CPU per call of each contender divided by that of each other one."""
+    """Give CPU per call of each contender divided by that of each one after it."""
     lines = []
     for result in results:
-        pairs = [(mine, base) for mine in result.measured for base in result.measured if mine != base]
+        pairs = itertools.combinations(result.measured, 2)
         cells = (f"{mine}/{base} {result.ratio(mine, base):.2f}" for mine, base in pairs)
         lines.append(f"{result.row.label:<22} {'  '.join(cells)}")
     return "\n".join(["ratios of CPU per call", *lines])

@@ -167,16 +167,26 @@ def _serving(settings: Settings) -> Callable[[Record], bool]:
 
 
 def _sources(settings: Settings) -> tuple[str, ...]:
-    """Give the server files without reading them: a broken file must not keep its process alive."""
+    """Give the server files, linked ones included; where one is broken, those that are named or found.
+
+    A broken file must not keep its process alive.
+
+    Raises:
+        ConfigError: there is no file at all.
+    """
     from os import environ
     from pathlib import Path
 
     from trunkline.config.discovery import discover
     from trunkline.config.source import ARGUMENT, absolute_path
+    from trunkline.errors import ConfigError
 
-    folder = Path.cwd()
-    if not settings.config:
-        return tuple(str(path) for path in discover(folder, environ))
+    try:
+        return session.read_config(settings.config, settings.profile).sources
+    except ConfigError:
+        folder = Path.cwd()
+        if not settings.config:
+            return tuple(str(path) for path in discover(folder, environ))
     found = (ARGUMENT if "://" in name else str(absolute_path(name, folder)) for name in settings.config)
     return tuple(dict.fromkeys(found))
 

@@ -185,3 +185,28 @@ def test_tab_completes_tools_after_the_first_list(session: Session) -> None:
     code, shown = session.end()
     assert code == 0
     assert '{"text": "typed"}' in shown
+
+
+def test_servers_are_kept_warm_between_commands_until_down(session: Session, bare_place: Any) -> None:
+    session.type("trunkline import --from cursor")
+    cold = [session.result("trunkline call notes.add text=x --json")[1] for _ in range(2)]
+    assert [json.loads(out)["result"]["structuredContent"] for out in cold] == [{"text": "x"}] * 2
+    started = len(bare_place.journal("notes").pids)
+    assert session.type("trunkline up")[0] == 0
+    try:
+        for words in ("notes.add text=x", "notes/add text=y", 'notes.add \'{"text": "z"}\''):
+            code, out, shown = session.result(f"trunkline call {words}")
+            assert (code, json.loads(out)["text"] in "xyz", shown) == (0, True, "")
+        assert len(bare_place.journal("notes").pids) == started + 1
+        code, out, shown = session.result("trunkline call notes.ad text=x")
+        assert (code, out, "Did you mean notes.add?" in shown) == (5, "", True)
+        session.start("trunkline call notes.build > out")
+        session.shell.expect_exact("50 %  2 of 4")
+        session.shell.send(INTERRUPT)
+        assert session.end()[0] == 130
+        assert bare_place.journal("notes").read().calls[-1].cancelled
+    finally:
+        ended, said = session.type("trunkline down")
+    assert ended == 0
+    assert said.startswith("trunkline: ended process ")
+    assert bare_place.living("notes") == []
