@@ -106,6 +106,10 @@ class Catalog:
         """Give the tool with exactly this public name."""
         return self._tools.get(public_name)
 
+    def prompt(self, public_name: str) -> Prompt | None:
+        """Give the prompt with exactly this public name."""
+        return self._prompts.get(public_name)
+
     def named(self, name: str) -> tuple[Tool, ...]:
         """Give the tools that their own servers call by this name."""
         return self._tools.named(name)

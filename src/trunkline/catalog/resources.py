@@ -64,7 +64,8 @@ def find_server(
     """Give the one server this URI is to be read from.
 
     It is the server that lists the URI; else the one with a template that gives it; else, since servers
-    need not list what they have, the only one that has resources at all.
+    need not list what they have, the only one that has resources at all. `candidates` of an ambiguous URI
+    are the servers, of an unknown one the nearest URIs that exist.
 
     Args:
         offering: the servers that say they have resources.
@@ -75,18 +76,32 @@ def find_server(
         NotFoundError: none does, and several servers, or none, have resources.
     """
     found = _servers(one for one in resources if one.uri == uri) or _matching(uri, templates)
-    if len(found) > 1:
-        raise AmbiguousNameError(
-            f"{len(found)} servers have a resource of this URI: {_listed(found)}",
-            candidates=tuple(sorted(found)),
-            tool=cut(uri),
-            hint=f"Name the server too, such as server={shown(found[0])}.",
-        )
     if found:
-        return found[0]
-    if len(offering) == 1 and not unknown:
+        return _only(found, uri, "resource of this URI")
+    if len(offering) == 1:
         return offering[0]
     raise _not_found(uri, resources, offering, unknown)
+
+
+def find_template(uri_template: str, templates: Sequence[Template]) -> str | None:
+    """Give the one server that lists this very template, or None when none does.
+
+    Raises:
+        AmbiguousNameError: several servers list it.
+    """
+    found = _servers(one for one in templates if one.uri_template == uri_template)
+    return _only(found, uri_template, "template like this") if found else None
+
+
+def _only(servers: tuple[str, ...], name: str, what: str) -> str:
+    if len(servers) == 1:
+        return servers[0]
+    raise AmbiguousNameError(
+        f"{len(servers)} servers have a {what}: {_listed(servers)}",
+        candidates=tuple(sorted(servers)),
+        tool=cut(name),
+        hint=f"Name the server too, such as {shown(servers[0])}.",
+    )
 
 
 def _matching(uri: str, templates: Iterable[Template]) -> tuple[str, ...]:
