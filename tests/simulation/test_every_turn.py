@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable
+from functools import partial
 from typing import Any
 
 import pytest
@@ -118,6 +119,14 @@ def test_a_call_disturbed_at_any_turn_ends_truly_and_leaves_nothing(disturb: Dis
         assert isinstance(outcome, (trunkline.Reply, *EXPECTED[disturb])), (turns, outcome)
     assert trunkline.Reply in kinds
     assert len(kinds) >= 2
+
+
+@pytest.mark.parametrize("disturb", EXPECTED, ids=lambda one: one.__name__.replace("_", " "))
+def test_a_disturbed_call_ends_truly_in_whatever_order_tasks_go_on(disturb: Disturb):
+    for turns in range(0, TURNS, 2):
+        with asyncio.Runner(loop_factory=partial(VirtualTimeLoop, seed=turns)) as runner:
+            outcome = runner.run(disturb_at(turns, disturb))
+        assert isinstance(outcome, (trunkline.Reply, *EXPECTED[disturb])), (turns, outcome)
 
 
 @pytest.mark.parametrize("disturb", [cancel, lose_the_peer], ids=["cancel", "lose the peer"])

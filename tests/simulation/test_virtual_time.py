@@ -133,6 +133,25 @@ def test_callbacks_keep_their_order_whatever_the_seed():
             assert runner.run(main()) == list(range(20))
 
 
+def test_no_task_passes_a_callback_that_was_due_before_it():
+    async def main() -> list[str]:
+        order: list[str] = []
+        loop = asyncio.get_running_loop()
+
+        async def note(name: str) -> None:
+            order.append(name)
+
+        first = [loop.create_task(note("before")) for _ in range(3)]
+        loop.call_soon(order.append, "callback")
+        last = [loop.create_task(note("after")) for _ in range(3)]
+        await asyncio.gather(*first, *last)
+        return order
+
+    for seed in range(20):
+        with asyncio.Runner(loop_factory=partial(VirtualTimeLoop, seed=seed)) as runner:
+            assert runner.run(main()) == ["before"] * 3 + ["callback"] + ["after"] * 3
+
+
 REAL: dict[str, Callable[[], Awaitable[Any]]] = {
     "run_in_executor": lambda: asyncio.to_thread(print),
     "create_connection": lambda: asyncio.open_connection("127.0.0.1", 9),
@@ -141,6 +160,27 @@ REAL: dict[str, Callable[[], Awaitable[Any]]] = {
     "subprocess_shell": lambda: asyncio.create_subprocess_shell("true"),
     "getaddrinfo": lambda: asyncio.get_running_loop().getaddrinfo("localhost", 80),
 }
+
+
+HARMLESS = {
+    *("call_at", "call_exception_handler", "call_later", "call_soon", "call_soon_threadsafe", "close"),
+    *("create_future", "create_task", "default_exception_handler", "get_debug", "get_exception_handler"),
+    *("get_task_factory", "is_closed", "is_running", "remove_reader", "remove_signal_handler"),
+    *("remove_writer", "run_forever", "run_until_complete", "set_debug", "set_default_executor"),
+    *("set_exception_handler", "set_task_factory", "shutdown_asyncgens", "shutdown_default_executor"),
+    *("stop", "time"),
+}
+
+
+def test_every_other_method_of_a_loop_is_refused():
+    methods = {name for name in dir(asyncio.SelectorEventLoop) if not name.startswith("_")}
+    loop = VirtualTimeLoop()
+    try:
+        for name in sorted(methods - HARMLESS):
+            with pytest.raises(RealIOError, match=f"no `{name}`"):
+                getattr(loop, name)()
+    finally:
+        loop.close()
 
 
 async def awaiting(ask: Callable[[], Awaitable[Any]]) -> None:

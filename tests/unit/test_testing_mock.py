@@ -66,6 +66,24 @@ async def test_a_call_error_is_raised_as_written_and_completed_each_time():
     assert (seen[0].tool, seen[0].server, error.call_id) == ("db.write", "db", None)
 
 
+@pytest.mark.parametrize("delivery", ["never_sent", "refused", "answered", "unknown"])
+@pytest.mark.parametrize("kind", [trunkline.UnavailableError, trunkline.OutcomeUnknownError])
+async def test_a_call_error_keeps_the_delivery_it_was_given(kind: Any, delivery: Any):
+    async with mock({"db.write": kind("lost", delivery=delivery)}) as trunk:
+        with pytest.raises(kind) as caught:
+            await trunk.call("db.write")
+    assert caught.value.delivery == delivery
+    assert len(trunk.calls) == 1
+
+
+async def test_the_class_of_an_error_can_be_the_answer():
+    async with mock({"a.t": in_turn(trunkline.UnavailableError, ZeroDivisionError)}) as trunk:
+        with pytest.raises(trunkline.UnavailableError, match="mocked answer"):
+            await trunk.call("a.t", {"n": 1})
+        with pytest.raises(ZeroDivisionError, match="mocked answer"):
+            await trunk.call("a.t")
+
+
 async def test_errors_of_every_kind_are_raised():
     answers = {
         "s.rpc": RpcError(-32050, "no", {"why": 1}),
@@ -146,5 +164,7 @@ def test_a_schema_of_no_tool_is_refused():
 
 
 def test_code_that_does_not_await_can_be_tested_too():
-    with trunkline.sync.Trunk(mock({"git.status": "clean"})) as trunk:
+    mocked = mock({"git.status": "clean"})
+    with trunkline.sync.Trunk(mocked) as trunk:
         assert trunk.call("git.status").text == "clean"
+    assert [call.tool for call in mocked.calls] == ["git.status"]

@@ -29,18 +29,20 @@ from trunkline.core.reply import Reply
 from trunkline.errors import (
     CallError,
     InvalidArgumentsError,
+    NotFoundError,
     ProtocolError,
     ServerError,
     UnavailableError,
 )
 from trunkline.protocol.eras import (
     METHOD_NOT_FOUND,
+    NEEDED_CAPABILITY,
     REFUSING_CODES,
     URL_ELICITATION_REQUIRED,
     Family,
     request_meta,
 )
-from trunkline.protocol.frames import Encoder, Frame
+from trunkline.protocol.frames import Encoder, Frame, encode_notification
 from trunkline.protocol.lists import CHANGES, KINDS, LISTS, Kind
 from trunkline.protocol.rounds import INPUT_REQUIRED, wants_input
 from trunkline.protocol.subscriptions import LISTEN
@@ -122,11 +124,13 @@ class Connection:
         return self.agreed.era.revision
 
     async def call(self, call: Call) -> Reply:
-        """Make one tool call, once.
+        """Make one call, of a tool or of any other method, once.
 
         Raises:
             CallError: with a true `delivery`.
         """
+        if call.one_way:
+            return await self._tell(call)
         flight = call.flight
         flight.phase = "waiting for the answer"
         flight.stderr = self.link.stderr_tail
@@ -141,7 +145,7 @@ class Connection:
             del calls[flight]
             if self._answers.tally.counts:
                 self._incoming.release(flight)
-        result = self._result_of(frame, call.name)
+        result = self._result_of(frame, call.name, any_type=call.any_result)
         flight.delivery = "answered"
         return Reply(
             raw=result,
@@ -172,7 +176,7 @@ class Connection:
             CallError: not even the first page could be read.
         """
         wanted = LISTS[kind]
-        if not self._may_offer(wanted.capability):
+        if not self.offers(wanted.capability):
             return Pages(items=())
         try:
             return await read_pages(
@@ -211,10 +215,12 @@ class Connection:
             await self._incoming.end()
             await self._session.end()
 
-    def _may_offer(self, capability: str) -> bool:
-        declared = self.agreed.capabilities
-        silent = not declared and (capability == "tools" or self.agreed.era.family == "modern")
-        return silent or capability in declared
+    def offers(self, capability: str) -> bool:
+        """Whether the server says that it has this, or could not say what it has."""
+        declared, era = self.agreed.capabilities, self.agreed.era
+        if capability in declared or (capability == "completions" and not era.declares_completions):
+            return True
+        return not declared and (capability == "tools" or era.family == "modern")
 
     async def _exchange(self, encode: Callable[[], Request], flight: Flight) -> Frame:
         """Send a request and give its response; one that met a lost session is sent once more."""
@@ -249,14 +255,17 @@ class Connection:
     def _encode_call(self, call: Call, more: Mapping[str, Any] = _NOTHING) -> Request:
         number = call.flight.request_id = self.link.next_id()
         try:
-            body = self._encoder.call_tool(
-                number,
-                call.name,
-                call.arguments,
-                log_level=call.log_level or self.log_level,
-                trace=call.trace,
-                more=more,
-            )
+            if call.method == "tools/call":
+                body = self._encoder.call_tool(
+                    number,
+                    call.name,
+                    call.arguments,
+                    log_level=call.log_level or self.log_level,
+                    trace=call.trace,
+                    more=more,
+                )
+            else:
+                body = self._encode_other(number, call, more)
         except (TypeError, ValueError, RecursionError) as cause:
             raise InvalidArgumentsError(
                 f"the arguments are not JSON ({cause})",
@@ -266,12 +275,44 @@ class Connection:
             ) from cause
         return Request(
             id=number,
-            method="tools/call",
+            method=call.method,
             body=body,
             flight=call.flight,
             name=call.name,
             headers=call.headers,
         )
+
+    def _encode_other(self, number: int, call: Call, more: Mapping[str, Any]) -> bytes:
+        capability = NEEDED_CAPABILITY.get(call.method)
+        if capability is not None and not self.offers(capability):
+            raise NotFoundError(
+                f"the server does not offer {capability}",
+                code="not_offered",
+                server=self.server,
+                hint=f"`trunkline info {self.server}` shows what the server offers.",
+            )
+        return self._encoder.request(
+            number,
+            call.method,
+            {**(call.params or {}), **more} if more else call.params,
+            progress=True,
+            log_level=call.log_level or self.log_level,
+            trace=call.trace,
+        )
+
+    async def _tell(self, call: Call) -> Reply:
+        """Send a notification; that it left, or waits to, is all that can be known of it."""
+        if self.link.lost:
+            raise UnavailableError("the server is gone", server=self.server)
+        try:
+            body = encode_notification(call.method, call.params)
+        except (TypeError, ValueError, RecursionError) as cause:
+            raise InvalidArgumentsError(
+                f"the parameters are not JSON ({cause})", server=self.server
+            ) from cause
+        call.flight.phase = "sending the notification"
+        await self.link.notify(body)
+        return Reply(raw={}, server=self.server, tool=call.public_name, call_id=call.id)
 
     def _encode_request(self, method: str, params: Mapping[str, Any] | None, flight: Flight) -> Request:
         number = self.link.next_id()
@@ -288,7 +329,7 @@ class Connection:
         era, identity = self.agreed.era, self._identity
         return Encoder(request_meta(era, dict(identity.info), identity.offer(era.family)))
 
-    def _result_of(self, frame: Frame, name: str) -> dict[str, Any]:
+    def _result_of(self, frame: Frame, name: str, *, any_type: bool = False) -> dict[str, Any]:
         if frame.error is not UNSET:
             error = frame.error
             raise ServerError(
@@ -301,7 +342,7 @@ class Connection:
             )
         if not isinstance(frame.result, dict):
             raise self._bad_result(f"the result of {name!r} is not an object")
-        if (kind := frame.result.get("resultType", "complete")) != "complete":
+        if not any_type and (kind := frame.result.get("resultType", "complete")) != "complete":
             raise self._bad_result(f"the result of {name!r} has the type {kind!r}, which was not asked for")
         return frame.result
 

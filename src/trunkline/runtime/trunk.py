@@ -29,6 +29,7 @@ from trunkline.runtime.explain import explain
 from trunkline.runtime.handle import Handles, finish
 from trunkline.runtime.insight import Insight
 from trunkline.runtime.inventory import Inventory
+from trunkline.runtime.requests import Requests
 from trunkline.runtime.routes import Routes, no_server
 from trunkline.supervision.failure import unavailable
 from trunkline.supervision.fleet import Fleet
@@ -38,7 +39,7 @@ from trunkline.telemetry.tracer import Tracing
 from trunkline.telemetry.wire_log import WireTarget
 
 
-class Trunk(Calls):
+class Trunk(Calls, Requests):
     """Many servers behind one front door; made by `connect`, used as an async context manager.
 
     Entering returns at once: servers connect in the background, and a call waits for its own server
@@ -166,6 +167,11 @@ class Trunk(Calls):
                 await waited
         except TimeoutError:
             late = [name for name, status in self.status().items() if status.state == "connecting"]
+            late += [
+                f"{name} (its {' and '.join(pending)})"
+                for name, supervisor in self._fleet
+                if name not in late and (pending := supervisor.lists.pending())
+            ]
             raise DeadlineExceededError(
                 f"not ready within {timeout:g} s: {', '.join(late) or server}",
                 server=server,

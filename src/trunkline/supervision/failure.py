@@ -5,6 +5,7 @@ from __future__ import annotations
 from trunkline.errors import (
     CallError,
     ConfigError,
+    NotFoundError,
     RejectedError,
     ServerError,
     TrunklineError,
@@ -77,13 +78,12 @@ def unavailable(server: str, cause: TrunklineError, stderr: str) -> UnavailableE
     )
 
 
-def unsupported_subscription(server: str, reason: str) -> RejectedError:
+def unsupported_subscription(server: str, reason: str) -> NotFoundError:
     """Tell that a server cannot be subscribed to, or not to this resource."""
-    return RejectedError(
+    return NotFoundError(
         f"it cannot be subscribed to: {reason}",
-        code="subscription_unsupported",
+        code="not_offered",
         server=server,
-        retryable=False,
         hint="Read the resource again when you need it.",
     )
 

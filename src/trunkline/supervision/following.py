@@ -9,7 +9,7 @@ from trunkline.connection.connection import Connection
 from trunkline.connection.notices import Notices
 from trunkline.core.call import LogLevel
 from trunkline.core.events import EventSink
-from trunkline.errors import CallError, DeadlineExceededError, RejectedError
+from trunkline.errors import CallError, DeadlineExceededError, NotFoundError
 from trunkline.supervision.listening import Listening
 from trunkline.supervision.lists import Lists
 from trunkline.supervision.settings import ServerSettings
@@ -57,11 +57,10 @@ class Following:
         if connection is None:
             return
         if connection.agreed.capabilities and "logging" not in connection.agreed.capabilities:
-            raise RejectedError(
+            raise NotFoundError(
                 "it sends no log messages",
-                code="logging_unsupported",
+                code="not_offered",
                 server=self._settings.name,
-                retryable=False,
                 hint="Look at its standard error instead: `logging.getLogger('trunkline.stderr')`.",
             )
         self.attach(connection)

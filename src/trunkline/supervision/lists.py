@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Collection, Iterable
 
 import msgspec
 
@@ -16,7 +16,7 @@ from trunkline.connection.connection import Connection
 from trunkline.connection.listing import Pages
 from trunkline.core.events import NOBODY, EventSink, ListChanged
 from trunkline.errors import CallError
-from trunkline.protocol.lists import KINDS, Kind
+from trunkline.protocol.lists import KINDS, LISTS, Kind
 from trunkline.supervision.changes import compare_lists
 from trunkline.telemetry.escape import escape_text
 
@@ -56,6 +56,8 @@ class ServerList:
         self.settled = asyncio.Event()
         """Set once the list was read or could not be, and whenever there is no connection to read from."""
         self.settled.set()
+        self.offered = False
+        """Whether the server said, when it was connected last, that it has this kind of list."""
         self.last_read: float | None = None
         """Moment of the last answer, or None before the first."""
         self._server = server
@@ -73,6 +75,7 @@ class ServerList:
     def attach(self, connection: Connection) -> None:
         """Read from this connection from now on."""
         self._connection = connection
+        self.offered = connection.offers(LISTS[self.kind].capability)
         self.settled.clear()
 
     def detach(self) -> None:
@@ -209,9 +212,15 @@ class Lists:
         """Moment at which any of them was read last, or None before the first."""
         return max((one.last_read for one in self._lists.values() if one.last_read is not None), default=None)
 
-    def failures(self) -> tuple[str, ...]:
+    def failures(self, kinds: Collection[Kind] = KINDS) -> tuple[str, ...]:
         """Say, for each list that could not be read the last time, why."""
-        return tuple(one.failure for one in self._lists.values() if one.failure is not None)
+        return tuple(
+            one.failure for kind, one in self._lists.items() if kind in kinds and one.failure is not None
+        )
+
+    def offers(self, kind: Kind) -> bool:
+        """Whether the server said, when it was connected last, that it has this kind of list."""
+        return self._lists[kind].offered
 
     def without_age(self) -> frozenset[Kind]:
         """Give the kinds that were read and whose server does not say how long they hold."""
@@ -260,7 +269,11 @@ class Lists:
         for one in self._lists.values():
             one.renew()
 
-    async def settled(self) -> None:
-        """Wait until each list was read or could not be; bounded by the time each may take."""
-        for one in self._lists.values():
-            await one.settled.wait()
+    def pending(self) -> tuple[Kind, ...]:
+        """Say which lists have not yet been read on this connection."""
+        return tuple(kind for kind, one in self._lists.items() if not one.settled.is_set())
+
+    async def settled(self, kinds: Iterable[Kind] = KINDS) -> None:
+        """Wait until these lists were read or could not be; bounded by the time each may take."""
+        for kind in kinds:
+            await self._lists[kind].settled.wait()

@@ -81,6 +81,8 @@ def answer(conversation: Conversation, request: Request) -> Mapping[str, Any]:
             return _page(server, "resourceTemplates", listed, params)
         case "resources/read":
             return _read(server, params.get("uri"), version)
+        case "completion/complete":
+            return _complete(server, params)
         case "prompts/list":
             return _page(server, "prompts", [one.define() for one in server.prompts.values()], params)
         case _:
@@ -122,7 +124,9 @@ def scripted_value(tool: Tool, arguments: Mapping[str, Any], answers: Mapping[st
 
 
 def _unoffered(server: FakeServer) -> set[str]:
-    return {kind for kind in ("resources", "prompts") if not getattr(server, kind)}
+    """Give the first parts of the methods that it does not have."""
+    bare = {kind for kind in ("resources", "prompts") if not getattr(server, kind)}
+    return bare if server.completions else {*bare, "completion"}
 
 
 def _define(tool: Tool, version: str) -> dict[str, Any]:
@@ -141,6 +145,8 @@ def _initialize(conversation: Conversation, params: Mapping[str, Any]) -> Mappin
 def _introduce(server: FakeServer) -> dict[str, Any]:
     spoken = {} if server.instructions is None else {"instructions": server.instructions}
     offered = {"resources", "prompts"} - _unoffered(server)
+    if server.completions:
+        offered.add("completions")
     return {"capabilities": {"tools": {}, "logging": {}, **{kind: {} for kind in sorted(offered)}}, **spoken}
 
 
@@ -164,8 +170,17 @@ def _read(server: FakeServer, uri: Any, version: str) -> Mapping[str, Any]:
         legacy = eras.family(version) == "legacy"
         code = eras.LEGACY_RESOURCE_NOT_FOUND if legacy else eras.INVALID_PARAMS
         raise RpcError(code, "Resource not found", {"uri": uri})
-    mime = {"mimeType": found.mime_type} if found.mime_type else {}
-    return {"contents": [{"uri": uri, **mime, "text": found.text}]}
+    return {"contents": [found.give(uri)]}
+
+
+def _complete(server: FakeServer, params: Mapping[str, Any]) -> Mapping[str, Any]:
+    ref, argument = params.get("ref") or {}, params.get("argument") or {}
+    target = str(ref.get("name" if ref.get("type") == "ref/prompt" else "uri"))
+    found = server.completions.get((target, str(argument.get("name"))))
+    if target not in server.prompts and target not in server.resources:
+        raise RpcError(eras.INVALID_PARAMS, f"Unknown reference: {target}")
+    values = [] if found is None else found.matching(str(argument.get("value", "")))
+    return {"completion": {"values": values[:100], "total": len(values), "hasMore": len(values) > 100}}
 
 
 def _prompt(server: FakeServer, params: Mapping[str, Any]) -> Mapping[str, Any]:

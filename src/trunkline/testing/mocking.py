@@ -22,7 +22,8 @@ from trunkline.testing.script import Result, RpcError
 
 Answer = Any
 """A string, a list of content blocks, a `Result` taken as it is, None, any other JSON value as structured
-content, an exception to raise, `in_turn(...)`, or a function of the arguments that gives one of these."""
+content, an exception to raise or its class, `in_turn(...)`, or a function of the arguments that gives one of
+these."""
 
 
 class InTurn:
@@ -157,6 +158,8 @@ class _MockFleet(Fleet):
 async def _settle(answer: Answer, arguments: Mapping[str, Any]) -> Answer:
     if isinstance(answer, InTurn):
         answer = answer.next()
+    if isinstance(answer, type) and issubclass(answer, BaseException):
+        return answer("the mocked answer is this error")
     if not callable(answer):
         return answer
     function: Callable[[dict[str, Any]], Answer | Awaitable[Answer]] = answer

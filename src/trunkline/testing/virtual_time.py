@@ -11,6 +11,7 @@ import random
 import selectors
 from collections import deque
 from collections.abc import Callable
+from itertools import groupby
 from typing import Any, NoReturn
 
 
@@ -32,8 +33,8 @@ class VirtualTimeLoop(asyncio.SelectorEventLoop):
     Args:
         start: what the clock shows at the beginning, in seconds.
         seed: tasks that could go on in the same turn do so in an order drawn from it: the same seed gives
-            the same order, another seed another one. Callbacks keep their order, as asyncio promises. None
-            lets tasks go on in the order in which they became able to.
+            the same order, another seed another one. Callbacks keep their order, and no task passes one, as
+            asyncio promises. None lets tasks go on in the order in which they became able to.
 
     Raises:
         DeadlockError: from whatever runs the loop, when every task waits for something no timer brings.
@@ -57,14 +58,15 @@ class VirtualTimeLoop(asyncio.SelectorEventLoop):
         super()._run_once()  # type: ignore[misc]
 
     def _shuffle_tasks(self, order: random.Random) -> None:
-        """Let the tasks that are ready change places with each other; nothing else moves."""
-        places = [at for at, handle in enumerate(self._ready) if _is_step(handle)]
-        if len(places) < 2:
-            return
-        handles = [self._ready[at] for at in places]
-        order.shuffle(handles)
-        for at, handle in zip(places, handles, strict=True):
-            self._ready[at] = handle
+        """Let neighboring tasks change places; none passes a callback, which may be what it waits for."""
+        shuffled: list[asyncio.Handle] = []
+        for are_steps, run in groupby(self._ready, _is_step):
+            handles = list(run)
+            if are_steps:
+                order.shuffle(handles)
+            shuffled += handles
+        self._ready.clear()
+        self._ready.extend(shuffled)
 
     def _jump(self, seconds: float) -> None:
         self._now += seconds
