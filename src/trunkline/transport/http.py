@@ -7,10 +7,8 @@ Sources: specification 2026-07-28 and 2025-11-25, basic/transports ("Streamable 
 from __future__ import annotations
 
 import asyncio
-import os
 from collections.abc import Callable, Mapping
 from typing import Any
-from urllib.parse import urlsplit
 
 import aiohttp
 import msgspec
@@ -18,13 +16,14 @@ import msgspec
 from trunkline._version import __version__
 from trunkline.core.call import Flight
 from trunkline.core.limits import Limits
-from trunkline.errors import CallError, OutcomeUnknownError, UnavailableError
+from trunkline.errors import CallError, UnavailableError
 from trunkline.protocol.eras import Era
 from trunkline.protocol.frames import Frame, encode_notification
 from trunkline.protocol.headers import encode_value
 from trunkline.transport.http_answer import AnswerReader
 from trunkline.transport.http_client import TrackedBody, make_client
 from trunkline.transport.link import Inbox, Request, SessionLostError
+from trunkline.transport.network import cannot_connect, lost_connection
 
 _SESSION = "Mcp-Session-Id"
 _FAREWELL = 2.0
@@ -188,19 +187,9 @@ class HttpLink:
         return True
 
     def _network_error(self, cause: Exception, flight: Flight) -> CallError:
-        server = self._settings.server
         if flight.delivery == "never_sent":
-            return UnavailableError(
-                f"cannot connect to {_host_of(self._url)} ({_describe(cause)})",
-                code="connect_failed",
-                server=server,
-                hint="Check that the server runs and that the URL's host and port are right.",
-            )
-        return OutcomeUnknownError(
-            f"the connection was lost before the answer ({_describe(cause)})",
-            server=server,
-            hint="The tool may have run; check its effect before calling again.",
-        )
+            return cannot_connect(self._settings.server, self._url, cause)
+        return lost_connection(self._settings.server, cause)
 
     def _abandon(self, request: Request, response: aiohttp.ClientResponse | None) -> None:
         """Cancel at the server: closing the stream does it in modern eras, a notification before."""
@@ -249,18 +238,3 @@ class HttpLink:
 def _discard(response: aiohttp.ClientResponse | None) -> None:
     if response is not None:
         response.close()
-
-
-def _host_of(url: str) -> str:
-    """Give host and port only: the rest of a URL may hold credentials."""
-    parts = urlsplit(url)
-    return f"{parts.hostname}:{parts.port or (443 if parts.scheme == 'https' else 80)}"
-
-
-def _describe(cause: BaseException) -> str:
-    if isinstance(cause, aiohttp.ClientConnectorError):
-        cause = cause.os_error
-    if isinstance(cause, OSError) and cause.errno is not None and cause.errno > 0:
-        return os.strerror(cause.errno)
-    text = str(cause) or type(cause).__name__
-    return text if len(text) <= 200 else text[:200] + "…"
