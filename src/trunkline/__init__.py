@@ -18,6 +18,10 @@ if TYPE_CHECKING:
     from trunkline.core.completion import CompletionReply as CompletionReply
     from trunkline.core.elicitation import ElicitRequest as ElicitRequest
     from trunkline.core.elicitation import ElicitResult as ElicitResult
+    from trunkline.core.events import Event as Event
+    from trunkline.core.events import ListChanged as ListChanged
+    from trunkline.core.events import LogMessage as LogMessage
+    from trunkline.core.events import ResourceUpdated as ResourceUpdated
     from trunkline.core.handlers import HandlerLimits as HandlerLimits
     from trunkline.core.handlers import Handlers as Handlers
     from trunkline.core.principal import Principal as Principal
@@ -54,8 +58,10 @@ if TYPE_CHECKING:
     from trunkline.errors import UnavailableError as UnavailableError
     from trunkline.errors import WorkflowError as WorkflowError
     from trunkline.runtime.connect import connect as connect
+    from trunkline.runtime.events import Watch as Watch
     from trunkline.runtime.handle import Handle as Handle
     from trunkline.runtime.trunk import Trunk as Trunk
+    from trunkline.supervision.subscription import Subscription as Subscription
 
 _HOMES = {
     "Catalog": "catalog.catalog",
@@ -82,6 +88,12 @@ _HOMES = {
     "Resource": "core.resource",
     "ResourceContent": "core.resource",
     "Template": "core.resource",
+    "Event": "core.events",
+    "ListChanged": "core.events",
+    "LogMessage": "core.events",
+    "ResourceUpdated": "core.events",
+    "Subscription": "supervision.subscription",
+    "Watch": "runtime.events",
     "ServerStatus": "core.status",
     "Tool": "core.tool",
     "Trunk": "runtime.trunk",

@@ -25,12 +25,14 @@ from trunkline.errors import (
 )
 from trunkline.runtime.assembly import assemble, client_identity
 from trunkline.runtime.calls import Calls
+from trunkline.runtime.events import Bus
 from trunkline.runtime.explain import explain
 from trunkline.runtime.handle import Handles, finish
 from trunkline.runtime.insight import Insight
 from trunkline.runtime.inventory import Inventory
 from trunkline.runtime.requests import Requests
 from trunkline.runtime.routes import Routes, no_server
+from trunkline.runtime.watching import Watching
 from trunkline.supervision.failure import unavailable
 from trunkline.supervision.fleet import Fleet
 from trunkline.supervision.settings import ServerSettings
@@ -39,7 +41,7 @@ from trunkline.telemetry.tracer import Tracing
 from trunkline.telemetry.wire_log import WireTarget
 
 
-class Trunk(Calls, Requests):
+class Trunk(Calls, Requests, Watching):
     """Many servers behind one front door; made by `connect`, used as an async context manager.
 
     Entering returns at once: servers connect in the background, and a call waits for its own server
@@ -71,6 +73,7 @@ class Trunk(Calls, Requests):
         self._name = name
         self._tracing = tracing
         self._wire = wire
+        self._bus = Bus()
         self._root: asyncio.Task[None] | None = None
 
     async def __aenter__(self) -> Self:
@@ -123,6 +126,7 @@ class Trunk(Calls, Requests):
         try:
             await finish(self._root)
         finally:
+            self._bus.close()
             self._insight.close()
 
     @property
@@ -228,7 +232,7 @@ class Trunk(Calls, Requests):
         self._routes.forget()
 
     def _make_fleet(self) -> Fleet:
-        return Fleet()
+        return Fleet(self._bus)
 
     def _load(self) -> Config:
         return load(self._target, name=self._name, policy=self._policy_source, profile=self._profile)

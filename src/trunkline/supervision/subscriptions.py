@@ -35,6 +35,7 @@ class Subscriptions:
         self._events = events
         self._entries: dict[str, _Entry] = {}
         self._missed = False
+        self._ended: Callable[[], CallError] | None = None
 
     def __bool__(self) -> bool:
         return bool(self._entries)
@@ -50,6 +51,8 @@ class Subscriptions:
         Raises:
             CallError: the server cannot, or will not.
         """
+        if self._ended is not None:
+            raise self._ended()
         handle = Subscription(self._server, uri, self._release)
         entry = self._entries.setdefault(uri, _Entry())
         entry.handles.add(handle)
@@ -121,6 +124,7 @@ class Subscriptions:
 
     def end(self, error: Callable[[], CallError]) -> None:
         """The server is gone for good: who waits is told why, and every iteration ends."""
+        self._ended = error
         entries, self._entries = self._entries, {}
         for entry in entries.values():
             if not entry.outcome.done():

@@ -16,12 +16,14 @@ from trunkline.config.explanation import Explanation
 from trunkline.config.loading import Config
 from trunkline.core.call import LogLevel, Progress
 from trunkline.core.completion import CompletionReply
+from trunkline.core.events import Event as ServerEvent
 from trunkline.core.principal import Principal
 from trunkline.core.prompt import Prompt, PromptReply
 from trunkline.core.reply import Reply
 from trunkline.core.resource import Chunk, ReadReply, Resource, Template
 from trunkline.core.status import ServerStatus
 from trunkline.errors import TrunklineError
+from trunkline.runtime.events import MOST_WAITING
 from trunkline.runtime.progress import ProgressHandler
 from trunkline.runtime.requests import CHUNK_BYTES
 from trunkline.runtime.stream import Event
@@ -31,10 +33,12 @@ from trunkline.sync.callable import ToolFunction
 from trunkline.sync.handle import Handle
 from trunkline.sync.loop_thread import LoopThread
 from trunkline.sync.mirror import mirrors
+from trunkline.sync.watching import Subscription, Watch
 
 logger = logging.getLogger("trunkline.call")
 
 Value = TypeVar("Value")
+Kind = TypeVar("Kind", bound=ServerEvent)
 
 
 class Trunk:
@@ -271,6 +275,26 @@ class Trunk:
         self, query: str | Sequence[str], *, limit: int = 5, min_score: float | None = None
     ) -> tuple[Match, ...]:
         return self._thread.run(lambda: self._trunk.search(query, limit=limit, min_score=min_score))
+
+    @overload
+    def events(self, *, max_waiting: int = MOST_WAITING) -> Watch[ServerEvent]: ...
+
+    @overload
+    def events(self, *kinds: type[Kind], max_waiting: int = MOST_WAITING) -> Watch[Kind]: ...
+
+    @mirrors(AsyncTrunk.events)
+    def events(self, *kinds: type[Any], max_waiting: int = MOST_WAITING) -> Watch[Any]:
+        watch = self._thread.ask(lambda: self._trunk.events(*kinds, max_waiting=max_waiting))
+        return Watch(self._thread, watch, self)
+
+    @mirrors(AsyncTrunk.subscribe)
+    def subscribe(self, uri: str, server: str | None = None, timeout: float | None = None) -> Subscription:
+        subscription = self._thread.run(lambda: self._trunk.subscribe(uri, server, timeout))
+        return Subscription(self._thread, subscription, self)
+
+    @mirrors(AsyncTrunk.set_log_level)
+    def set_log_level(self, level: LogLevel, server: str | None = None) -> None:
+        self._thread.run(lambda: self._trunk.set_log_level(level, server))
 
     @mirrors(AsyncTrunk.add)
     def add(self, name: str, entry: object) -> None:

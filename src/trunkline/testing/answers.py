@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from trunkline.testing import eras
 from trunkline.testing.pages import cut_page
 from trunkline.testing.script import Result, RpcError, Tool
+from trunkline.testing.watching import METHODS
 
 if TYPE_CHECKING:
     from trunkline.testing.dialogue import Conversation
@@ -33,7 +34,8 @@ def admit(conversation: Conversation, request: Request) -> None:
         known = "legacy" in eras.METHODS.get(method, ())
         if known and conversation.version is None and method not in ("initialize", "ping"):
             raise RpcError(eras.INVALID_REQUEST, "Received request before initialization was complete")
-    if not known or method.partition("/")[0] in _unoffered(server):
+    watching = method in METHODS and not server.watchable
+    if not known or watching or method.partition("/")[0] in _unoffered(server):
         raise RpcError(eras.METHOD_NOT_FOUND, f"Method not found: {method}")
 
 
@@ -71,6 +73,8 @@ def answer(conversation: Conversation, request: Request) -> Mapping[str, Any]:
             return {}
         case "logging/setLevel":
             return _set_level(conversation, params)
+        case "resources/subscribe" | "resources/unsubscribe":
+            return server.watchers.subscribe(conversation, request.method, params)
         case "tools/list":
             return _page(server, "tools", [_define(tool, version) for tool in server.tools.values()], params)
         case "resources/list":
@@ -147,7 +151,14 @@ def _introduce(server: FakeServer) -> dict[str, Any]:
     offered = {"resources", "prompts"} - _unoffered(server)
     if server.completions:
         offered.add("completions")
-    return {"capabilities": {"tools": {}, "logging": {}, **{kind: {} for kind in sorted(offered)}}, **spoken}
+    kinds = {kind: _tell_changes(server, kind) for kind in ("tools", *sorted(offered))}
+    return {"capabilities": {"logging": {}, **kinds}, **spoken}
+
+
+def _tell_changes(server: FakeServer, kind: str) -> dict[str, bool]:
+    if not server.watchable or kind == "completions":
+        return {}
+    return {"listChanged": True, "subscribe": True} if kind == "resources" else {"listChanged": True}
 
 
 def _set_level(conversation: Conversation, params: Mapping[str, Any]) -> Mapping[str, Any]:

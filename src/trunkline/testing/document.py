@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
 _SETTINGS = (
     "name", "page_size", "cursors", "discover", "instructions", "ttl_ms", "cache_scope", "result_type",
+    "watchable",
 )  # fmt: skip
 _PARTS = ("tools", "resources", "prompts", "completions", "faults", "process")
 
