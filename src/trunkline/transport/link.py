@@ -88,8 +88,10 @@ class Inbox:
             return
         frames = self._frames
         while frames and (len(frames) >= self._max_items or self._bytes + size > self._max_bytes):
-            self._bytes -= frames.popleft()[1]
+            oldest, its_size = frames.popleft()
+            self._bytes -= its_size
             self.dropped += 1
+            self._missed = self._missed or oldest.method in _REPEATABLE
         frames.append((frame, size))
         self._bytes += size
 
