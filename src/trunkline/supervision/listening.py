@@ -159,8 +159,8 @@ class Listening:
                 self._unsupported = True
                 self._log(logging.DEBUG, "it offers no stream of notifications")
                 return
-            if fresh := [uri for uri in asked.uris if not self._wanted.agreed(uri)]:
-                self._blame(fresh, failure)
+            if blamed := [uri for uri in asked.uris if self._wanted.is_blamed(uri, failure)]:
+                self._blame(blamed, failure)
                 return
         await self._pause(failure)
 

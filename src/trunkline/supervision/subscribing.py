@@ -98,6 +98,9 @@ class Subscribing:
                 await self._connection.request("resources/subscribe", {"uri": uri})
         except ServerError as refusal:
             failure = refusal
+            if not self._wanted.is_blamed(uri, failure):
+                self._log(f"could not subscribe to {uri}: {failure.message}")
+                return False
             self._wanted.refuse(uri, lambda: refused_subscription(server, failure))
         except (CallError, TimeoutError) as error:
             self._log(f"could not subscribe to {uri}: {_reason(error)}")

@@ -9,7 +9,8 @@ import asyncio
 from collections.abc import Callable
 
 from trunkline.core.events import EventSink, ResourceUpdated
-from trunkline.errors import CallError
+from trunkline.errors import CallError, ServerError
+from trunkline.protocol.eras import INVALID_PARAMS, RESOURCE_NOT_FOUND
 from trunkline.protocol.subscriptions import concerned
 from trunkline.supervision.subscription import Subscription
 
@@ -114,6 +115,13 @@ class Subscriptions:
         for uri in self._entries:
             if self.agreed(uri):
                 self._tell_missed(uri)
+
+    def is_blamed(self, uri: str, error: ServerError) -> bool:
+        """Whether an error is about this resource: one that was agreed to before only if it says so."""
+        entry = self._entries.get(uri)
+        if entry is None or entry.outcome.done():
+            return False
+        return not entry.lapsed or error.rpc_code in (INVALID_PARAMS, RESOURCE_NOT_FOUND)
 
     def lapse(self) -> None:
         """The server cannot be heard: updates may be missed until it agrees again."""
