@@ -32,6 +32,11 @@ class Following:
         self.notices.on_miss = self.subscriptions.miss
         self._settings = settings
         self._lists = lists
+        self._dropped_before = 0
+
+    def dropped(self, connection: Connection | None) -> int:
+        """Say how many notifications were dropped since the application began."""
+        return self._dropped_before + self.notices.dropped + _dropped_by(connection)
 
     def attach(self, connection: Connection) -> None:
         """Let the calls of a new connection ask for the log messages that are wanted."""
@@ -45,6 +50,7 @@ class Following:
             line = escape_text(f"{self._settings.name}: an internal error: {type(fault).__name__}")
             logger.error("%s", line, exc_info=fault, extra={"server": self._settings.name})
         finally:
+            self._dropped_before += _dropped_by(connection)
             self.subscriptions.lapse()
 
     async def set_log_level(self, level: LogLevel, connection: Connection | None) -> None:
@@ -107,3 +113,7 @@ class Following:
         except CallError as error:
             line = escape_text(f"{self._settings.name}: the log level could not be set: {error.message}")
             logger.info("%s", line, extra={"server": self._settings.name})
+
+
+def _dropped_by(connection: Connection | None) -> int:
+    return 0 if connection is None else connection.link.unsolicited.dropped

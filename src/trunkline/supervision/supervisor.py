@@ -114,6 +114,7 @@ class Supervisor:
             restarts=max(0, self._lives - 1),
             latency_ms=self.latency * 1000 if self.latency is not None else None,
             last_check=now - max(answers) if answers else None,
+            dropped_notifications=self.following.dropped(self.connection),
         )
 
     def note_answer(self, flight: Flight) -> None:
