@@ -229,12 +229,12 @@ async def test_a_lost_stream_is_opened_again_and_everything_is_read_again(
     server = watchable(path)
     async with open_path(server, path) as trunk, await trunk.subscribe(A) as updates:
         events = trunk.events(ListChanged)
-        lists = len(server.ledger.of("tools/list"))
+        await server.wait_for(lambda ledger: len(ledger.of("tools/list")) == 2)
         server.tool("unheard", returns="u")
         server.end_streams(cut=cut)
         assert await first(updates) == ResourceUpdated(server="fake", uri=A, missed=True)
         assert (await first(events)).added == ("unheard",)
-        assert len(server.ledger.of("tools/list")) == lists + 1
+        assert len(server.ledger.of("tools/list")) == 3
         server.notify_resource(A)
         assert await first(updates) == ResourceUpdated(server="fake", uri=A)
 
@@ -336,18 +336,24 @@ async def test_a_modern_server_that_declares_no_changes_is_not_listened_to():
         assert server.ledger.of(LISTEN) == []
 
 
-async def test_a_list_without_age_is_read_again_once_changes_are_told(monkeypatch: pytest.MonkeyPatch):
+async def test_what_changed_between_reading_and_listening_is_found_out():
     server = watchable("memory-modern")
-    monkeypatch.setattr(server, "complete", lambda result, _: {**result, "resultType": "complete"})
-    async with trunkline.connect({"fake": server}) as trunk:
-        await trunk.ready()
-        await server.wait_for(lambda ledger: len(ledger.of("tools/list")) == 2)
+
+    @server.tool
+    def grow() -> str:
+        server.tool("grown", returns="g")
+        return "grown"
+
+    async with trunkline.connect({"fake": server}) as trunk, trunk.events(ListChanged) as events:
+        await trunk.call("fake.grow")
+        assert (await first(events)).added == ("grown",)
+        assert len(server.ledger.of("tools/list")) == 2
 
 
 async def test_notifications_of_a_stream_that_is_not_ours_are_ignored():
     server = watchable("memory-modern")
     async with trunkline.connect({"fake": server}) as trunk, await trunk.subscribe(A) as updates:
-        before = len(server.ledger.of("tools/list"))
+        await server.wait_for(lambda ledger: len(ledger.of("tools/list")) == 2)
         foreign = {"_meta": {"io.modelcontextprotocol/subscriptionId": 999}}
         server.notify("notifications/tools/list_changed", foreign)
         server.notify("notifications/resources/updated", {**foreign, "uri": A})
@@ -356,7 +362,7 @@ async def test_notifications_of_a_stream_that_is_not_ours_are_ignored():
         server.notify_resource(A, part=f"{A}/own")
         assert (await first(updates)).uri == f"{A}/own"
         await asyncio.sleep(0.1)
-        assert len(server.ledger.of("tools/list")) == before
+        assert len(server.ledger.of("tools/list")) == 2
 
 
 async def test_a_lost_session_is_subscribed_to_again_and_at_its_log_level():

@@ -11,7 +11,6 @@ from trunkline.core.call import LogLevel
 from trunkline.core.events import EventSink
 from trunkline.errors import CallError, DeadlineExceededError, NotFoundError
 from trunkline.supervision.listening import Listening
-from trunkline.supervision.lists import Lists
 from trunkline.supervision.settings import ServerSettings
 from trunkline.supervision.subscribing import Subscribing
 from trunkline.supervision.subscriptions import Subscriptions
@@ -23,7 +22,7 @@ logger = logging.getLogger("trunkline.supervision")
 class Following:
     """Makes each connection of a server tell what is wanted."""
 
-    def __init__(self, settings: ServerSettings, lists: Lists, events: EventSink) -> None:
+    def __init__(self, settings: ServerSettings, events: EventSink) -> None:
         self.subscriptions = Subscriptions(settings.name, events)
         self.notices = Notices(
             settings.name, events, clean=settings.clean, most=settings.limits.notifications
@@ -31,7 +30,6 @@ class Following:
         self.notices.on_update = self.subscriptions.update
         self.notices.on_miss = self.subscriptions.miss
         self._settings = settings
-        self._lists = lists
         self._dropped_before = 0
 
     def dropped(self, connection: Connection | None) -> int:
@@ -89,7 +87,6 @@ class Following:
             listening = Listening(
                 connection,
                 self.subscriptions,
-                lists_without_age=self._lists.without_age,
                 timeout=settings.connect_timeout,
                 draw=settings.draw,
             )

@@ -90,11 +90,13 @@ class ServerList:
         self._fresh = not (pages.cut and self.listed is not None and not self.listed.warnings)
         self.failure = None if self._fresh else pages.warnings[0]
         if self._fresh:
-            before, self.listed = (
-                self.listed,
-                Listed(items=pages.items, warnings=pages.warnings, ttl_ms=pages.ttl_ms, scope=pages.scope),
+            listed = Listed(
+                items=pages.items, warnings=pages.warnings, ttl_ms=pages.ttl_ms, scope=pages.scope
             )
-            self._tell(before, self.listed)
+            # The same list stays the same value, so that nothing that was made of it is made anew.
+            if listed != self.listed:
+                before, self.listed = self.listed, listed
+                self._tell(before, listed)
         self._set_timer(pages.ttl_ms)
         self.settled.set()
         self._on_change()
@@ -221,11 +223,6 @@ class Lists:
     def offers(self, kind: Kind) -> bool:
         """Whether the server said, when it was connected last, that it has this kind of list."""
         return self._lists[kind].offered
-
-    def without_age(self) -> frozenset[Kind]:
-        """Give the kinds that were read and whose server does not say how long they hold."""
-        read = ((kind, one.listed) for kind, one in self._lists.items())
-        return frozenset(kind for kind, listed in read if listed is not None and listed.ttl_ms is None)
 
     def begin(self, connection: Connection) -> None:
         """Read everything but the tools from a new connection, in the background."""

@@ -59,7 +59,7 @@ class Supervisor:
     ) -> None:
         self.settings = settings
         self.lists = Lists(settings.name, settings.connect_timeout, on_listed, events)
-        self.following = Following(settings, self.lists, events)
+        self.following = Following(settings, events)
         self.connection: Connection | None = None
         self.last_answer: float | None = None
         self.latency: float | None = None
