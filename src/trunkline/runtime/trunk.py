@@ -255,9 +255,8 @@ class Trunk(Calls, Requests):
             await supervisor.settled()
 
     async def _listed(self) -> None:
-        await self._settled()
         for _, supervisor in tuple(self._fleet):
-            await supervisor.lists.settled()
+            await supervisor.listed()
 
     async def _ready_one(self, server: str) -> None:
         error = await self._supervisor(server).settled()
