@@ -67,12 +67,17 @@ clean: ## remove everything that was made here
 	$(BIN)/uv pip install --quiet --python $(PY) --no-deps --no-build-isolation --editable .
 	@touch $@
 
-.peers/.ready: .peers/python/.ready .peers/node/.ready
+.peers/.ready: .peers/python/.ready .peers/older/.ready .peers/node/.ready
 	@touch $@
 
 .peers/python/.ready: peers/python/lock.txt | .venv/.synced
 	$(BIN)/uv venv --quiet --clear --python $(PY) .peers/python
 	$(INSTALL) --python .peers/python/bin/python peers/python/lock.txt
+	@touch $@
+
+.peers/older/.ready: peers/older/lock.txt | .venv/.synced
+	$(BIN)/uv venv --quiet --clear --python $(PY) .peers/older
+	$(INSTALL) --python .peers/older/bin/python peers/older/lock.txt
 	@touch $@
 
 .peers/node/.ready: peers/node/package.json peers/node/package-lock.json peers/node/.npmrc

@@ -31,10 +31,10 @@ class AttachedResult:
     invalid: str = ""
 
     def ratio(self, name: str) -> float | None:
-        """Give the median of a command over that of the bare interpreter."""
+        """Median over the rounds of a command's time divided by that of the bare interpreter beside it."""
         if self.invalid or name not in self.seconds:
             return None
-        return median(self.seconds[name]) / median(self.seconds[BARE])
+        return median(mine / bare for mine, bare in zip(self.seconds[name], self.seconds[BARE], strict=True))
 
     def describe(self) -> str:
         """Give lines for people."""

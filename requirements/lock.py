@@ -48,6 +48,7 @@ LOCKS = (
     Lock("requirements/uv.txt", ("requirements/uv.in", "-c", DEV.path), ("requirements/uv.in", PYPROJECT)),
     Lock("requirements/all.txt", (PYPROJECT, "--all-extras", "-c", DEV.path), (PYPROJECT,)),
     Lock("peers/python/lock.txt", ("peers/python/requirements.in",), ("peers/python/requirements.in",)),
+    Lock("peers/older/lock.txt", ("peers/older/requirements.in",), ("peers/older/requirements.in",)),
 )
 
 

@@ -33,6 +33,8 @@ class Peers(NamedTuple):
     everything: tuple[str, ...]
     """Append `stdio`, `sse` or `streamableHttp`; the port of the latter two is `PORT` in its environment."""
     python: str
+    older: str
+    """A Python that has the first major version of the SDK."""
 
 
 class Repository(NamedTuple):
@@ -61,8 +63,9 @@ def peers() -> Peers:
         filesystem=(node or "node", str(servers / "server-filesystem/dist/index.js")),
         everything=(node or "node", str(servers / "server-everything/dist/index.js")),
         python=str(python / "python"),
+        older=str(ROOT / ".peers/older/bin/python"),
     )
-    wanted = (found.time[0], found.git[0], found.filesystem[1], found.everything[1])
+    wanted = (found.older, found.time[0], found.git[0], found.filesystem[1], found.everything[1])
     missing = [path for path in wanted if not Path(path).is_file()]
     if missing or node is None:
         pytest.fail(

@@ -105,6 +105,13 @@ def test_the_sdk_and_the_floor_are_counted_alike_on_both_families(kind: Kind, fa
     assert {name: len(measured.cpu) for name, measured in result.measured.items()} == {"sdk": 2, "floor": 2}
 
 
+@pytest.mark.parametrize(("kind", "family"), [("stdio", "legacy"), ("http", "modern")])
+def test_fastmcp_is_counted_over_both_transports(kind: Kind, family: Family) -> None:
+    row = Row(kind=kind, family=family, in_flight=1)
+    result = calls.measure_row(row, ("fastmcp",), rounds=1, round_seconds=0.01, uvloop=False)
+    assert (result.invalid, len(result.measured["fastmcp"].cpu)) == ("", 1)
+
+
 def test_a_contender_that_cannot_start_makes_the_row_invalid_and_says_why() -> None:
     with pytest.raises(WorkerError) as caught, Worker("calls", contender="nobody", target={}) as worker:
         worker.wait_ready()
@@ -193,6 +200,11 @@ def test_a_failed_must_ends_the_run_with_status_1_unless_told_otherwise(
     monkeypatch.setattr(calls, "judge", lambda _: [Verdict(what="cost", value=2.0, unit="x", must=1.0)])
     monkeypatch.setattr(sys, "argv", ["bench", "--only", "calls", *arguments])
     assert command.main() == status
+
+
+def test_the_page_has_a_ratio_for_every_row() -> None:
+    page = (ROOT / "docs/benchmarks.md").read_text()
+    assert [row.label for row in calls.ROWS if page.count(f"\n| {row.label} |") != 1] == []
 
 
 def test_the_command_explains_itself() -> None:

@@ -16,7 +16,10 @@ from trunkline.testing import FakeServer
 
 
 class Way(NamedTuple):
-    """One way to a server. `json` and `sse` are Streamable HTTP with one kind of reply."""
+    """One way to a server.
+
+    `json` and `sse` are Streamable HTTP with one kind of reply, `older` is the HTTP+SSE of 2024-11-05.
+    """
 
     carrier: str
     family: str
@@ -40,6 +43,7 @@ def ways(*carriers: str, families: tuple[str, ...] = ("legacy", "modern")) -> li
         pytest.param(Way(carrier, family), id=f"{carrier}-{family}")
         for carrier in carriers
         for family in families
+        if (carrier, family) != ("older", "modern")
     ]
 
 
@@ -47,7 +51,7 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     """Run a test that takes `way` over every carrier its `over` marker names, in both families."""
     if "way" in metafunc.fixturenames:
         marker = metafunc.definition.get_closest_marker("over")
-        carriers = marker.args if marker else ("memory", "stdio", "json", "sse")
+        carriers = marker.args if marker else ("memory", "stdio", "json", "sse", "websocket", "older")
         families = marker.kwargs.get("families", ("legacy", "modern")) if marker else ("legacy", "modern")
         metafunc.parametrize("way", ways(*carriers, families=families))
 
@@ -77,6 +81,12 @@ async def _serve(server: FakeServer, way: Way, folder: Path) -> AsyncIterator[An
         yield server
     elif way.carrier == "stdio":
         yield server.to_stdio_entry(folder)
+    elif way.carrier == "websocket":
+        async with server.websocket() as url:
+            yield {"url": url}
+    elif way.carrier == "older":
+        async with server.sse() as url:
+            yield {"type": "sse", "url": url}
     else:
         async with server.http(json=way.carrier == "json") as url:
             yield {"url": url}

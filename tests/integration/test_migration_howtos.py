@@ -99,3 +99,67 @@ async def test_several_servers_give_the_same():
 async def test_tests_without_a_server_give_the_same():
     defined = functions("from-fastmcp-client.md")
     assert await defined["test_before"]() == await defined["test_after"]() == "Hello, Ada"
+
+
+async def test_what_the_pages_say_about_arguments_and_names_holds():
+    import fastmcp
+    import mcp
+
+    server = careless()
+    async with server.http(json=False) as url:
+        for client in (mcp.Client, fastmcp.Client):
+            async with client(url) as connected:
+                await connected.call_tool("greet", {})
+                with pytest.raises(mcp.MCPError):
+                    await connected.call_tool("nope", {})
+        assert [call.params["name"] for call in server.ledger.calls] == ["greet", "nope"] * 2
+        async with trunkline.connect(url, name="shop") as trunk:
+            for name, kind in (("greet", trunkline.InvalidArgumentsError), ("nope", trunkline.NotFoundError)):
+                with pytest.raises(kind) as caught:
+                    await trunk.call(f"shop.{name}", {})
+                assert caught.value.delivery == "never_sent"
+        assert len(server.ledger.calls) == 4
+
+
+async def test_what_the_pages_say_about_results_that_do_not_fit_holds():
+    import fastmcp
+    import mcp
+
+    server = careless()
+    async with server.http(json=False) as url:
+        for client in (mcp.Client, fastmcp.Client):
+            async with client(url) as connected:
+                with pytest.raises(RuntimeError, match="Invalid structured content"):
+                    await connected.call_tool("lie", {})
+        async with trunkline.connect(url, name="shop") as trunk:
+            reply = await trunk.call("shop.lie")
+    assert (reply.structured, len(reply.warnings)) == ({"count": "many"}, 1)
+    assert server.ledger.executed("lie") == 3
+
+
+async def test_what_the_page_says_about_a_server_that_is_down_holds():
+    import fastmcp
+    from fastmcp.exceptions import ToolError
+
+    async with shop().http(json=False) as url:
+        config = {"mcpServers": {"shop": {"url": url}, "desk": {"url": "http://127.0.0.1:9/mcp"}}}
+        async with fastmcp.Client(config) as client:
+            assert "shop_greet" in [tool.name for tool in await client.list_tools()]
+            with pytest.raises(ToolError, match="Unknown tool"):
+                await client.call_tool("desk_greet", {"who": "Ada"})
+        async with trunkline.connect(config) as trunk:
+            assert (await trunk.call("shop.greet", {"who": "Ada"})).text == "Hello, Ada"
+            with pytest.raises(trunkline.UnavailableError):
+                await trunk.call("desk.greet", {"who": "Ada"})
+            assert trunk.status()["desk"].last_error
+
+
+def careless() -> FakeServer:
+    """A server that takes any arguments, whatever it asks for, and breaks what it promises of its results."""
+    server = FakeServer("shop")
+    who = {"type": "object", "properties": {"who": {"type": "string"}}, "required": ["who"]}
+    promised = {"type": "object", "properties": {"count": {"type": "integer"}}}
+    lie = Result(content=[{"type": "text", "text": "many"}], structuredContent={"count": "many"})
+    server.tool("greet", schema=who, returns="Hello")
+    server.tool("lie", output_schema=promised, returns=lie)
+    return server

@@ -94,3 +94,24 @@ def test_the_id_of_a_response_is_recovered_from_either_end(request_id: Any, resu
 def test_an_id_inside_the_payload_is_never_taken_for_the_envelope(value: Any) -> None:
     inner = {"result": {"id": 7, "more": value}, "jsonrpc": "2.0"}
     assert recover_id(json.dumps(inner).encode()) is None
+
+
+@given(st.lists(st.tuples(st.integers(0, 120), st.booleans()), max_size=8), st.lists(st.integers(0)))
+def test_events_over_the_cap_are_skipped_alone_however_the_stream_is_cut(
+    sizes: list[tuple[int, bool]], places: list[int]
+) -> None:
+    cap = 100
+    stream, expected = b"", []
+    for number, (size, spread) in enumerate(sizes):
+        text = b"%d:" % number + b"x" * size
+        lines = [text[: len(text) // 2], text[len(text) // 2 :]] if spread else [text]
+        event = b"".join(b"data: " + line + b"\n" for line in lines) + b"\n"
+        stream += event
+        expected.append(b"\n".join(lines) if len(event) - len(lines) - 1 <= cap else None)
+    parser = EventParser(cap, skips=True)
+    found = [event for chunk in cut(stream, places) for event in parser.feed(chunk)]
+    assert [None if event.oversized else event.data for event in found] == expected
+    for number, event in enumerate(found):
+        if event.oversized is not None:
+            assert event.oversized.head.startswith(b"%d:" % number)
+            assert event.oversized.tail.endswith(b"x")

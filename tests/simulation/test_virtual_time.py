@@ -165,7 +165,14 @@ REAL: dict[str, Callable[[], Awaitable[Any]]] = {
 HARMLESS = {
     *("call_at", "call_exception_handler", "call_later", "call_soon", "call_soon_threadsafe", "close"),
     *("create_future", "create_task", "default_exception_handler", "get_debug", "get_exception_handler"),
-    *("get_task_factory", "is_closed", "is_running", "remove_reader", "remove_signal_handler"),
+    *(
+        "get_task_factory",
+        "is_closed",
+        "is_running",
+        "remove_reader",
+        "remove_signal_handler",
+        "add_signal_handler",
+    ),
     *("remove_writer", "run_forever", "run_until_complete", "set_debug", "set_default_executor"),
     *("set_exception_handler", "set_task_factory", "shutdown_asyncgens", "shutdown_default_executor"),
     *("stop", "time"),

@@ -1,7 +1,7 @@
 """What servers listed last: what completion offers without starting anything.
 
 One small file per server and kind of list, mode 0600, in the user's cache folder, called after the digest
-of what the entry runs or reaches. It holds names only, and a name in it is a suggestion, never proof that something is there.
+of what the entry runs or reaches. It holds names only, and a name in it is a suggestion, never proof.
 """
 
 from __future__ import annotations

@@ -116,15 +116,18 @@ async def negotiate(link: Link, server: str, identity: ClientIdentity, family: F
         CallError: the server cannot be reached, refuses us, or speaks no revision of ours.
     """
     probe = _Dialogue(link, identity)
-    if family == "legacy":
+    if family == "legacy" or (family is None and link.kind == "sse"):
         agreed = judge_handshake(await probe.initialize(), server)
-    elif link.kind in ("stdio", "memory"):
+    elif link.kind == "sse":
+        raise _no_common_revision(server, ["a legacy revision"])
+    elif link.kind in ("stdio", "memory", "websocket"):
         agreed = await _probe_stream(probe, server, family)
     else:
         agreed = await _probe_http(probe, server, family)
     link.adopt(agreed.era)
     if agreed.era.family == "legacy":
         await link.notify(encode_notification("notifications/initialized"))
+        link.listen()
     return agreed
 
 

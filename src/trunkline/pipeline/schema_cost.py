@@ -82,6 +82,8 @@ class Anatomy:
                 return f"has more than {MOST_PARTS:,} parts"
             if depth > DEEPEST:
                 return f"is nested deeper than {DEEPEST} levels"
+            if isinstance(node, Mapping | list) and len(node) > MOST_PARTS:
+                return f"has more than {MOST_PARTS:,} parts"
             if isinstance(node, Mapping):
                 self._note(node, references)
                 waiting.extend((part, depth + 1) for part in node.values())

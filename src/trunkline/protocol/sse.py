@@ -4,6 +4,11 @@ from __future__ import annotations
 
 import msgspec
 
+from trunkline.protocol.lines import Oversized
+
+_EDGE = 2048
+"""How much of each end of an event over the cap is kept, in bytes; enough to read an id."""
+
 
 class Event(msgspec.Struct, frozen=True, kw_only=True):
     """One dispatched event."""
@@ -11,6 +16,8 @@ class Event(msgspec.Struct, frozen=True, kw_only=True):
     data: bytes
     event: str = "message"
     id: str | None = None
+    oversized: Oversized | None = None
+    """The ends of an event that passed the cap; `data` is then empty."""
 
 
 class EventTooLarge(ValueError):  # noqa: N818 - a verdict, not a fault of ours
@@ -18,10 +25,19 @@ class EventTooLarge(ValueError):  # noqa: N818 - a verdict, not a fault of ours
 
 
 class EventParser:
-    """Turns chunks of an event stream into events, in linear time and bounded memory."""
+    """Turns chunks of an event stream into events, in linear time and bounded memory.
 
-    def __init__(self, max_bytes: int) -> None:
+    Args:
+        max_bytes: the cap on one event.
+        skips: drop what passes the cap and go on with the next event, up to twice the cap; False ends there.
+    """
+
+    def __init__(self, max_bytes: int, *, skips: bool = False) -> None:
         self._max_bytes = max_bytes
+        self._skips = skips
+        self._head = b""
+        self._tail = b""
+        self._over = False
         self._line: list[bytes] = []
         self._size = 0
         self._data: list[bytes] = []
@@ -32,11 +48,16 @@ class EventParser:
         self.retry_ms: int | None = None
         """The reconnection time the server asked for, or None."""
 
+    @property
+    def last_id(self) -> str | None:
+        """The id in force, also where an event had no data."""
+        return self._last_id
+
     def feed(self, chunk: bytes) -> list[Event]:
         """Take the next bytes and give the events they complete.
 
         Raises:
-            EventTooLarge: one event is larger than the cap.
+            EventTooLarge: one event is larger than the cap, or than twice the cap where those are skipped.
         """
         if self._after_cr and chunk.startswith(b"\n"):
             chunk = chunk[1:]
@@ -49,19 +70,48 @@ class EventParser:
         events: list[Event] = []
         for line in lines:
             self._grow(len(line))
+            if self._over:
+                if (event := self._skip_line(line)) is not None:
+                    events.append(event)
+                continue
             whole = b"".join([*self._line, line]) if self._line else line
             self._line.clear()
             if (event := self._take_line(whole)) is not None:
                 events.append(event)
         if rest:
             self._grow(len(rest))
-            self._line.append(rest)
+            self._line.append(self._skip(rest) if self._over else rest)
         return events
 
     def _grow(self, count: int) -> None:
         self._size += count
-        if self._size > self._max_bytes:
+        if self._size <= self._max_bytes:
+            return
+        if not self._skips or self._size > 2 * self._max_bytes:
             raise EventTooLarge(f"an event is larger than {self._max_bytes:,} bytes")
+        if not self._over:
+            self._over = True
+            begun = self._data[0] if self._data else _value(b"".join(self._line))
+            self._head, self._data = begun[:_EDGE], []
+            self._line = [b"."] if self._line else []
+
+    def _skip(self, piece: bytes) -> bytes:
+        """Drop a piece of an event over the cap, but for its ends; give a mark that a line has begun."""
+        self._head = self._head or _value(piece)[:_EDGE]
+        self._tail = (self._tail + piece[-_EDGE:])[-_EDGE:]
+        return b"."
+
+    def _skip_line(self, line: bytes) -> Event | None:
+        begun = bool(self._line)
+        self._line.clear()
+        if line or begun:
+            self._skip(line)
+            return None
+        oversized = Oversized(head=self._head, tail=self._tail, ended=True)
+        self._head = self._tail = b""
+        self._over = False
+        self._dispatch()
+        return Event(data=b"", id=self._last_id, oversized=oversized)
 
     def _take_line(self, line: bytes) -> Event | None:
         if not self._started:
@@ -97,3 +147,7 @@ class EventParser:
         return Event(
             data=data[0] if len(data) == 1 else b"\n".join(data), event=event or "message", id=self._last_id
         )
+
+
+def _value(line: bytes) -> bytes:
+    return line.partition(b":")[2].removeprefix(b" ")

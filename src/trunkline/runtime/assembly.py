@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable, Mapping
+import os
+from collections.abc import Awaitable, Callable, Mapping
 from typing import TYPE_CHECKING, TypeVar, cast
 from urllib.parse import urlsplit
 
@@ -12,7 +13,6 @@ from trunkline.config.policy import Policy
 from trunkline.connection.negotiation import ClientIdentity
 from trunkline.core.handlers import Handlers
 from trunkline.core.limits import Limits
-from trunkline.errors import ConfigError
 from trunkline.runtime.importing import import_off_loop
 from trunkline.security.redact import Redactor
 from trunkline.security.sanitize import sanitize_text
@@ -24,9 +24,10 @@ if TYPE_CHECKING:
     from trunkline.transport.http import HttpTransport
     from trunkline.transport.memory import MemoryTransport
     from trunkline.transport.stdio import StdioTransport
+    from trunkline.transport.websocket import WebSocketTransport
     from trunkline.transport.wire import Wire
 
-Stream = TypeVar("Stream", "StdioTransport", "MemoryTransport")
+Stream = TypeVar("Stream", "StdioTransport", "MemoryTransport", "WebSocketTransport")
 
 
 def assemble(
@@ -43,12 +44,20 @@ def assemble(
         transport=_kind(entry),
         address=_address(entry),
         open_link=functools.partial(_open, entry, rules.limits, _wire(entry, log)),
+        open_older=_older(entry, rules.limits, log),
         identity=identity,
         handlers=handlers,
         limits=rules.limits,
         family=None if rules.era == "auto" else rules.era,
         connect_timeout=rules.connect,
     )
+
+
+def _older(entry: Entry, limits: Limits, log: WireLog | None) -> Callable[[], Awaitable[Link]] | None:
+    """Give the way to a URL that turns out to be of the older HTTP transport."""
+    if not (isinstance(entry, HttpEntry) and entry.kind == "http"):
+        return None
+    return functools.partial(_open_sse, entry, limits, _wire(entry, log))
 
 
 def client_identity(given: Mapping[str, str] | None) -> ClientIdentity:
@@ -77,16 +86,20 @@ async def _open(entry: Entry, limits: Limits, wire: Wire | None) -> Link:
             await import_off_loop("trunkline.transport.http")
             from trunkline.transport.http import HttpTransport
 
-            remote = HttpTransport(server=entry.name, url=entry.url, headers=entry.headers, limits=limits)
-            return await (remote if wire is None else _tap_http(remote, wire, entry)).open()
-        case HttpEntry():
-            raise ConfigError(
-                f"the transport {entry.kind!r} is not supported yet",
-                server=entry.name,
-                field="type",
-                source=entry.source,
-                hint="Use the server's Streamable HTTP endpoint (type `http`) or its stdio command.",
+            remote = HttpTransport(
+                server=entry.name, url=entry.url, headers=entry.headers, limits=limits, jitter=_draw
             )
+            return await (remote if wire is None else _tap_http(remote, wire, entry)).open()
+        case HttpEntry(kind="ws"):
+            await import_off_loop("trunkline.transport.websocket")
+            from trunkline.transport.websocket import WebSocketTransport
+
+            socket = WebSocketTransport(
+                server=entry.name, url=entry.url, headers=entry.headers, limits=limits
+            )
+            return await (socket if wire is None else _tap_stream(socket, wire)).open()
+        case HttpEntry():
+            return await _open_sse(entry, limits, wire)
         case PeerEntry():
             from trunkline.transport.memory import MemoryTransport, Peer
 
@@ -94,6 +107,26 @@ async def _open(entry: Entry, limits: Limits, wire: Wire | None) -> Link:
             return await (peer if wire is None else _tap_stream(peer, wire)).open()
         case BadEntry():
             raise entry.error
+
+
+async def _open_sse(entry: HttpEntry, limits: Limits, wire: Wire | None) -> Link:
+    await import_off_loop("trunkline.transport.sse")
+    from trunkline.transport.sse import SseTransport
+
+    remote = SseTransport(
+        server=entry.name, url=entry.url, headers=entry.headers, limits=limits, jitter=_draw
+    )
+    if wire is not None:
+        from trunkline.config.url import origin
+        from trunkline.transport.wire_http import tap_sse
+
+        remote = tap_sse(remote, wire, entry.shown or origin(entry.url))
+    return await remote.open()
+
+
+def _draw() -> float:
+    """Give a random number from 0 to 1."""
+    return int.from_bytes(os.urandom(4)) / 2**32
 
 
 def _wire(entry: Entry, log: WireLog | None) -> Wire | None:
@@ -132,7 +165,7 @@ def _kind(entry: Entry) -> str:
         case StdioEntry():
             return "stdio"
         case HttpEntry():
-            return entry.kind
+            return "websocket" if entry.kind == "ws" else entry.kind
         case PeerEntry():
             return "memory"
         case BadEntry():

@@ -18,8 +18,10 @@ class ServerSettings(msgspec.Struct, frozen=True, kw_only=True):
 
     name: str
     transport: str
-    """`stdio`, `http` or `memory`; shown while there is no connection."""
+    """`stdio`, `http`, `sse`, `websocket` or `memory`; what is shown while there is no connection."""
     open_link: Callable[[], Awaitable[Link]]
+    open_older: Callable[[], Awaitable[Link]] | None = None
+    """The older transport to try where `open_link` meets what is no server of the newer one."""
     address: tuple[str, int] | None = None
     """Host and port, where it is reached over a network."""
     identity: ClientIdentity

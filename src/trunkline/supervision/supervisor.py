@@ -8,13 +8,19 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from typing import Any
 
 from trunkline.connection.connection import Connection
 from trunkline.core.call import Flight
 from trunkline.core.status import ServerStatus, State
-from trunkline.errors import OutcomeUnknownError, TrunklineError, UnavailableError
+from trunkline.errors import (
+    CallError,
+    OutcomeUnknownError,
+    ProtocolError,
+    TrunklineError,
+    UnavailableError,
+)
 from trunkline.protocol.eras import Family
 from trunkline.supervision.failure import (
     describe,
@@ -32,6 +38,8 @@ from trunkline.transport.link import Link
 
 logger = logging.getLogger("trunkline.supervision")
 
+_OLDER_STATUS = (400, 404, 405)
+"""HTTP statuses with which a server of the older transport answers a request of the newer one."""
 _RETRY_AFTER = 1.0
 """Seconds during which calls to a server that could not be started fail at once with the reason."""
 
@@ -55,6 +63,9 @@ class Supervisor:
         self._stderr: Callable[[], str] = str
         self._phase = "not started"
         self._family = settings.family
+        self._is_older = False
+        """Whether the server was last reached by the older of its transports."""
+        self._kind = settings.transport
         self._revision: str | None = None
         self._lives = 0
 
@@ -78,7 +89,7 @@ class Supervisor:
             state=self._state,
             since=now - self._since,
             era=self._revision,
-            transport=self.settings.transport,
+            transport=self._kind,
             tools=self.lists.count("tools"),
             resources=self.lists.count("resources"),
             templates=self.lists.count("templates"),
@@ -213,14 +224,14 @@ class Supervisor:
 
     async def _connect(self, links: list[Link]) -> Connection:
         try:
-            connection = await self._open(links, self._family)
+            connection = await self._open_either(links)
         except (UnavailableError, OutcomeUnknownError):
             if self.settings.transport != "stdio" or self._family is not None or not links:
                 raise
             # Some legacy servers exit when they meet a request they do not know.
             self._phase = "starting again with initialize"
             await links[-1].close()
-            connection = await self._open(links, "legacy")
+            connection = await self._open(links, "legacy", self.settings.open_link)
         self._family = self.settings.family or connection.agreed.era.family
         try:
             await self._list(connection)
@@ -230,22 +241,46 @@ class Supervisor:
                 raise
             # It may have ended over a list that is none of the tools: those are asked for alone now.
             await links[-1].close()
-            connection = await self._open(links, self._family)
+            connection = await self._open_either(links)
             await self._list(connection)
         self.connection = connection
         return connection
 
     async def _list(self, connection: Connection) -> None:
         self._revision = connection.revision
+        self._kind = connection.link.kind
         self._phase = "listing tools"
         self.lists.begin(connection)
         # A list whose pages do not end in time is used as far as it came.
         await self.lists.read_tools(connection, self._since + 0.9 * self.settings.connect_timeout)
 
-    async def _open(self, links: list[Link], family: Family | None) -> Connection:
+    async def _open_either(self, links: list[Link]) -> Connection:
+        """Connect to what a URL turns out to be: the newer transport first, then the older one.
+
+        Source: specification 2025-11-25, basic/transports, "Backwards Compatibility".
+        """
+        older = self.settings.open_older
+        if older is not None and self._is_older:
+            return await self._open(links, "legacy", older)
+        try:
+            return await self._open(links, self._family, self.settings.open_link)
+        except ProtocolError as newer:
+            if older is None or newer.status not in _OLDER_STATUS or self._family == "modern":
+                raise
+            self._phase = "trying the older HTTP transport"
+            try:
+                connection = await self._open(links, "legacy", older)
+            except CallError:
+                raise newer from None
+        self._is_older = True
+        return connection
+
+    async def _open(
+        self, links: list[Link], family: Family | None, opener: Callable[[], Awaitable[Link]]
+    ) -> Connection:
         settings = self.settings
         self._phase = "starting the process" if settings.transport == "stdio" else "connecting"
-        link = await settings.open_link()
+        link = await opener()
         links.append(link)
         self._stderr = link.stderr_tail
         self._phase = "negotiating the protocol"
@@ -289,6 +324,7 @@ class Supervisor:
         self._error = error
         # What is remembered of its protocol may have caused this: find out anew the next time.
         self._family = self.settings.family
+        self._is_older = False
         self._move("failed")
         self._settle(error)
 

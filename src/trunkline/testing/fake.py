@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Any, Literal
 
 from trunkline.testing.eras import METHODS, VERSIONS, Family, complete, family
@@ -153,6 +154,26 @@ class FakeServer(Offer):
         from trunkline.testing.http import serve_url
 
         return serve_url(self, json=json, path=path, sessions=sessions)
+
+    @asynccontextmanager
+    async def websocket(self) -> AsyncIterator[str]:
+        """Serve over WebSocket for the length of a context and give the `ws://` URL."""
+        from trunkline.testing.streams import Quirks, serve_streams
+
+        async with serve_streams(self, Quirks()) as served:
+            yield f"ws://127.0.0.1:{served.port}/ws"
+
+    @asynccontextmanager
+    async def sse(self, **quirks: Any) -> AsyncIterator[str]:
+        """Serve over the HTTP+SSE transport of 2024-11-05 for the length of a context and give the URL.
+
+        Args:
+            quirks: fields of `trunkline.testing.streams.Quirks`, such as `endpoint="foreign"`.
+        """
+        from trunkline.testing.streams import Quirks, serve_streams
+
+        async with serve_streams(self, Quirks(**quirks)) as served:
+            yield f"{served.origin}/sse"
 
     async def listen(
         self, *, port: int = 0, json: bool = True, path: str = "/mcp", sessions: bool = True

@@ -20,7 +20,7 @@ class DeadlockError(RuntimeError):
 
 
 class RealIOError(RuntimeError):
-    """Something real was asked for: a socket, a process, a signal or a thread."""
+    """Something real was asked for: a socket, a process or a thread."""
 
 
 class VirtualTimeLoop(asyncio.SelectorEventLoop):
@@ -38,7 +38,7 @@ class VirtualTimeLoop(asyncio.SelectorEventLoop):
 
     Raises:
         DeadlockError: from whatever runs the loop, when every task waits for something no timer brings.
-        RealIOError: from whatever asks for a socket, a process, a signal or a thread.
+        RealIOError: from whatever asks for a socket, a process or a thread.
     """
 
     _ready: deque[asyncio.Handle]
@@ -112,7 +112,7 @@ def _refuse(name: str) -> Callable[..., NoReturn]:
 
 
 for _name in (
-    *("add_reader", "add_writer", "add_signal_handler", "run_in_executor", "getaddrinfo", "getnameinfo"),
+    *("add_reader", "add_writer", "run_in_executor", "getaddrinfo", "getnameinfo"),
     *("create_connection", "create_server", "create_unix_connection", "create_unix_server"),
     *("create_datagram_endpoint", "connect_accepted_socket", "connect_read_pipe", "connect_write_pipe"),
     *("sock_accept", "sock_connect", "sock_recv", "sock_recv_into", "sock_recvfrom", "sock_recvfrom_into"),

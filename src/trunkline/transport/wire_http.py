@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 from types import SimpleNamespace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import aiohttp
 from msgspec.structs import replace
@@ -19,6 +19,9 @@ from trunkline.transport.http_client import make_client
 from trunkline.transport.link import Inbox, Request
 from trunkline.transport.wire import Wire
 
+if TYPE_CHECKING:
+    from trunkline.transport.sse import SseTransport
+
 
 def tap_http(settings: HttpTransport, wire: Wire, url: str) -> HttpTransport:
     """Give the same settings, whose links show what they send and receive to `wire`.
@@ -31,6 +34,11 @@ def tap_http(settings: HttpTransport, wire: Wire, url: str) -> HttpTransport:
         client=functools.partial(make_tapped_client, wire, url),
         answers=functools.partial(WireAnswers, wire=wire),
     )
+
+
+def tap_sse(settings: SseTransport, wire: Wire, url: str) -> SseTransport:
+    """Give the same settings, whose links show everything; `url` as in `tap_http`."""
+    return replace(settings, client=functools.partial(make_tapped_client, wire, url), heard=wire.received)
 
 
 class WireAnswers(AnswerReader):
@@ -52,6 +60,11 @@ class WireAnswers(AnswerReader):
         data = await super()._read_body(response)
         self._wire.received(data)
         return data
+
+    def take_message(self, data: bytes) -> None:
+        """Take one message of a stream that answers nothing."""
+        self._wire.received(data)
+        super().take_message(data)
 
     def _take_event(self, data: bytes, request: Request) -> Frame | None:
         self._wire.received(data)

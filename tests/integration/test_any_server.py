@@ -1,0 +1,151 @@
+"""Servers that others wrote, over every transport they have: the replies are those the SDK's client gets."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import socket
+import sys
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import pytest
+
+import trunkline
+
+pytestmark = [pytest.mark.anyio, pytest.mark.timeout(120)]
+
+SHOP = str(Path(__file__).parents[2] / "peers/servers/shop.py")
+SHOP_CALLS: tuple[tuple[str, dict[str, Any]], ...] = (
+    ("add", {"a": 2, "b": 3}),
+    ("add", {"a": -7}),
+    ("greet", {"who": "Ada \U0001f600 \u2028 \x00"}),
+    ("describe", {"depth": 3}),
+    ("fail", {"why": "no such shelf"}),
+)
+EVERYTHING_CALLS: tuple[tuple[str, dict[str, Any]], ...] = (
+    ("echo", {"message": "hello"}),
+    ("get-sum", {"a": 2, "b": 3}),
+    ("get-tiny-image", {}),
+    ("get-structured-content", {"location": "New York"}),
+    ("get-annotated-message", {"messageType": "error", "includeImage": True}),
+    ("get-resource-links", {"count": 2}),
+)
+
+
+class Server(NamedTuple):
+    """One server that others wrote, and how it is started."""
+
+    library: str
+    transport: str
+
+    @property
+    def calls(self) -> tuple[tuple[str, dict[str, Any]], ...]:
+        return EVERYTHING_CALLS if self.library == "everything" else SHOP_CALLS
+
+    def command(self, peers: Any, port: int) -> list[str]:
+        if self.library == "everything":
+            names = {"http": "streamableHttp"}
+            return [*peers.everything, names.get(self.transport, self.transport)]
+        python = peers.older if self.library == "sdk 1" else sys.executable
+        kind = "fastmcp" if self.library == "fastmcp" else "sdk"
+        return [python, SHOP, kind, self.transport, str(port)]
+
+
+SERVERS = [
+    Server(library, transport)
+    for library in ("sdk 1", "sdk 2", "fastmcp", "everything")
+    for transport in ("stdio", "http", "sse")
+]
+
+
+def free_port() -> int:
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        port: int = listener.getsockname()[1]
+        return port
+
+
+async def listening(port: int, process: asyncio.subprocess.Process) -> None:
+    async with asyncio.timeout(60):
+        while True:
+            assert process.returncode is None, "the server ended"
+            try:
+                _, writer = await asyncio.open_connection("127.0.0.1", port)
+            except OSError:
+                await asyncio.sleep(0.05)
+                continue
+            writer.close()
+            await writer.wait_closed()
+            return
+
+
+@asynccontextmanager
+async def started(server: Server, peers: Any) -> AsyncIterator[dict[str, Any]]:
+    """Give the entry of a server; one over HTTP runs for the length of the context."""
+    port = free_port()
+    command, *args = server.command(peers, port)
+    if server.transport == "stdio":
+        yield {"command": command, "args": args}
+        return
+    process = await asyncio.create_subprocess_exec(
+        command,
+        *args,
+        env={**os.environ, "PORT": str(port)},
+        stdout=asyncio.subprocess.DEVNULL,
+        stderr=asyncio.subprocess.DEVNULL,
+    )
+    try:
+        await listening(port, process)
+        yield {"url": f"http://127.0.0.1:{port}/{'sse' if server.transport == 'sse' else 'mcp'}"}
+    finally:
+        if process.returncode is None:
+            process.kill()
+        await process.wait()
+
+
+@asynccontextmanager
+async def sdk_client(entry: dict[str, Any], transport: str) -> AsyncIterator[Any]:
+    from mcp import Client, StdioServerParameters
+    from mcp.client.sse import sse_client
+
+    if transport == "stdio":
+        target: Any = StdioServerParameters(command=entry["command"], args=entry["args"])
+    else:
+        target = sse_client(entry["url"]) if transport == "sse" else entry["url"]
+    async with Client(target, mode="legacy" if transport == "sse" else "auto") as client:
+        yield client
+
+
+@pytest.mark.parametrize("server", SERVERS, ids=lambda one: f"{one.library} {one.transport}")
+async def test_lists_and_replies_are_those_the_sdk_gets(server: Server, peers: Any):
+    async with started(server, peers) as entry:
+        async with sdk_client(entry, server.transport) as client:
+            listed = (await client.list_tools()).tools
+            theirs = [await client.call_tool(name, arguments) for name, arguments in server.calls]
+            revision = client.protocol_version
+        async with trunkline.connect(entry, name="peer") as trunk:
+            await trunk.ready("peer", timeout=60)
+            ours = [await trunk.call(f"peer.{name}", arguments) for name, arguments in server.calls]
+            status = trunk.status()["peer"]
+            tools = trunk.catalog.tools
+            with pytest.raises(trunkline.NotFoundError):
+                await trunk.call("peer.absent")
+    assert status.era == revision
+    assert status.transport == server.transport
+    assert [tool.raw for tool in tools] == [_dump(tool) for tool in listed]
+    for mine, other in zip(ours, theirs, strict=True):
+        assert _plain(mine.raw) == _plain(_dump(other))
+        assert mine.warnings == ()
+
+
+def _dump(model: Any) -> dict[str, Any]:
+    dumped: dict[str, Any] = model.model_dump(mode="json", by_alias=True, exclude_none=True)
+    return dumped
+
+
+def _plain(result: Any) -> dict[str, Any]:
+    """Leave out what one of the two adds by itself: defaults that were not on the wire."""
+    plain = {key: value for key, value in result.items() if key not in ("_meta", "resultType")}
+    return {"isError": False, **plain}
