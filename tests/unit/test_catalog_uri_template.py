@@ -6,7 +6,7 @@ import time
 
 import pytest
 
-from trunkline.catalog.uri_template import UriTemplate
+from trunkline.catalog.uri_template import Candidate, UriTemplate
 
 RFC_6570 = [
     # Level 1 and 2
@@ -151,16 +151,14 @@ def test_variables_are_known_by_name_in_order() -> None:
         ("{?a*}{&b*}" * 30 + "!", "?a=1" + "&a=1" * 1000),
         ("{/a*}" * 60 + "!", "/a" * 2000),
         ("{;a}" * 60 + "!", ";a" * 2000),
-        ("{a:3}" * 60 + "!", "aaa" * 1000),
+        ("{a:9999}" * 60 + "!", "aaa" * 1000),
     ],
 )
-def test_a_hostile_template_costs_no_more_than_its_length_times_that_of_the_uri(
-    template: str, uri: str
-) -> None:
-    matcher = UriTemplate(template)
+def test_a_thousand_hostile_templates_cost_no_more_than_the_steps_there_are(template: str, uri: str) -> None:
+    matcher, candidate = UriTemplate(template), Candidate(uri)
     began = time.process_time()
-    assert matcher.match(uri) is None
-    assert time.process_time() - began < 5
+    assert [matcher.match(candidate) for _ in range(1000)] == [None] * 1000
+    assert time.process_time() - began < 2
 
 
 def test_too_long_a_template_is_refused_and_too_long_a_uri_never_matches() -> None:
