@@ -67,7 +67,7 @@ class Trunk(Calls, Requests):
         self._policy_source = policy
         self._profile = profile
         self._handlers = handlers or Handlers()
-        self._identity = client_identity(client_info)
+        self._identity = client_identity(client_info, self._handlers)
         self._name = name
         self._tracing = tracing
         self._wire = wire
