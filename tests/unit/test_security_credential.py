@@ -6,28 +6,109 @@ import re
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from trunkline.security.credential import find_credential, mentions_credential
 
 SECRET = [
-    "password", "passwd", "pass phrase", "passphrase", "pass code", "pwd", "secret", "client secret",
-    "api key", "apikey", "access key", "private key", "secret key", "ssh key", "signing key", "token", "access token",
-    "refresh token", "bearer token", "session cookie", "credential", "credentials", "otp", "totp code",
-    "one time code", "one-time password", "verification code", "security code", "mfa code", "2fa code",
-    "recovery code", "backup codes", "seed phrase", "recovery phrase", "mnemonic", "pin", "pin code",
-    "card number", "credit card", "credit card number", "debit card no", "cc number", "cvv", "cvc", "cvv2",
-    "github pat", "jwt",
-]  # fmt: skip
+    "password",
+    "passwd",
+    "pass phrase",
+    "passphrase",
+    "pass code",
+    "pwd",
+    "secret",
+    "client secret",
+    "api key",
+    "apikey",
+    "access key",
+    "private key",
+    "secret key",
+    "ssh key",
+    "signing key",
+    "token",
+    "access token",
+    "refresh token",
+    "bearer token",
+    "session cookie",
+    "credential",
+    "credentials",
+    "otp",
+    "totp code",
+    "one time code",
+    "one-time password",
+    "verification code",
+    "security code",
+    "mfa code",
+    "2fa code",
+    "recovery code",
+    "backup codes",
+    "seed phrase",
+    "recovery phrase",
+    "mnemonic",
+    "pin",
+    "pin code",
+    "card number",
+    "credit card",
+    "credit card number",
+    "debit card no",
+    "cc number",
+    "cvv",
+    "cvc",
+    "cvv2",
+    "github pat",
+    "jwt",
+]
 HARMLESS = [
-    "name", "display name", "username", "email", "e-mail address", "age", "birthday", "city", "postal code",
-    "zip code", "country code", "language code", "source code", "key", "primary key", "public key", "keyword",
-    "keyboard layout", "monkey", "passenger", "passport country", "compass", "secretary", "tokenizer",
-    "max tokens", "maximum number of tokens", "token count", "token limit", "total tokens", "opinion",
-    "spinning", "pinned", "postcard", "business card title", "cardinal", "account", "account name", "author",
-    "authority", "discount", "tags", "project", "branch", "commit message", "quantity", "size", "color",
-]  # fmt: skip
+    "name",
+    "display name",
+    "username",
+    "email",
+    "e-mail address",
+    "age",
+    "birthday",
+    "city",
+    "postal code",
+    "zip code",
+    "country code",
+    "language code",
+    "source code",
+    "key",
+    "primary key",
+    "public key",
+    "keyword",
+    "keyboard layout",
+    "monkey",
+    "passenger",
+    "passport country",
+    "compass",
+    "secretary",
+    "tokenizer",
+    "max tokens",
+    "maximum number of tokens",
+    "token count",
+    "token limit",
+    "total tokens",
+    "opinion",
+    "spinning",
+    "pinned",
+    "postcard",
+    "business card title",
+    "cardinal",
+    "account",
+    "account name",
+    "author",
+    "authority",
+    "discount",
+    "tags",
+    "project",
+    "branch",
+    "commit message",
+    "quantity",
+    "size",
+    "color",
+]
 
 
 def spellings(words: str) -> list[str]:
@@ -78,11 +159,24 @@ def test_an_ordinary_field_is_let_through_in_any_spelling(words: str) -> None:
 @pytest.mark.parametrize(
     "text",
     [
-        "p\u200bassword", "pass\u00adword", "p\u0430ssw\u043erd", "\uff50\uff41\uff53\uff53word", "pässwörd",
-        "PASSWORD", "myPassword2", "userpassword", "APIKEY", "密码", "パスワード", "비밀번호", "Contraseña",
-        "mot de passe", "Kennwort", "\u043f\u0430\u0440\u043e\u043b\u044c",
+        "p\u200bassword",
+        "pass\u00adword",
+        "p\u0430ssw\u043erd",
+        "\uff50\uff41\uff53\uff53word",
+        "pässwörd",
+        "PASSWORD",
+        "myPassword2",
+        "userpassword",
+        "APIKEY",
+        "密码",
+        "パスワード",
+        "비밀번호",
+        "Contraseña",
+        "mot de passe",
+        "Kennwort",
+        "\u043f\u0430\u0440\u043e\u043b\u044c",
     ],
-)  # fmt: skip
+)
 def test_a_disguised_or_foreign_word_is_found(text: str) -> None:
     assert mentions_credential(text)
 
@@ -105,6 +199,7 @@ def test_a_field_that_only_offers_a_choice_holds_no_credential(field: dict[str, 
     assert find_credential(form(use_token=field)) is None
 
 
+@settings(suppress_health_check=[HealthCheck.too_slow], max_examples=50)
 @given(
     st.recursive(
         st.none() | st.booleans() | st.integers() | st.text(max_size=8),

@@ -12,6 +12,7 @@ from trunkline.cli.terminal import Terminal
 
 if TYPE_CHECKING:
     from trunkline.config.loading import Config
+    from trunkline.core.handlers import Handlers
     from trunkline.runtime.trunk import Trunk
 
 
@@ -104,19 +105,19 @@ def described_server(config: Config, settings: Settings) -> str | None:
     return None if describe_server(settings) is None else server_names(config)[0]
 
 
-def open_trunk(config: Config) -> AbstractAsyncContextManager[Trunk]:
+def open_trunk(config: Config, handlers: Handlers | None = None) -> AbstractAsyncContextManager[Trunk]:
     """Give the runtime over every server of `config`; entering starts them, unless they are kept warm."""
     from trunkline.cli.warm.attachment import attached
 
     if (link := attached(config)) is not None:
         from trunkline.runtime.control_client import AttachedTrunk
 
-        return cast("AbstractAsyncContextManager[Trunk]", AttachedTrunk(link, server_names(config)))
+        return cast("AbstractAsyncContextManager[Trunk]", AttachedTrunk(link, server_names(config), handlers))
     import trunkline
     from trunkline.cli.diagnostics import wire_target
     from trunkline.cli.hosting_asking import answered
 
-    return trunkline.connect(answered(config), wire=wire_target())
+    return trunkline.connect(answered(config), handlers=handlers, wire=wire_target())
 
 
 async def refresh_status(trunk: Trunk) -> None:
@@ -131,7 +132,7 @@ async def refresh_status(trunk: Trunk) -> None:
 
 
 def remember_names(trunk: Trunk, config: Config) -> None:
-    """Keep the names of the tools each server listed, for completion; that it fails is no matter.
+    """Keep the names of what each server listed, for completion; that it fails is no matter.
 
     A command on warm servers that did not have to know their tools keeps none.
     """
@@ -142,16 +143,19 @@ def remember_names(trunk: Trunk, config: Config) -> None:
     import logging
     import os
 
-    from trunkline.cli.known_names import keep_names
+    from trunkline.cli.known_names import Kind, keep_names
 
-    tools = trunk.catalog.tools
-    listed = {
-        server: [tool.name for tool in tools if tool.server == server]
-        for server, status in trunk.status().items()
-        if status.tools is not None
+    catalog, statuses = trunk.catalog, trunk.status()
+    names: dict[Kind, list[tuple[str, str]]] = {
+        "tools": [(one.server, one.name) for one in catalog.tools],
+        "prompts": [(one.server, one.name) for one in catalog.prompts],
+        "resources": [(one.server, one.uri) for one in catalog.resources if _is_plain(one.uri)],
     }
     try:
-        keep_names(config.entries, listed, os.environ)
+        for kind, found in names.items():
+            listing = [name for name, status in statuses.items() if getattr(status, kind) is not None]
+            listed = {server: [name for owner, name in found if owner == server] for server in listing}
+            keep_names(config.entries, listed, os.environ, kind)
     except OSError as error:
         logging.getLogger("trunkline.cli").debug("names for completion were not kept: %s", error)
 
@@ -178,6 +182,11 @@ def require_enabled(config: Config, word: str) -> None:
     server = word if word in config.disabled else selector.server if selector is not None else None
     if server is not None and split_prefix(word, server_names(config)) is None:
         raise ConfigError("is switched off", server=server, hint="Remove `disabled` from its entry.")
+
+
+def _is_plain(uri: str) -> bool:
+    """Whether a URI has no part that may hold a secret."""
+    return "?" not in uri and "@" not in uri
 
 
 def _failed(terminal: Terminal, error: Exception) -> int:

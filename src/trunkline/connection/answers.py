@@ -40,6 +40,7 @@ class Answers:
 
     Attributes:
         handlers: what the application offers.
+        asks_people: whether a person or model may be asked in the course of a call.
         tally: how often the calls in flight led to questions.
         spent: tokens granted of `limits.sample_tokens`.
     """
@@ -47,6 +48,7 @@ class Answers:
     def __init__(self, server: str, handlers: Handlers) -> None:
         self._server = server
         self.handlers = handlers
+        self.asks_people = handlers.elicit is not None or handlers.sample is not None
         self.tally = Tally(handlers.limits.prompts)
         self.spent = 0
         self._workers = Workers(handlers.limits.concurrency)

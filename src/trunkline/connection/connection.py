@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Mapping
+from contextvars import copy_context
 from typing import Any
 
 from msgspec import UNSET
@@ -18,7 +19,7 @@ from trunkline.connection.incoming import Incoming
 from trunkline.connection.listing import Pages, read_pages
 from trunkline.connection.negotiation import ClientIdentity, Negotiated, negotiate
 from trunkline.connection.notices import Notices
-from trunkline.connection.rounds import play_rounds
+from trunkline.connection.rounds import finish_rounds, play_rounds
 from trunkline.connection.session import Session
 from trunkline.connection.streams import Stream, Streams
 from trunkline.connection.tally import Source
@@ -44,7 +45,7 @@ from trunkline.protocol.eras import (
 )
 from trunkline.protocol.frames import Encoder, Frame, encode_notification
 from trunkline.protocol.lists import CHANGES, KINDS, LISTS, Kind
-from trunkline.protocol.rounds import INPUT_REQUIRED, wants_input
+from trunkline.protocol.rounds import INPUT_REQUIRED, METHODS, wants_input
 from trunkline.protocol.subscriptions import LISTEN
 from trunkline.telemetry.escape import escape_text
 from trunkline.transport.link import Link, Request, SessionLostError
@@ -136,6 +137,8 @@ class Connection:
         flight.stderr = self.link.stderr_tail
         calls = self._incoming.calls
         calls[flight] = call
+        if self._answers.asks_people:
+            flight.context = copy_context()
         try:
             frame = await self._exchange(lambda: self._encode_call(call), flight)
             result = frame.result
@@ -254,15 +257,11 @@ class Connection:
 
     def _encode_call(self, call: Call, more: Mapping[str, Any] = _NOTHING) -> Request:
         number = call.flight.request_id = self.link.next_id()
+        log_level = call.log_level or self.log_level
         try:
             if call.method == "tools/call":
                 body = self._encoder.call_tool(
-                    number,
-                    call.name,
-                    call.arguments,
-                    log_level=call.log_level or self.log_level,
-                    trace=call.trace,
-                    more=more,
+                    number, call.name, call.arguments, log_level=log_level, trace=call.trace, more=more
                 )
             else:
                 body = self._encode_other(number, call, more)
@@ -291,10 +290,11 @@ class Connection:
                 server=self.server,
                 hint=f"`trunkline info {self.server}` shows what the server offers.",
             )
+        params = {**(call.params or {}), **more} if more else call.params
         return self._encoder.request(
             number,
             call.method,
-            {**(call.params or {}), **more} if more else call.params,
+            params,
             progress=True,
             log_level=call.log_level or self.log_level,
             trace=call.trace,
@@ -364,12 +364,14 @@ class Connection:
             flight.phase = "waiting for the answer"
             return await self._exchange(lambda: self._encode_call(call, more), flight)
 
-        flight.phase = "answering what the server asks"
-        if era.family == "modern" and wants_input(frame.result):
-            return await play_rounds(frame, send, self._answers, self.server, source)
+        if era.family == "modern" and call.method in METHODS and wants_input(frame.result):
+            flight.phase = "answering what the server asks"
+            rounds = play_rounds(frame, send, self._answers, self.server, source)
+            return await finish_rounds(rounds, self.link, self.server)
         error = frame.error
         if era.family == "modern" or error is UNSET or error.code != URL_ELICITATION_REQUIRED:
             return frame
+        flight.phase = "waiting for a visit to a URL"
         visits = Visits(error, self._answers, self.server, source)
         await visits.make(self._incoming.completions)
         frame = await send({})

@@ -9,6 +9,7 @@ import asyncio
 import functools
 import logging
 from collections.abc import Mapping
+from contextvars import Context
 from typing import Any
 
 from trunkline.connection.answers import DURING_CALLS, ELICIT, Answers
@@ -77,7 +78,9 @@ class Incoming:
             await asyncio.wait(self._tasks, return_when=asyncio.FIRST_COMPLETED)
         source = self._source() if method in DURING_CALLS else Source()
         work = self._working[request_id] = _Work(source)
-        work.task = asyncio.get_running_loop().create_task(self._answer(request_id, method, params, work))
+        work.task = asyncio.get_running_loop().create_task(
+            self._answer(request_id, method, params, work), context=_context_of(source)
+        )
         self._tasks.add(work.task)
         work.task.add_done_callback(functools.partial(self._finish, request_id))
 
@@ -141,13 +144,15 @@ class Incoming:
         if method == "ping":
             return encode_result(request_id, {})
         try:
-            if method in DURING_CALLS and not source.flights:
+            if method in DURING_CALLS and self.calls.keys().isdisjoint(source.flights):
                 raise malformed("no call of this client is in flight")
             result = await self._ask(method, params, source)
             return encode_result(request_id, result)
         except RefusalError as refusal:
-            line = escape_text(f"{self._server}: refused its {method}: {refusal.message}")
-            logger.info("%s", line, extra={"server": self._server})
+            why = refusal.detail or refusal.message
+            line = escape_text(f"{self._server}: refused its {method}: {why}")
+            level = logging.WARNING if refusal.detail else logging.INFO
+            logger.log(level, "%s", line, extra={"server": self._server})
             return encode_error(request_id, refusal.rpc_code, refusal.message)
         except (TypeError, ValueError, RecursionError) as cause:
             line = escape_text(f"{self._server}: the answer to {method} is not JSON ({type(cause).__name__})")
@@ -168,3 +173,9 @@ class Incoming:
         finally:
             if not accepted:
                 self.completions.forget([number])
+
+
+def _context_of(source: Source) -> Context | None:
+    """Give the context of the one call a question belongs to, as if its caller ran the handler."""
+    context = source.flights[0].context if len(source.flights) == 1 else None
+    return None if context is None else context.copy()

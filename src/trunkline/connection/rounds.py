@@ -6,15 +6,16 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Coroutine, Mapping
 from typing import Any
 
 from trunkline.connection.answers import Answers
 from trunkline.connection.refusal import RefusalError, failed
 from trunkline.connection.tally import Source
-from trunkline.errors import CallError, ProtocolError
+from trunkline.errors import CallError, OutcomeUnknownError, ProtocolError, UnavailableError
 from trunkline.protocol.frames import Frame
 from trunkline.protocol.rounds import MalformedRoundError, Round, continue_with, read_round, wants_input
+from trunkline.transport.link import Link
 
 Send = Callable[[Mapping[str, Any]], Awaitable[Frame]]
 
@@ -44,6 +45,36 @@ async def play_rounds(frame: Frame, send: Send, answers: Answers, server: str, s
         f"the server asked for input more than {most} times",
         "too_many_rounds",
         "Raise `HandlerLimits.rounds` if the tool needs more.",
+    )
+
+
+async def finish_rounds(rounds: Coroutine[Any, Any, Frame], link: Link, server: str) -> Frame:
+    """Run the rounds while the link lives; the person is let go when it is lost.
+
+    Raises:
+        OutcomeUnknownError: it was lost; the call had been sent, whatever is true of its last repetition.
+        CallError: as `play_rounds`.
+    """
+    playing = asyncio.ensure_future(rounds)
+    lost = asyncio.ensure_future(link.wait_closed())
+    try:
+        await asyncio.wait({playing, lost}, return_when=asyncio.FIRST_COMPLETED)
+        if playing.done():
+            return playing.result()
+        raise _interrupted(server, lost.result())
+    except UnavailableError as cause:
+        raise _interrupted(server, cause.message) from cause
+    finally:
+        for task in (playing, lost):
+            task.cancel()
+        await asyncio.wait({playing, lost})
+
+
+def _interrupted(server: str, reason: str) -> OutcomeUnknownError:
+    return OutcomeUnknownError(
+        f"the call was interrupted while the server waited for input ({reason})",
+        server=server,
+        hint="What the tool did before it asked is not known; check its effect before calling again.",
     )
 
 

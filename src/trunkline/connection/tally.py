@@ -26,14 +26,17 @@ class Tally:
     def __init__(self, most: int) -> None:
         self._most = most
         self.counts: dict[Flight, int] = {}
-        """The calls that led to a question."""
+        """The calls in flight that a question may belong to."""
 
     def charge(self, source: Source) -> bool:
         """Count one question against the call that was asked least; False when each was asked enough."""
-        least = min(source.flights, key=lambda flight: self.counts.get(flight, 0), default=None)
-        if least is None or (count := self.counts.get(least, 0)) >= self._most:
+        counts = self.counts
+        for flight in source.flights:
+            counts.setdefault(flight, 0)
+        least = min(source.flights, key=counts.__getitem__, default=None)
+        if least is None or counts[least] >= self._most:
             return False
-        self.counts[least] = count + 1
+        counts[least] += 1
         return True
 
     def forget(self, flight: Flight) -> None:

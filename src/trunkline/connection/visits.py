@@ -65,7 +65,7 @@ class Visits:
 
     def error(self, message: str) -> ElicitationRequiredError:
         """Give the error that holds the URLs, unless one of them must not be shown."""
-        hint = "Open the URLs in `error.elicitations` if you trust the server, then make the call again."
+        hint = "Visit the URLs, which are in `elicitations`, if you trust the server; then call again."
         questions: tuple[ElicitRequest, ...] = ()
         try:
             questions = tuple(read_question(self._server, one, self._source.tool) for one in self._asked)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from contextvars import Context
 from typing import Any, Literal
 
 import msgspec
@@ -45,6 +46,7 @@ class Flight:
         "attempts",
         "cancel_reason",
         "connecting",
+        "context",
         "delivery",
         "on_log",
         "on_progress",
@@ -63,6 +65,8 @@ class Flight:
         """Whether it waits for its server to start, which has a limit of its own: no idle deadline then."""
         self.answering = 0
         """How many handlers work on questions of its server: no idle deadline then, nobody is silent."""
+        self.context: Context | None = None
+        """The caller's context variables, where a question of its server may need them."""
         self.attempts = 0
         self.delivery: Delivery = "never_sent"
         self.phase = "waiting for the server"

@@ -14,7 +14,10 @@ import msgspec
 from trunkline.catalog.catalog import Catalog
 from trunkline.catalog.search import Match
 from trunkline.core.call import Progress
+from trunkline.core.handlers import Handlers
+from trunkline.core.prompt import PromptReply
 from trunkline.core.reply import Reply
+from trunkline.core.resource import ReadReply
 from trunkline.core.status import ServerStatus
 from trunkline.errors import (
     DeadlineExceededError,
@@ -22,6 +25,7 @@ from trunkline.errors import (
     TrunklineError,
     UnavailableError,
 )
+from trunkline.runtime.control_asking import Answering
 from trunkline.runtime.control_errors import decode_error
 from trunkline.runtime.control_link import ControlLink
 from trunkline.runtime.control_messages import (
@@ -29,14 +33,18 @@ from trunkline.runtime.control_messages import (
     Answer,
     Call,
     Failure,
+    GetPrompt,
     List,
     Listed,
+    Question,
+    Read,
     Ready,
     Report,
     Request,
     Response,
     Search,
     Status,
+    Withdrawn,
 )
 from trunkline.runtime.progress import ProgressHandler
 
@@ -48,6 +56,8 @@ _PARTING = 2.0
 _decode = msgspec.json.Decoder(Response).decode
 _decode_listed = msgspec.json.Decoder(Listed).decode
 _decode_reply = msgspec.json.Decoder(Reply).decode
+_decode_read = msgspec.json.Decoder(ReadReply).decode
+_decode_prompt = msgspec.json.Decoder(PromptReply).decode
 _decode_matches = msgspec.json.Decoder(tuple[Match, ...]).decode
 _encode = msgspec.json.Encoder().encode
 
@@ -57,10 +67,12 @@ class AttachedTrunk:
 
     Args:
         servers: the servers there are for this command, in configuration order.
+        handlers: put the questions of servers to a person; of these, `elicit` alone is used.
     """
 
-    def __init__(self, link: ControlLink, servers: Sequence[str]) -> None:
+    def __init__(self, link: ControlLink, servers: Sequence[str], handlers: Handlers | None = None) -> None:
         self._link = link
+        self._handlers = handlers or Handlers()
         self._servers = tuple(servers)
         self._numbers = itertools.count(1)
         self._waiting: dict[int, asyncio.Queue[Any]] = {}
@@ -96,7 +108,14 @@ class AttachedTrunk:
             if self._listed is None:
                 return Catalog((), self._servers, ())
             listed = _decode_listed(self._listed)
-            self._catalog = Catalog(listed.tools, listed.servers, listed.warnings)
+            self._catalog = Catalog(
+                listed.tools,
+                listed.servers,
+                listed.warnings,
+                resources=listed.resources,
+                templates=listed.templates,
+                prompts=listed.prompts,
+            )
         return self._catalog
 
     def status(self) -> dict[str, ServerStatus]:
@@ -111,12 +130,18 @@ class AttachedTrunk:
         """
         await self._ask(Status(id=next(self._numbers), servers=self._servers), None)
 
-    async def ready(self, server: str | None = None, timeout: float | None = None) -> None:  # noqa: ASYNC109
+    async def ready(
+        self,
+        server: str | None = None,
+        timeout: float | None = None,  # noqa: ASYNC109
+        *,
+        lists: bool | None = None,
+    ) -> None:
         """See `Trunk.ready`."""
         number = next(self._numbers)
         self._catalog = None
         try:
-            request = Ready(id=number, servers=self._servers, server=server, timeout=timeout)
+            request = Ready(id=number, servers=self._servers, server=server, timeout=timeout, lists=lists)
             self._listed = await self._ask(request, timeout)
         except TrunklineError:
             if not self._lost:
@@ -141,6 +166,37 @@ class AttachedTrunk:
             progress=on_progress is not None,
         )
         return _decode_reply(await self._ask(request, timeout, on_progress))
+
+    async def read(
+        self,
+        uri: str,
+        server: str | None = None,
+        timeout: float | None = None,  # noqa: ASYNC109
+        *,
+        on_progress: ProgressHandler | None = None,
+    ) -> ReadReply:
+        """See `Trunk.read`."""
+        request = Read(
+            id=next(self._numbers),
+            servers=self._servers,
+            uri=uri,
+            server=server,
+            timeout=timeout,
+            progress=on_progress is not None,
+        )
+        return _decode_read(await self._ask(request, timeout, on_progress))
+
+    async def get_prompt(
+        self,
+        name: str,
+        arguments: Mapping[str, str] | None = None,
+        *,
+        timeout: float | None = None,  # noqa: ASYNC109
+    ) -> PromptReply:
+        """See `Trunk.get_prompt`."""
+        given, number = dict(arguments or {}), next(self._numbers)
+        request = GetPrompt(id=number, servers=self._servers, name=name, arguments=given, timeout=timeout)
+        return _decode_prompt(await self._ask(request, timeout))
 
     async def search(
         self, query: str | Sequence[str], *, limit: int = 5, min_score: float | None = None
@@ -172,9 +228,22 @@ class AttachedTrunk:
     async def _exchange(
         self, request: Request, responses: asyncio.Queue[Any], on_progress: ProgressHandler | None
     ) -> msgspec.Raw:
+        answering = Answering(self._handlers, self._send)
+        try:
+            return await self._follow(request, responses, on_progress, answering)
+        finally:
+            await answering.end()
+
+    async def _follow(
+        self,
+        request: Request,
+        responses: asyncio.Queue[Any],
+        on_progress: ProgressHandler | None,
+        answering: Answering,
+    ) -> msgspec.Raw:
         if self._lost:
             raise UnavailableError("the background process was lost", hint="Run the command again.")
-        self._writer.write(_encode(request) + b"\n")
+        self._send(request)
         with contextlib.suppress(OSError):
             await self._writer.drain()
         while True:
@@ -189,8 +258,15 @@ class AttachedTrunk:
                     shown = Progress(progress=report.progress, total=report.total, message=report.message)
                     if inspect.isawaitable(running := on_progress(shown)):
                         await running
+                case Question() as question:
+                    answering.ask(question, next(self._numbers))
+                case Withdrawn() as withdrawn:
+                    answering.withdraw(withdrawn.key)
                 case None:
                     raise _lost(request)
+
+    def _send(self, message: Request) -> None:
+        self._writer.write(_encode(message) + b"\n")
 
     async def _read(self) -> None:
         """Hand every response to whoever waits for it, until the connection ends."""
@@ -208,7 +284,10 @@ class AttachedTrunk:
 
 
 def _tool(request: Request) -> str | None:
-    return request.tool if isinstance(request, Call) else None
+    match request:
+        case Call(tool=name) | Read(uri=name) | GetPrompt(name=name):
+            return name
+    return None
 
 
 def _lost(request: Request) -> TrunklineError:

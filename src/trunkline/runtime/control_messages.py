@@ -2,6 +2,7 @@
 
 A client says `Hello` first and is answered with `Welcome` or a `Failure`. Every other request is answered
 with one `Answer` or `Failure` of its number; a call that asks for it gets `Report` lines before that.
+What its server asks a person comes as a `Question` and is answered by `Told`, which has no answer itself.
 Requests of one connection run side by side, and all of them are cancelled when the connection ends.
 """
 
@@ -12,10 +13,13 @@ from typing import Any
 
 import msgspec
 
+from trunkline.core.elicitation import ElicitRequest, ElicitResult
+from trunkline.core.prompt import Prompt
+from trunkline.core.resource import Resource, Template
 from trunkline.core.status import ServerStatus
 from trunkline.core.tool import Tool
 
-VERSION = 1
+VERSION = 3
 MAX_LINE_BYTES = 256 * 1024 * 1024
 """Longest line either side takes: a reply of the frame limit, written as JSON once more, with room."""
 
@@ -45,6 +49,7 @@ class Ready(_Viewing, tag="ready", frozen=True, kw_only=True):
 
     server: str | None = None
     timeout: float | None = None
+    lists: bool | None = None
 
 
 class List(_Viewing, tag="list", frozen=True, kw_only=True):
@@ -64,6 +69,23 @@ class Call(_Viewing, tag="call", frozen=True, kw_only=True):
     progress: bool = False
 
 
+class Read(_Viewing, tag="read", frozen=True, kw_only=True):
+    """Asks for a resource; the value of the answer is a `ReadReply`."""
+
+    uri: str
+    server: str | None = None
+    timeout: float | None = None
+    progress: bool = False
+
+
+class GetPrompt(_Viewing, tag="prompt", frozen=True, kw_only=True):
+    """Asks for a prompt; the value of the answer is a `PromptReply`."""
+
+    name: str
+    arguments: Mapping[str, str] = {}
+    timeout: float | None = None
+
+
 class Search(_Viewing, tag="search", frozen=True, kw_only=True):
     """Asks for tools that fit; the value of the answer is a list of `Match`."""
 
@@ -72,11 +94,18 @@ class Search(_Viewing, tag="search", frozen=True, kw_only=True):
     min_score: float | None = None
 
 
+class Told(_Message, tag="told", frozen=True, kw_only=True):
+    """Answers a question; it gets no answer."""
+
+    key: int
+    result: ElicitResult
+
+
 class Shutdown(_Message, tag="shutdown", frozen=True, kw_only=True):
     """Asks the process to end as it does on SIGTERM; the value of the answer is null."""
 
 
-Request = Hello | Ready | List | Status | Call | Search | Shutdown
+Request = Hello | Ready | List | Status | Call | Read | GetPrompt | Search | Told | Shutdown
 
 
 class Listed(msgspec.Struct, frozen=True, kw_only=True):
@@ -85,6 +114,9 @@ class Listed(msgspec.Struct, frozen=True, kw_only=True):
     tools: tuple[Tool, ...]
     servers: tuple[str, ...]
     warnings: tuple[str, ...] = ()
+    resources: tuple[Resource, ...] = ()
+    templates: tuple[Template, ...] = ()
+    prompts: tuple[Prompt, ...] = ()
 
 
 class Welcome(_Message, tag="welcome", frozen=True, kw_only=True):
@@ -118,4 +150,17 @@ class Report(_Message, tag="report", frozen=True, kw_only=True):
     message: str | None = None
 
 
-Response = Welcome | Answer | Failure | Report
+class Question(_Message, tag="question", frozen=True, kw_only=True):
+    """A server asks a person, in the course of the call of this number."""
+
+    key: int
+    request: ElicitRequest
+
+
+class Withdrawn(_Message, tag="withdrawn", frozen=True, kw_only=True):
+    """Nobody waits for the answer to a question any more."""
+
+    key: int
+
+
+Response = Welcome | Answer | Failure | Report | Question | Withdrawn

@@ -130,6 +130,13 @@ class Supervisor:
         outcome = await asyncio.shield(self._attempt)
         return outcome if isinstance(outcome, TrunklineError) else None
 
+    async def listed(self) -> None:
+        """Wait until it is ready or failed and has listed all; started again if it ended over a list."""
+        while await self.settled() is None:
+            await self.lists.settled()
+            if self.live is not None or not self.lists.suspects:
+                return
+
     async def connect(self, flight: Flight) -> Connection:
         """Give the live connection, starting the server if need be; one start serves all who wait.
 
@@ -255,6 +262,20 @@ class Supervisor:
             await links[-1].close()
             connection = await self._open(links, "legacy", self.settings.open_link)
         self._family = self.settings.family or connection.agreed.era.family
+        try:
+            await self._list(connection)
+        except (UnavailableError, OutcomeUnknownError):
+            await self.lists.end()
+            if not self.lists.suspects:
+                raise
+            # It may have ended over a list that is none of the tools: those are asked for alone now.
+            await links[-1].close()
+            connection = await self._open_either(links)
+            await self._list(connection)
+        self.connection = connection
+        return connection
+
+    async def _list(self, connection: Connection) -> None:
         self._revision = connection.revision
         self._kind = connection.link.kind
         self._phase = "listing tools"
@@ -262,8 +283,6 @@ class Supervisor:
         self.lists.begin(connection)
         # A list whose pages do not end in time is used as far as it came.
         await self.lists.read_tools(connection, self._since + 0.9 * self.settings.connect_timeout)
-        self.connection = connection
-        return connection
 
     async def _open_either(self, links: list[Link]) -> Connection:
         """Connect to what a URL turns out to be: the newer transport first, then the older one.
