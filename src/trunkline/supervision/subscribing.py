@@ -83,7 +83,7 @@ class Subscribing:
     def _begin_anew(self) -> None:
         self._session = self._connection.sessions
         self._have.clear()
-        self._wanted.lapse()
+        pass
 
     async def _agree(self) -> bool:
         """Make the server agree with what is wanted; False when something is to be tried again."""
