@@ -359,6 +359,25 @@ async def test_what_changed_between_reading_and_listening_is_found_out():
         assert len(server.ledger.of("tools/list")) == 2
 
 
+async def test_what_changed_before_a_legacy_session_listened_is_found_out():
+    server = watchable("json-legacy")
+    async with server.http() as url, trunkline.connect({"fake": {"url": url}}) as trunk:
+        await trunk.ready()
+        await server.wait_for(lambda ledger: ledger.of("GET"))
+        await server.wait_for(lambda ledger: len(ledger.of("tools/list")) == 2)
+
+
+async def test_a_new_session_that_refuses_the_resource_ends_the_subscription_with_the_reason():
+    server = watchable("json-legacy")
+    server.fault("resources/subscribe", Fault.rpc_error(-32002, "Resource not found"), nth=2)
+    async with server.http() as url, trunkline.connect({"fake": {"url": url}}) as trunk:
+        updates = await trunk.subscribe(A)
+        server.expire_sessions()
+        await trunk.call("fake.first")
+        with pytest.raises(trunkline.RejectedError, match="Resource not found"):
+            await heard(updates)
+
+
 async def test_notifications_of_a_stream_that_is_not_ours_are_ignored():
     server = watchable("memory-modern")
     async with trunkline.connect({"fake": server}) as trunk, await trunk.subscribe(A) as updates:

@@ -57,7 +57,8 @@ class Subscribing:
         await self._prepare()
         while True:
             self._wanted.wake.clear()
-            if self._session != self._connection.sessions:
+            anew = self._session != self._connection.sessions
+            if anew:
                 self._begin_anew()
                 await self._prepare()
             missed = self._wanted.take_missed()
@@ -65,10 +66,12 @@ class Subscribing:
                 self._read_again()
             if await self._agree():
                 self._failures = 0
-                if missed:
+                if missed and not anew:
                     self._wanted.tell_missed()
                 await self._wanted.wake.wait()
             else:
+                if missed and not anew:
+                    self._wanted.miss()
                 self._failures += 1
                 await asyncio.sleep(_BACKOFF.delay(self._failures, self._draw()))
 
@@ -83,7 +86,7 @@ class Subscribing:
     def _begin_anew(self) -> None:
         self._session = self._connection.sessions
         self._have.clear()
-        pass
+        self._wanted.lapse()
 
     async def _agree(self) -> bool:
         """Make the server agree with what is wanted; False when something is to be tried again."""
