@@ -470,3 +470,27 @@ async def test_progress_of_a_read_is_reported(way: Any, reach: Any):
         params = {"name": "work"}
         await trunk.request("fake", "tools/call", params, on_progress=seen.append)
         assert [one.progress for one in seen] == [1, 2]
+
+
+@pytest.mark.parametrize(("method", "ask"), [("resources/read", READ), ("prompts/get", PROMPT)])
+async def test_what_the_server_wants_to_know_first_is_answered_in_the_same_call(method: str, ask: Ask):
+    class Curious(FakeServer):
+        def complete(self, result: Any, method_: str) -> dict[str, Any]:
+            if method_ == method and len(self.ledger.of(method)) == 1:
+                question = {"message": "Sure?", "requestedSchema": {"type": "object", "properties": {}}}
+                asked = {"q": {"method": "elicitation/create", "params": {"mode": "form", **question}}}
+                return {"resultType": "input_required", "inputRequests": asked, "requestState": "s\u00e9"}
+            return super().complete(result, method_)
+
+    server = Curious(eras=["modern"])
+    server.resource("mem://text", "hello")
+    server.prompt("greet", "Say {what}", arguments=["what"])
+    handlers = trunkline.Handlers(elicit=lambda _: trunkline.ElicitResult(action="accept", content={}))
+    async with trunkline.connect({"fake": server}, handlers=handlers) as trunk:
+        reply = await ask(trunk)
+        assert reply.text in ("hello", "user: Say hi")
+        first, second = server.ledger.of(method)
+        assert second.params["requestState"] == "s\u00e9"
+        assert second.params["inputResponses"]["q"]["action"] == "accept"
+        assert second.name == first.name
+        assert "requestState" not in first.params
