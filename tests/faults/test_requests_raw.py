@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import base64
+import tracemalloc
 from typing import Any
 
 import pytest
 
 import trunkline
+from trunkline.runtime.chunks import cut_contents
 from trunkline.testing import FakeServer, Fault
 
 pytestmark = pytest.mark.anyio
@@ -78,6 +81,21 @@ async def test_a_stream_that_is_left_early_or_cancelled_leaves_nothing():
         await server.wait_for(lambda ledger: ledger.of("resources/read")[-1].cancelled)
         with pytest.raises(ValueError, match="chunk_bytes"):
             trunk.read_chunks("mem://picture", chunk_bytes=3)
+
+
+@pytest.mark.parametrize("kind", ["text", "blob"])
+def test_beyond_the_message_a_stream_holds_a_chunk_at_a_time(kind: str):
+    whole = base64.b64encode(bytes(6_000_000)).decode() if kind == "blob" else "x" * 6_000_000
+    contents = [{"uri": "mem://a", kind: whole}, {"uri": "mem://b", kind: whole}]
+    reply = trunkline.ReadReply(raw={"contents": contents}, server="s", tool="s mem://a", uri="mem://a")
+    tracemalloc.start()
+    try:
+        sizes = [len(chunk.data) for chunk in cut_contents(reply, 65_536)]
+        _, peak = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert sum(sizes) == 12_000_000
+    assert peak < 8 * 65_536
 
 
 async def test_any_method_can_be_asked_and_its_result_comes_as_it_is(way: Any, reach: Any):

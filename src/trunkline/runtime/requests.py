@@ -96,8 +96,9 @@ class Requests:
 
         MCP sends a resource whole, in one message, and knows no ranges. That message is therefore held in
         memory, as it came, and is at most `limits.frame_bytes` long (64 MiB; base64 takes four bytes for
-        three). What it holds is never decoded as a whole: beyond the message there is one chunk at a time,
-        however slow the reader. What was given of a content is let go of when the next one begins.
+        three); for a moment, while it is taken off the wire, up to three times that. What it holds is never
+        decoded as a whole: beyond the message there is one chunk at a time, however slow the reader, and a
+        content is let go of when the next one begins.
 
         Args:
             chunk_bytes: most bytes of one chunk; at least 4.
