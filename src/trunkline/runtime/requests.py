@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import re
 from collections.abc import AsyncGenerator, Awaitable, Callable, Iterator, Mapping
 from contextvars import ContextVar
 from typing import TYPE_CHECKING, Any, cast
@@ -277,7 +278,8 @@ class Requests:
         asked: float,
     ) -> Call:
         route = self._routes.server(server)
-        shown = f"{server} {name}" if method == READ or "://" in name else f"{server}.{name}"
+        is_uri = method == READ or "://" in name
+        shown = f"{server} {_without_secrets(name)}" if is_uri else f"{server}.{name}"
         return Call(
             id=next(self._call_ids),
             server=server,
@@ -291,3 +293,8 @@ class Requests:
             method=method,
             params=params,
         )
+
+
+def _without_secrets(uri: str) -> str:
+    """Give a URI as errors, logs and traces may name it: without what may be a credential."""
+    return re.sub(r"(?<=//)[^/?#]*@", "", re.split(r"[?#]", uri, maxsplit=1)[0])
