@@ -86,3 +86,31 @@ async def test_the_old_list_serves_while_the_new_one_cannot_be_read():
         assert len(trunk.resources) == 1
         await asyncio.sleep(1)
         assert trunk.catalog.warnings == ()
+
+
+async def test_a_thousand_changes_over_a_short_time_cause_at_most_two_lists():
+    server = fresh_for(60_000)
+    async with trunkline.connect({"fake": server}) as trunk:
+        await trunk.ready()
+        for number in range(1_000):
+            server.notify("notifications/tools/list_changed")
+            if number % 25 == 0:
+                await asyncio.sleep(0.001)
+        server.tool("last", returns="l")
+        await asyncio.sleep(1)
+        assert 2 <= reads(server) <= 3
+        assert trunk.catalog.get("fake.last")
+
+
+async def test_a_server_whose_lists_never_stop_changing_is_asked_ever_more_rarely():
+    server = fresh_for(60_000)
+    async with trunkline.connect({"fake": server}) as trunk:
+        await trunk.ready()
+        for number in range(6_000):
+            server.notify("notifications/tools/list_changed")
+            if number == 5_999:
+                server.tool("last", returns="l")
+            await asyncio.sleep(0.01)
+        assert 3 <= reads(server) <= 24
+        await asyncio.sleep(6)
+        assert trunk.catalog.get("fake.last")

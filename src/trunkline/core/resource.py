@@ -75,7 +75,7 @@ class ResourceContent(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class ReadReply(Reply, frozen=True, kw_only=True):
-    """What reading a resource gave. `tool` is the server's name and the URI."""
+    """What reading a resource gave. `tool` is the server's name and the URI without its query."""
 
     uri: str = ""
     """The URI that was asked for."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import re
 from collections.abc import AsyncGenerator, Awaitable, Callable, Iterator, Mapping
 from contextvars import ContextVar
 from typing import TYPE_CHECKING, Any, cast
@@ -96,8 +97,9 @@ class Requests:
 
         MCP sends a resource whole, in one message, and knows no ranges. That message is therefore held in
         memory, as it came, and is at most `limits.frame_bytes` long (64 MiB; base64 takes four bytes for
-        three). What it holds is never decoded as a whole: beyond the message there is one chunk at a time,
-        however slow the reader. What was given of a content is let go of when the next one begins.
+        three); for a moment, while it is taken off the wire, up to three times that. What it holds is never
+        decoded as a whole: beyond the message there is one chunk at a time, however slow the reader, and a
+        content is let go of when the next one begins.
 
         Args:
             chunk_bytes: most bytes of one chunk; at least 4.
@@ -276,7 +278,8 @@ class Requests:
         asked: float,
     ) -> Call:
         route = self._routes.server(server)
-        shown = f"{server} {name}" if method == READ or "://" in name else f"{server}.{name}"
+        is_uri = method == READ or "://" in name
+        shown = f"{server} {_without_secrets(name)}" if is_uri else f"{server}.{name}"
         return Call(
             id=next(self._call_ids),
             server=server,
@@ -290,3 +293,8 @@ class Requests:
             method=method,
             params=params,
         )
+
+
+def _without_secrets(uri: str) -> str:
+    """Give a URI as errors, logs and traces may name it: without what may be a credential."""
+    return re.sub(r"(?<=//)[^/?#]*@", "", re.split(r"[?#]", uri, maxsplit=1)[0])

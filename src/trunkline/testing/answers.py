@@ -202,4 +202,5 @@ def _prompt(server: FakeServer, params: Mapping[str, Any]) -> Mapping[str, Any]:
         text = prompt.render(params.get("arguments") or {})
     except KeyError as missing:
         raise RpcError(eras.INVALID_PARAMS, f"missing argument {missing}") from None
-    return {"messages": [{"role": "user", "content": {"type": "text", "text": text}}]}
+    described = {"description": prompt.description} if prompt.description else {}
+    return {**described, "messages": [{"role": "user", "content": {"type": "text", "text": text}}]}

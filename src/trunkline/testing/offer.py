@@ -99,7 +99,12 @@ class Offer:
         mime_type: str | None = None,
         data: bytes | None = None,
     ) -> None:
-        """Add a resource, or a template if the URI holds `{...}`; `data` is given as base64, not as text."""
+        """Add a resource, or a template if the URI holds `{...}`.
+
+        Args:
+            text: in that of a template with one variable, `{variable}` is filled in.
+            data: bytes, given as base64 in place of text.
+        """
         blob = None if data is None else binascii.b2a_base64(data, newline=False).decode()
         self.resources[uri] = Resource(uri, name or uri, text, mime_type, blob)
 
@@ -120,7 +125,7 @@ class Offer:
     def prompt(
         self, name: str, text: str = "", *, arguments: Sequence[str] = (), description: str | None = None
     ) -> None:
-        """Add a prompt of one user message in which `{argument}` is filled in."""
+        """Add a prompt of one user message in which `{argument}` is filled in; `tone?` is an optional one."""
         self.prompts[name] = Prompt(name, text, tuple(arguments), description)
 
 

@@ -127,8 +127,16 @@ class Resource(NamedTuple):
     def give(self, uri: str) -> dict[str, Any]:
         """Give the content as reading it under this URI shows it."""
         mime = {"mimeType": self.mime_type} if self.mime_type else {}
-        body = {"text": self.text} if self.blob is None else {"blob": self.blob}
+        body = {"text": self._fill(uri)} if self.blob is None else {"blob": self.blob}
         return {"uri": uri, **mime, **body}
+
+    def _fill(self, uri: str) -> str:
+        """Put the value of a template's only variable into its text."""
+        start, opened, rest = self.uri.partition("{")
+        name, _, end = rest.partition("}")
+        if not opened or "{" in end:
+            return self.text
+        return self.text.replace(f"{{{name}}}", uri[len(start) : len(uri) - len(end)])
 
     def matches(self, uri: str) -> bool:
         """Tell whether this resource or template answers for a URI."""
@@ -144,6 +152,7 @@ class Prompt(NamedTuple):
     name: str
     text: str = ""
     arguments: tuple[str, ...] = ()
+    """Their names; one that ends in `?` need not be given."""
     description: str | None = None
     definition: Mapping[str, Any] | None = None
     """The whole definition, listed verbatim in place of the fields above."""
@@ -153,14 +162,18 @@ class Prompt(NamedTuple):
         if self.definition is not None:
             return dict(self.definition)
         described = {"description": self.description} if self.description else {}
-        arguments = [{"name": one, "required": True} for one in self.arguments]
+        arguments = [
+            {"name": one.removesuffix("?"), "required": not one.endswith("?")} for one in self.arguments
+        ]
         return {"name": self.name, **described, "arguments": arguments}
 
     def render(self, arguments: Mapping[str, str]) -> str:
         """Fill in the arguments; raises KeyError for a missing one."""
         text = self.text
         for one in self.arguments:
-            text = text.replace(f"{{{one}}}", arguments[one])
+            name = one.removesuffix("?")
+            value = arguments[name] if name == one else arguments.get(name, "")
+            text = text.replace(f"{{{name}}}", value)
         return text
 
 
