@@ -23,7 +23,7 @@ def make(library: str) -> Any:
 
 
 def fill(server: Any) -> None:
-    """Add the tools."""
+    """Add the tools, resources and prompts."""
 
     @server.tool()
     def add(a: int, b: int = 1) -> int:
@@ -44,6 +44,26 @@ def fill(server: Any) -> None:
     def fail(why: str) -> str:
         """Fail."""
         raise ValueError(why)
+
+    @server.resource("shop://sign", mime_type="text/plain")
+    def sign() -> str:
+        """What hangs over the door."""
+        return "Open\n\u2028 \U0001f600"
+
+    @server.resource("shop://photo", mime_type="image/png")
+    def photo() -> bytes:
+        """The door itself."""
+        return bytes(range(256)) * 16
+
+    @server.resource("shop://shelf/{number}", mime_type="text/plain")
+    def shelf(number: str) -> str:
+        """One shelf."""
+        return f"shelf {number}"
+
+    @server.prompt()
+    def order(thing: str, count: str = "1") -> str:
+        """Order something."""
+        return f"Please order {count} of {thing}."
 
 
 def serve(server: Any, library: str, transport: str, port: int) -> None:

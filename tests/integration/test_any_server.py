@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import os
+import re
 import socket
 import sys
 from collections.abc import AsyncIterator
@@ -33,6 +35,16 @@ EVERYTHING_CALLS: tuple[tuple[str, dict[str, Any]], ...] = (
     ("get-annotated-message", {"messageType": "error", "includeImage": True}),
     ("get-resource-links", {"count": 2}),
 )
+
+
+URIS = {
+    "shop": ("shop://sign", "shop://photo", "shop://shelf/7"),
+    "everything": ("demo://resource/static/document/features.md", "demo://resource/dynamic/text/1"),
+}
+PROMPTS: dict[str, tuple[tuple[str, dict[str, str]], ...]] = {
+    "shop": (("order", {"thing": "tea", "count": "2"}), ("order", {"thing": "\U0001f600"})),
+    "everything": (("simple-prompt", {}), ("args-prompt", {"city": "Rome"})),
+}
 
 
 class Server(NamedTuple):
@@ -140,6 +152,42 @@ async def test_lists_and_replies_are_those_the_sdk_gets(server: Server, peers: A
         assert mine.warnings == ()
 
 
+@pytest.mark.parametrize("server", SERVERS, ids=lambda one: f"{one.library} {one.transport}")
+async def test_resources_and_prompts_are_those_the_sdk_gets(server: Server, peers: Any):
+    kind = "everything" if server.library == "everything" else "shop"
+    async with started(server, peers) as entry:
+        async with sdk_client(entry, server.transport) as client:
+            lists = [
+                (await client.list_resources()).resources,
+                (await client.list_resource_templates()).resource_templates,
+                (await client.list_prompts()).prompts,
+            ]
+            read = [await client.read_resource(uri) for uri in URIS[kind]]
+            got = [await client.get_prompt(name, arguments) for name, arguments in PROMPTS[kind]]
+        async with trunkline.connect(entry, name="peer") as trunk:
+            await trunk.ready(timeout=60)
+            ours = [trunk.resources, trunk.templates, trunk.prompts]
+            replies = [await trunk.read(uri) for uri in URIS[kind]]
+            made = [await trunk.get_prompt(f"peer.{name}", arguments) for name, arguments in PROMPTS[kind]]
+            assert trunk.catalog.warnings == ()
+            with pytest.raises(trunkline.CallError):
+                await trunk.read("absent://nothing")
+            with pytest.raises(trunkline.NotFoundError):
+                await trunk.get_prompt("peer.absent")
+    for mine, theirs in zip(ours, lists, strict=True):
+        assert [one.raw for one in mine] == [_dump(other) for other in theirs]
+    for reply, other in zip((*replies, *made), (*read, *got), strict=True):
+        assert _stable(_plain(reply.raw)) == _stable(_plain(_dump(other)))
+        assert reply.warnings == ()
+    if kind == "shop":
+        assert replies[1].data == bytes(range(256)) * 16
+
+
+def _stable(result: dict[str, Any]) -> dict[str, Any]:
+    """Leave out the time of day, which server-everything writes into some of its texts."""
+    return json.loads(re.sub(r"\d+:\d+:\d+ [AP]M", "", json.dumps(result)))
+
+
 def _dump(model: Any) -> dict[str, Any]:
     dumped: dict[str, Any] = model.model_dump(mode="json", by_alias=True, exclude_none=True)
     return dumped
@@ -148,4 +196,4 @@ def _dump(model: Any) -> dict[str, Any]:
 def _plain(result: Any) -> dict[str, Any]:
     """Leave out what one of the two adds by itself: defaults that were not on the wire."""
     plain = {key: value for key, value in result.items() if key not in ("_meta", "resultType")}
-    return {"isError": False, **plain}
+    return {"isError": False, "ttlMs": 0, "cacheScope": "private", **plain}

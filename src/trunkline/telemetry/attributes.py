@@ -17,6 +17,7 @@ from trunkline.errors import ServerError
 METHOD = "mcp.method.name"
 OPERATION = "gen_ai.operation.name"
 TOOL = "gen_ai.tool.name"
+PROMPT = "gen_ai.prompt.name"
 EXECUTE_TOOL = "execute_tool"
 ARGUMENTS = "gen_ai.tool.call.arguments"
 RESULT = "gen_ai.tool.call.result"
@@ -31,6 +32,8 @@ DURATION_BUCKETS = (0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5, 10, 30, 60, 120, 3
 
 _NETWORK = {"stdio": "pipe", "http": "tcp", "sse": "tcp", "ws": "tcp", "websocket": "tcp"}
 _LONGEST_NAME = 256
+_TARGETS = {"tools/call": TOOL, "prompts/get": PROMPT}
+"""What names the target of a call, by its method. A URI may hold secrets and is left out."""
 
 Attributes = dict[str, str | int]
 
@@ -47,13 +50,17 @@ class Endpoint(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def span_name(call: Call) -> str:
-    """Give `{method} {target}`."""
-    return f"{call.method} {call.name[:_LONGEST_NAME]}"
+    """Give `{method} {target}` for tools and prompts; a URI would make every span a name of its own."""
+    return f"{call.method} {call.name[:_LONGEST_NAME]}" if call.method in _TARGETS else call.method
 
 
 def call_attributes(call: Call, endpoint: Endpoint) -> Attributes:
     """Give what is known before the call is made; spans and measurements share it."""
-    found: Attributes = {METHOD: call.method, OPERATION: EXECUTE_TOOL, TOOL: call.name[:_LONGEST_NAME]}
+    found: Attributes = {METHOD: call.method}
+    if call.method == "tools/call":
+        found[OPERATION] = EXECUTE_TOOL
+    if (target := _TARGETS.get(call.method)) is not None:
+        found[target] = call.name[:_LONGEST_NAME]
     if (network := _NETWORK.get(endpoint.transport)) is not None:
         found["network.transport"] = network
     if endpoint.transport in ("http", "sse"):

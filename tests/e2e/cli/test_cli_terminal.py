@@ -95,6 +95,20 @@ def test_a_terminal_gets_nothing_that_acts_on_it(on_terminal: Terminal) -> None:
     assert (code, shown) == (0, "red text\\u202e\n")
 
 
+def test_a_terminal_gets_text_of_a_resource_and_never_its_bytes(on_terminal: Terminal, place: Any) -> None:
+    server = FakeServer("shelf")
+    server.resource("shelf://sign", "red \x1b[31mtext\x1b[0m\u202e")
+    server.resource("shelf://dot", data=b"\x1b[2J\x00\xff", mime_type="image/png")
+    place.serve("shelf", server)
+    place.write()
+    assert on_terminal("read", "shelf://sign", environ=COLORLESS) == (0, "red text\\u202e\n")
+    code, shown = on_terminal("read", "shelf://dot", environ=COLORLESS)
+    assert (code, "\x1b" in shown, "\x00" in shown) == (0, False, False)
+    assert "[resource shelf://dot image/png 6 B]" in shown
+    code, shown = on_terminal("read", "shelf://dot", "-o", "-", environ=COLORLESS)
+    assert (code, "\x00" in shown) == (2, False)
+
+
 def test_a_terminal_gets_json_over_several_lines(on_terminal: Terminal) -> None:
     shown = on_terminal("call", "echo.loud", "--json")[1]
     assert json.loads(shown)["result"]["content"][0]["text"] == "red \x1b[31mtext\x1b[0m\u202e"

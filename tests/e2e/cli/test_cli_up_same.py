@@ -59,6 +59,16 @@ TABLE: dict[str, list[str]] = {
     "bad entry with arguments": ["call", "bad.t", "a=b"],
     "ended at its start": ["call", "crash.t", "{}"],
     "lost in the call": ["call", "dies.t", "{}"],
+    "resources": ["read"],
+    "read": ["read", "shelf://sign"],
+    "read as JSON": ["read", "shelf://sign", "--server", "shelf", "--json"],
+    "read bytes": ["read", "shelf://dot", "-o", "-"],
+    "unknown resource": ["read", "shelf://nothing"],
+    "prompts": ["prompt"],
+    "prompt": ["prompt", "shelf.order", "thing=tea"],
+    "prompt as JSON": ["prompt", "order", "thing=tea", "--json"],
+    "prompt without its argument": ["prompt", "shelf.order"],
+    "unknown prompt": ["prompt", "shelf.odrer", "thing=tea"],
     "mistyped option": ["call", "echo.echo", "--nope"],
     "mistyped command": ["lst"],
     "help": ["call", "--help"],
@@ -68,6 +78,8 @@ SAMPLE = (
     "list",
     "tools as JSON",
     "call",
+    "read as JSON",
+    "prompt",
     "unknown tool",
     "wrong type as JSON",
     "bad entry",
@@ -86,7 +98,7 @@ def normalize(text: str) -> str:
     """Leave out what differs from one run to the next: spans of time, and how they fill columns."""
     for pattern, replacement in NORMAL:
         text = re.sub(pattern, replacement, text)
-    return re.sub(r"(stdio \S+ \S+ )\d+ \S+", r"\1RESTARTS LATENCY", text)
+    return re.sub(r"(stdio \S+ \S+ \S+ )\d+ \S+", r"\1RESTARTS LATENCY", text)
 
 
 def furnish(place: Any) -> None:
@@ -95,6 +107,11 @@ def furnish(place: Any) -> None:
     dying.tool("t")
     dying.fault("t", Fault.kill)
     place.serve("dies", dying)
+    shelf = FakeServer("shelf")
+    shelf.resource("shelf://sign", "open", mime_type="text/plain")
+    shelf.resource("shelf://dot", data=b"dot", mime_type="image/png")
+    shelf.prompt("order", "Order {thing}.", arguments=["thing"])
+    place.serve("shelf", shelf)
     place.serve("crash", failing_starts=999, stderr=["license missing"])
     place.entries["gone"] = {"command": "trunkline-test-no-such-command"}
     place.entries["bad"] = {"command": "x", "env": {"TOKEN": "${TRUNKLINE_TEST_UNSET}"}}

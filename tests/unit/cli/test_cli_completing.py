@@ -26,7 +26,10 @@ def offered(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.Capt
     names = {"git": ["log", "status"], "my:db": ["query", "bad\nname"], "empty": []}
     servers = {name: {"command": f"never-started-{place}"} for place, name in enumerate(names)}
     (tmp_path / "mcp.json").write_text(json.dumps({"mcpServers": servers}))
-    keep_names(load(tmp_path / "mcp.json").entries, names, os.environ)
+    entries = load(tmp_path / "mcp.json").entries
+    keep_names(entries, names, os.environ)
+    keep_names(entries, {"git": ["review"]}, os.environ, "prompts")
+    keep_names(entries, {"my:db": ["db://rows/1", "db://rows/2"]}, os.environ, "resources")
 
     def offered(*words: str, shell: str = "zsh") -> list[str]:
         assert complete([shell, "trunkline", *words]) == 0
@@ -47,6 +50,10 @@ def offered(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.Capt
         (["call", "my:db."], ["my:db.query"]),
         (["call", "git", ""], ["log", "status"]),
         (["call", "git.log", ""], []),
+        (["prompt", ""], ["git.review"]),
+        (["prompt", "git.review", ""], []),
+        (["read", "db://rows/"], ["db://rows/1", "db://rows/2"]),
+        (["read", "--server", "m"], ["my:db"]),
         (["call", "--raw", "--timeout", "3", "git.l"], ["git.log"]),
         (["--json", "call", "git.l"], ["git.log"]),
         (["call", "nothing"], []),
