@@ -134,6 +134,7 @@ async def negotiate(link: Link, server: str, identity: ClientIdentity, family: F
     link.adopt(agreed.era)
     if agreed.era.family == "legacy":
         await link.notify(encode_notification("notifications/initialized"))
+        link.listen()
     return agreed
 
 

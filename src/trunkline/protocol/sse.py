@@ -48,6 +48,11 @@ class EventParser:
         self.retry_ms: int | None = None
         """The reconnection time the server asked for, or None."""
 
+    @property
+    def last_id(self) -> str | None:
+        """The id in force, also where an event had no data."""
+        return self._last_id
+
     def feed(self, chunk: bytes) -> list[Event]:
         """Take the next bytes and give the events they complete.
 

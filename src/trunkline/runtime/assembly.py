@@ -90,7 +90,9 @@ async def _open(entry: Entry, limits: Limits, wire: Wire | None) -> Link:
             await import_off_loop("trunkline.transport.http")
             from trunkline.transport.http import HttpTransport
 
-            remote = HttpTransport(server=entry.name, url=entry.url, headers=entry.headers, limits=limits)
+            remote = HttpTransport(
+                server=entry.name, url=entry.url, headers=entry.headers, limits=limits, jitter=_draw
+            )
             return await (remote if wire is None else _tap_http(remote, wire, entry)).open()
         case HttpEntry(kind="ws"):
             await import_off_loop("trunkline.transport.websocket")

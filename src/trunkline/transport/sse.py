@@ -111,6 +111,9 @@ class SseLink:
         self._reader = self._loop.create_task(self._read_all(response))
         await asyncio.shield(self._endpoint)
 
+    def listen(self) -> None:
+        """Everything comes on the one stream."""
+
     async def notify(self, body: bytes) -> None:
         """Send a message that has no answer."""
         self._core.notify(body)
