@@ -15,12 +15,26 @@ if TYPE_CHECKING:
     from trunkline.catalog.search import Match as Match
     from trunkline.core.call import Log as Log
     from trunkline.core.call import Progress as Progress
+    from trunkline.core.completion import CompletionReply as CompletionReply
     from trunkline.core.elicitation import ElicitRequest as ElicitRequest
     from trunkline.core.elicitation import ElicitResult as ElicitResult
+    from trunkline.core.events import Event as Event
+    from trunkline.core.events import ListChanged as ListChanged
+    from trunkline.core.events import LogMessage as LogMessage
+    from trunkline.core.events import ResourceUpdated as ResourceUpdated
     from trunkline.core.handlers import HandlerLimits as HandlerLimits
     from trunkline.core.handlers import Handlers as Handlers
     from trunkline.core.principal import Principal as Principal
+    from trunkline.core.prompt import Prompt as Prompt
+    from trunkline.core.prompt import PromptArgument as PromptArgument
+    from trunkline.core.prompt import PromptMessage as PromptMessage
+    from trunkline.core.prompt import PromptReply as PromptReply
     from trunkline.core.reply import Reply as Reply
+    from trunkline.core.resource import Chunk as Chunk
+    from trunkline.core.resource import ReadReply as ReadReply
+    from trunkline.core.resource import Resource as Resource
+    from trunkline.core.resource import ResourceContent as ResourceContent
+    from trunkline.core.resource import Template as Template
     from trunkline.core.sampling import Root as Root
     from trunkline.core.sampling import SampleRequest as SampleRequest
     from trunkline.core.sampling import SampleResult as SampleResult
@@ -44,8 +58,10 @@ if TYPE_CHECKING:
     from trunkline.errors import UnavailableError as UnavailableError
     from trunkline.errors import WorkflowError as WorkflowError
     from trunkline.runtime.connect import connect as connect
+    from trunkline.runtime.events import Watch as Watch
     from trunkline.runtime.handle import Handle as Handle
     from trunkline.runtime.trunk import Trunk as Trunk
+    from trunkline.supervision.subscription import Subscription as Subscription
 
 _HOMES = {
     "Catalog": "catalog.catalog",
@@ -62,6 +78,22 @@ _HOMES = {
     "Root": "core.sampling",
     "SampleRequest": "core.sampling",
     "SampleResult": "core.sampling",
+    "Chunk": "core.resource",
+    "CompletionReply": "core.completion",
+    "Prompt": "core.prompt",
+    "PromptArgument": "core.prompt",
+    "PromptMessage": "core.prompt",
+    "PromptReply": "core.prompt",
+    "ReadReply": "core.resource",
+    "Resource": "core.resource",
+    "ResourceContent": "core.resource",
+    "Template": "core.resource",
+    "Event": "core.events",
+    "ListChanged": "core.events",
+    "LogMessage": "core.events",
+    "ResourceUpdated": "core.events",
+    "Subscription": "supervision.subscription",
+    "Watch": "runtime.events",
     "ServerStatus": "core.status",
     "Tool": "core.tool",
     "Trunk": "runtime.trunk",

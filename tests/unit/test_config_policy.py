@@ -135,6 +135,8 @@ def test_every_value_remembers_file_line_and_table(tmp_path: Path) -> None:
         "limits.depth": (64, "default"),
         "limits.nodes": (200_000, "default"),
         "limits.stderr_line_bytes": (65_536, "default"),
+        "limits.notifications": (1_000, "default"),
+        "limits.notifications": (1_000, "default"),
         "limits.pages": (3, f'{file}:5 [servers."db.*"]'),
         "limits.items": (100_000, "default"),
     }

@@ -7,34 +7,42 @@ from collections.abc import Collection, Iterable, Iterator, Sequence
 from fnmatch import translate
 
 from trunkline.catalog.listing import Listing
-from trunkline.catalog.names import SEPARATORS, resolve, split_name
+from trunkline.catalog.names import SEPARATORS, Named, NameIndex, What, resolve, split_name
+from trunkline.core.prompt import Prompt
+from trunkline.core.resource import Resource, Template
 from trunkline.core.tool import Tool
 from trunkline.security.sanitize import sanitize_text
 
 
 class Catalog:
-    """All tools of all servers, in a stable order: servers as configured, then as each server lists them."""
+    """Everything all servers list, in a stable order: servers as configured, then as each one lists it."""
 
-    __slots__ = ("_by_name", "_by_public_name", "_by_server", "_servers", "_tools", "_warnings")
+    __slots__ = ("_prompts", "_resources", "_servers", "_templates", "_tools", "_warnings")
 
-    def __init__(self, tools: tuple[Tool, ...], servers: tuple[str, ...], warnings: tuple[str, ...]) -> None:
-        self._tools = tools
+    def __init__(
+        self,
+        tools: tuple[Tool, ...],
+        servers: tuple[str, ...],
+        warnings: tuple[str, ...],
+        *,
+        resources: tuple[Resource, ...] = (),
+        templates: tuple[Template, ...] = (),
+        prompts: tuple[Prompt, ...] = (),
+    ) -> None:
+        self._tools: NameIndex[Tool] = NameIndex(tools)
         self._servers = servers
         self._warnings = warnings
-        self._by_public_name = {tool.public_name: tool for tool in tools}
-        self._by_server: dict[str, list[Tool]] = {}
-        self._by_name: dict[str, list[Tool]] = {}
-        for tool in tools:
-            self._by_server.setdefault(tool.server, []).append(tool)
-            self._by_name.setdefault(tool.name, []).append(tool)
+        self._resources = resources
+        self._templates = templates
+        self._prompts: NameIndex[Prompt] = NameIndex(prompts)
 
     @classmethod
     def build(cls, listings: Iterable[Listing], servers: Sequence[str]) -> Catalog:
         """Put the listings together.
 
-        A tool whose public name leads to another server, because that server's configured name is a longer
-        match, is left out with a warning: it could not be named without doubt. So is a listing of a server
-        that is not configured.
+        A tool or prompt whose public name leads to another server, because that server's configured name
+        is a longer match, is left out with a warning: it could not be named without doubt. So is a listing
+        of a server that is not configured.
 
         Args:
             listings: at most one per server, in any order; a later one replaces an earlier.
@@ -49,17 +57,40 @@ class Catalog:
             if name not in order
         ]
         tools: list[Tool] = []
-        for listing in (given[server] for server in order if server in given):
+        prompts: list[Prompt] = []
+        found = [given[server] for server in order if server in given]
+        for listing in found:
             warnings += listing.warnings
-            hidden = _hidden(listing, dotted)
-            tools += (tool for tool in listing.tools if tool.name not in hidden)
-            warnings += hidden.values()
-        return cls(tuple(tools), tuple(order), tuple(warnings))
+            tools += _reachable(listing, listing.tools, dotted, warnings, "tool")
+            prompts += _reachable(listing, listing.prompts, dotted, warnings, "prompt")
+        return cls(
+            tuple(tools),
+            tuple(order),
+            tuple(warnings),
+            resources=tuple(one for listing in found for one in listing.resources),
+            templates=tuple(one for listing in found for one in listing.templates),
+            prompts=tuple(prompts),
+        )
 
     @property
     def tools(self) -> tuple[Tool, ...]:
         """Every tool, in the stable order."""
-        return self._tools
+        return self._tools.items
+
+    @property
+    def resources(self) -> tuple[Resource, ...]:
+        """Every resource, in the stable order; two servers may list one URI."""
+        return self._resources
+
+    @property
+    def templates(self) -> tuple[Template, ...]:
+        """Every template of resources, in the stable order."""
+        return self._templates
+
+    @property
+    def prompts(self) -> tuple[Prompt, ...]:
+        """Every prompt, in the stable order."""
+        return self._prompts.items
 
     @property
     def servers(self) -> tuple[str, ...]:
@@ -68,50 +99,64 @@ class Catalog:
 
     @property
     def warnings(self) -> tuple[str, ...]:
-        """One sentence for each definition that was left out, and why."""
+        """One sentence for each definition that was left out and each list that could not be read."""
         return self._warnings
 
     def get(self, public_name: str) -> Tool | None:
         """Give the tool with exactly this public name."""
-        return self._by_public_name.get(public_name)
+        return self._tools.get(public_name)
+
+    def prompt(self, public_name: str) -> Prompt | None:
+        """Give the prompt with exactly this public name."""
+        return self._prompts.get(public_name)
 
     def named(self, name: str) -> tuple[Tool, ...]:
         """Give the tools that their own servers call by this name."""
-        return tuple(self._by_name.get(name, ()))
+        return self._tools.named(name)
 
     def of_server(self, server: str) -> tuple[Tool, ...]:
         """Give the tools of one server, in its order."""
-        return tuple(self._by_server.get(server, ()))
+        return self._tools.of_server(server)
 
     def matching(self, glob: str) -> tuple[Tool, ...]:
         """Give the tools whose public name matches a shell pattern, such as `git.*`; case counts."""
         fits = re.compile(translate(glob)).match
-        return tuple(tool for tool in self._tools if fits(tool.public_name))
+        return tuple(tool for tool in self._tools.items if fits(tool.public_name))
 
     def resolve(self, selector: str, *, separators: str = SEPARATORS) -> Tool:
         """Give the one tool this name means; see `trunkline.catalog.names.resolve`."""
         return resolve(selector, self._servers, self, separators=separators)
 
+    def resolve_prompt(self, selector: str, *, separators: str = SEPARATORS) -> Prompt:
+        """Give the one prompt this name means; see `trunkline.catalog.names.resolve`."""
+        return resolve(selector, self._servers, self._prompts, separators=separators, what="prompt")
+
     def __len__(self) -> int:
-        return len(self._tools)
+        return len(self._tools.items)
 
     def __iter__(self) -> Iterator[Tool]:
-        return iter(self._tools)
+        return iter(self._tools.items)
 
     def __repr__(self) -> str:
-        return f"Catalog({len(self._tools)} tools of {len(self._servers)} servers)"
+        return f"Catalog({len(self._tools.items)} tools of {len(self._servers)} servers)"
 
 
-def _hidden(listing: Listing, servers: Collection[str]) -> dict[str, str]:
-    """Give a warning for each tool name of this listing that one of these servers' names swallows."""
+def _reachable(
+    listing: Listing, items: tuple[Named, ...], servers: Collection[str], warnings: list[str], what: What
+) -> Iterable[Named]:
+    """Give what no other server's name swallows, and add a warning for each that one does."""
     prefix = f"{listing.server}."
     if not any(server.startswith(prefix) for server in servers):
-        return {}
+        return items
     known = {*servers, listing.server}
-    owners = {tool.name: split_name(tool.public_name, known) for tool in listing.tools}
-    return {
-        name: f"server '{sanitize_text(listing.server)}': left out tool '{sanitize_text(name)}', "
-        f"as its public name belongs to server '{sanitize_text(owner[0])}'; rename one of the two servers"
-        for name, owner in owners.items()
-        if owner is not None and owner[0] != listing.server
-    }
+    kept: list[Named] = []
+    for item in items:
+        owner = split_name(item.public_name, known)
+        if owner is None or owner[0] == listing.server:
+            kept.append(item)
+            continue
+        warnings.append(
+            f"server '{sanitize_text(listing.server)}': left out {what} '{sanitize_text(item.name)}', "
+            f"as its public name belongs to server '{sanitize_text(owner[0])}'; rename one of the two servers"
+        )
+    return kept

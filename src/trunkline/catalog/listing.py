@@ -7,21 +7,24 @@ from typing import Any
 
 import msgspec
 
+from trunkline.catalog.definition import object_in, parse_each, text_in
 from trunkline.catalog.headers import find_header_arguments
+from trunkline.core.prompt import Prompt
+from trunkline.core.resource import Resource, Template
 from trunkline.core.tool import Tool
-from trunkline.security.sanitize import sanitize_text
-
-_MAX_SHOWN = 80
 
 
 class Listing(msgspec.Struct, frozen=True, kw_only=True):
-    """The tools of one server, as far as they could be read."""
+    """What one server lists, as far as it could be read."""
 
     server: str
     """The configured name of the server."""
-    tools: tuple[Tool, ...]
+    tools: tuple[Tool, ...] = ()
+    resources: tuple[Resource, ...] = ()
+    templates: tuple[Template, ...] = ()
+    prompts: tuple[Prompt, ...] = ()
     complete: bool = True
-    """False where pages are missing: a tool that is not here may exist all the same."""
+    """False where pages of the tools are missing: a tool that is not here may exist all the same."""
     warnings: tuple[str, ...] = ()
     """One sentence for each definition, or part of one, that was left out."""
 
@@ -41,15 +44,15 @@ def parse_tool(server: str, raw: object) -> Tool:
     if not isinstance(name, str) or not name:
         raise ValueError("it has no name")
     schema = _input_schema(raw)
-    annotations = _object(raw, "annotations") or {}
+    annotations = object_in(raw, "annotations") or {}
     return Tool(
         name=name,
         server=server,
         public_name=f"{server}.{name}",
-        title=_text(raw, "title") or _text(annotations, "title"),
-        description=_text(raw, "description") or "",
+        title=text_in(raw, "title") or text_in(annotations, "title"),
+        description=text_in(raw, "description") or "",
         input_schema=schema,
-        output_schema=_object(raw, "outputSchema"),
+        output_schema=object_in(raw, "outputSchema"),
         annotations=annotations,
         raw=raw,
     )
@@ -66,53 +69,22 @@ def parse_tools(
     Args:
         transport: how the server is reached; `http` is Streamable HTTP.
     """
-    tools: dict[str, Tool] = {}
-    warnings: list[str] = []
-    for position, raw in enumerate(raw_tools, 1):
-        try:
-            tool = parse_tool(server, raw)
-            if tool.name in tools:
-                raise ValueError("an earlier tool has the same name")
-            if transport == "http":
-                find_header_arguments(tool.input_schema)
-        except ValueError as reason:
-            place = f"tool {position}{_named(raw)}"
-            warnings.append(f"server {_shown(server)}: dropped {place}: {_cut(str(reason))}")
-        else:
-            tools[tool.name] = tool
-    return tuple(tools.values()), tuple(warnings)
+
+    def parse(raw: object) -> Tool:
+        tool = parse_tool(server, raw)
+        if transport == "http":
+            find_header_arguments(tool.input_schema)
+        return tool
+
+    return parse_each(server, raw_tools, "tool", parse, lambda tool: tool.name)
 
 
 def _input_schema(raw: Mapping[str, Any]) -> Mapping[str, Any]:
     if raw.get("inputSchema") is None:
         raise ValueError("inputSchema is missing")
-    schema = _object(raw, "inputSchema")
+    schema = object_in(raw, "inputSchema")
     if schema is None:
         raise ValueError("inputSchema is not an object")
     if schema.get("type", "object") != "object":
         raise ValueError(f"inputSchema has type {schema['type']!r}, not 'object'")
     return schema
-
-
-def _object(raw: Mapping[str, Any], key: str) -> Mapping[str, Any] | None:
-    value = raw.get(key)
-    return value if isinstance(value, Mapping) else None
-
-
-def _text(raw: Mapping[str, Any], key: str) -> str | None:
-    value = raw.get(key)
-    return value if isinstance(value, str) and value else None
-
-
-def _named(raw: object) -> str:
-    name = raw.get("name") if isinstance(raw, Mapping) else None
-    return f" {_shown(name)}" if isinstance(name, str) and name else ""
-
-
-def _shown(name: str) -> str:
-    return f"'{_cut(name)}'"
-
-
-def _cut(text: str) -> str:
-    shown = sanitize_text(text[: 2 * _MAX_SHOWN])
-    return shown if len(shown) <= _MAX_SHOWN else shown[: _MAX_SHOWN - 1] + "…"

@@ -12,7 +12,7 @@ from trunkline.security.sanitize import sanitize_text
 _MAX_NAMED = 5
 
 
-def resolve_partial(selector: str, servers: Collection[str], catalog: Names) -> Tool:
+def resolve_partial(selector: str, servers: Collection[str], catalog: Names[Tool]) -> Tool:
     """Give the one tool this name, or else this beginning, or else this part of a name, means.
 
     A part after a configured server's name is looked for in that server only. Case does not count in a
@@ -33,10 +33,10 @@ def resolve_partial(selector: str, servers: Collection[str], catalog: Names) -> 
         return fitting[0]
 
 
-def _fitting(selector: str, servers: Collection[str], catalog: Names) -> Sequence[Tool]:
+def _fitting(selector: str, servers: Collection[str], catalog: Names[Tool]) -> Sequence[Tool]:
     pair = split_name(selector, servers)
     part = (selector if pair is None else pair[1]).lower()
-    tools = catalog.tools if pair is None else catalog.of_server(pair[0])
+    tools = tuple(catalog) if pair is None else catalog.of_server(pair[0])
     if not part or selector in servers:
         return ()
     beginning = [tool for tool in tools if tool.name.lower().startswith(part)]

@@ -12,27 +12,41 @@ from contextvars import copy_context
 from typing import Any
 
 from msgspec import UNSET
+from msgspec.structs import replace
 
 from trunkline.connection.answers import Answers
 from trunkline.connection.incoming import Incoming
 from trunkline.connection.listing import Pages, read_pages
 from trunkline.connection.negotiation import ClientIdentity, Negotiated, negotiate
+from trunkline.connection.notices import Notices
 from trunkline.connection.rounds import finish_rounds, play_rounds
 from trunkline.connection.session import Session
+from trunkline.connection.streams import Stream, Streams
 from trunkline.connection.tally import Source
 from trunkline.connection.visits import Visits
-from trunkline.core.call import Call, Flight
+from trunkline.core.call import Call, Flight, LogLevel
 from trunkline.core.limits import Limits
 from trunkline.core.reply import Reply
 from trunkline.errors import (
+    CallError,
     InvalidArgumentsError,
+    NotFoundError,
     ProtocolError,
     ServerError,
     UnavailableError,
 )
-from trunkline.protocol.eras import REFUSING_CODES, URL_ELICITATION_REQUIRED, Family, request_meta
-from trunkline.protocol.frames import Encoder, Frame
+from trunkline.protocol.eras import (
+    METHOD_NOT_FOUND,
+    NEEDED_CAPABILITY,
+    REFUSING_CODES,
+    URL_ELICITATION_REQUIRED,
+    Family,
+    request_meta,
+)
+from trunkline.protocol.frames import Encoder, Frame, encode_notification
+from trunkline.protocol.lists import CHANGES, KINDS, LISTS, Kind
 from trunkline.protocol.rounds import INPUT_REQUIRED, wants_input
+from trunkline.protocol.subscriptions import LISTEN
 from trunkline.telemetry.escape import escape_text
 from trunkline.transport.link import Link, Request, SessionLostError
 
@@ -51,17 +65,24 @@ class Connection:
         *,
         limits: Limits,
         answers: Answers,
+        notices: Notices,
         connect_timeout: float,
     ) -> None:
         self.server = server
         self.link = link
         self.agreed = agreed
-        self.tools_changed = asyncio.Event()
-        """Set when the server says that its list of tools has changed."""
+        self.changes: dict[Kind, asyncio.Event] = {kind: asyncio.Event() for kind in KINDS}
+        """Each is set when the server says that its list of this kind has changed."""
+        self.sessions = 1
+        """How many sessions were opened; a new one knows nothing of what was set up in the one before."""
+        self.log_level: LogLevel | None = None
+        """The mildest log messages to ask for with calls that do not say so themselves, in eras that can."""
         self._identity = identity
         self._limits = limits
         self._answers = answers
         self._incoming = Incoming(server, link, answers)
+        self._notices = notices
+        self._streams = Streams()
         self._session = Session(server, self._reopen, connect_timeout)
         self._encoder = self._make_encoder()
 
@@ -75,6 +96,7 @@ class Connection:
         family: Family | None = None,
         limits: Limits,
         answers: Answers,
+        notices: Notices,
         connect_timeout: float,
     ) -> Connection:
         """Negotiate on a fresh link. The link stays the caller's to close, whatever happens.
@@ -87,7 +109,14 @@ class Connection:
         """
         agreed = await negotiate(link, server, identity, family)
         return cls(
-            server, link, agreed, identity, limits=limits, answers=answers, connect_timeout=connect_timeout
+            server,
+            link,
+            agreed,
+            identity,
+            limits=limits,
+            answers=answers,
+            notices=notices,
+            connect_timeout=connect_timeout,
         )
 
     @property
@@ -96,11 +125,13 @@ class Connection:
         return self.agreed.era.revision
 
     async def call(self, call: Call) -> Reply:
-        """Make one tool call, once.
+        """Make one call, of a tool or of any other method, once.
 
         Raises:
             CallError: with a true `delivery`.
         """
+        if call.one_way:
+            return await self._tell(call)
         flight = call.flight
         flight.phase = "waiting for the answer"
         flight.stderr = self.link.stderr_tail
@@ -117,7 +148,7 @@ class Connection:
             del calls[flight]
             if self._answers.tally.counts:
                 self._incoming.release(flight)
-        result = self._result_of(frame, call.name)
+        result = self._result_of(frame, call.name, any_type=call.any_result)
         flight.delivery = "answered"
         return Reply(
             raw=result,
@@ -138,20 +169,61 @@ class Connection:
         frame = await self._exchange(lambda: self._encode_request(method, params, flight), flight)
         return self._result_of(frame, method)
 
-    async def list_tools(self) -> Pages:
-        """Read all pages of the tool list; empty when the server says it has no tools."""
-        if self.agreed.capabilities and "tools" not in self.agreed.capabilities:
+    async def read_list(self, kind: Kind, deadline: float) -> Pages:
+        """Read all pages of one of the server's lists; empty when the server says it has none.
+
+        Args:
+            deadline: moment at which no further page is waited for.
+
+        Raises:
+            CallError: not even the first page could be read.
+        """
+        wanted = LISTS[kind]
+        if not self.offers(wanted.capability):
             return Pages(items=())
-        return await read_pages(lambda params: self.request("tools/list", params), "tools", self._limits)
+        try:
+            return await read_pages(
+                lambda params: self.request(wanted.method, params), wanted.member, self._limits, deadline
+            )
+        except ServerError as error:
+            # Templates have no capability of their own, and a refused discovery tells of none.
+            sure = kind != "templates" and wanted.capability in self.agreed.capabilities
+            if sure or kind == "tools" or error.rpc_code != METHOD_NOT_FOUND:
+                raise
+            return Pages(items=())
+
+    async def listen(self, stream: Stream) -> None:
+        """Keep a stream of notifications open until it ends, however it does; modern servers only.
+
+        Cancelling this closes it at the server.
+        """
+        flight = Flight(asyncio.get_running_loop().time())
+        request = replace(self._encode_request(LISTEN, stream.asked.to_params(), flight), standing=True)
+        with self._streams.opened(request.id, stream):
+            try:
+                self._result_of(await self.link.request(request), LISTEN)
+            except CallError as error:
+                stream.failure = error
 
     async def serve(self) -> None:
         """Handle what the server sends outside exchanges, until the link is lost."""
+        inbox = self.link.unsolicited
         try:
-            while (frame := await self.link.unsolicited.get()) is not None:
-                await self._take(frame)
+            while await inbox.wait():
+                while (frame := inbox.take()) is not None:
+                    await self._take(frame)
+                if inbox.take_missed():
+                    self._notices.miss()
         finally:
             await self._incoming.end()
             await self._session.end()
+
+    def offers(self, capability: str) -> bool:
+        """Whether the server says that it has this, or could not say what it has."""
+        declared, era = self.agreed.capabilities, self.agreed.era
+        if capability in declared or (capability == "completions" and not era.declares_completions):
+            return True
+        return not declared and (capability == "tools" or era.family == "modern")
 
     async def _exchange(self, encode: Callable[[], Request], flight: Flight) -> Frame:
         """Send a request and give its response; one that met a lost session is sent once more."""
@@ -180,13 +252,23 @@ class Connection:
     async def _reopen(self) -> None:
         self.agreed = await negotiate(self.link, self.server, self._identity, "legacy")
         self._encoder = self._make_encoder()
+        self.sessions += 1
+        self._notices.miss()
 
     def _encode_call(self, call: Call, more: Mapping[str, Any] = _NOTHING) -> Request:
         number = call.flight.request_id = self.link.next_id()
         try:
-            body = self._encoder.call_tool(
-                number, call.name, call.arguments, log_level=call.log_level, trace=call.trace, more=more
-            )
+            if call.method == "tools/call":
+                body = self._encoder.call_tool(
+                    number,
+                    call.name,
+                    call.arguments,
+                    log_level=call.log_level or self.log_level,
+                    trace=call.trace,
+                    more=more,
+                )
+            else:
+                body = self._encode_other(number, call, more)
         except (TypeError, ValueError, RecursionError) as cause:
             raise InvalidArgumentsError(
                 f"the arguments are not JSON ({cause})",
@@ -196,12 +278,44 @@ class Connection:
             ) from cause
         return Request(
             id=number,
-            method="tools/call",
+            method=call.method,
             body=body,
             flight=call.flight,
             name=call.name,
             headers=call.headers,
         )
+
+    def _encode_other(self, number: int, call: Call, more: Mapping[str, Any]) -> bytes:
+        capability = NEEDED_CAPABILITY.get(call.method)
+        if capability is not None and not self.offers(capability):
+            raise NotFoundError(
+                f"the server does not offer {capability}",
+                code="not_offered",
+                server=self.server,
+                hint=f"`trunkline info {self.server}` shows what the server offers.",
+            )
+        return self._encoder.request(
+            number,
+            call.method,
+            {**(call.params or {}), **more} if more else call.params,
+            progress=True,
+            log_level=call.log_level or self.log_level,
+            trace=call.trace,
+        )
+
+    async def _tell(self, call: Call) -> Reply:
+        """Send a notification; that it left, or waits to, is all that can be known of it."""
+        if self.link.lost:
+            raise UnavailableError("the server is gone", server=self.server)
+        try:
+            body = encode_notification(call.method, call.params)
+        except (TypeError, ValueError, RecursionError) as cause:
+            raise InvalidArgumentsError(
+                f"the parameters are not JSON ({cause})", server=self.server
+            ) from cause
+        call.flight.phase = "sending the notification"
+        await self.link.notify(body)
+        return Reply(raw={}, server=self.server, tool=call.public_name, call_id=call.id)
 
     def _encode_request(self, method: str, params: Mapping[str, Any] | None, flight: Flight) -> Request:
         number = self.link.next_id()
@@ -218,7 +332,7 @@ class Connection:
         era, identity = self.agreed.era, self._identity
         return Encoder(request_meta(era, dict(identity.info), identity.offer(era.family)))
 
-    def _result_of(self, frame: Frame, name: str) -> dict[str, Any]:
+    def _result_of(self, frame: Frame, name: str, *, any_type: bool = False) -> dict[str, Any]:
         if frame.error is not UNSET:
             error = frame.error
             raise ServerError(
@@ -231,7 +345,7 @@ class Connection:
             )
         if not isinstance(frame.result, dict):
             raise self._bad_result(f"the result of {name!r} is not an object")
-        if (kind := frame.result.get("resultType", "complete")) != "complete":
+        if not any_type and (kind := frame.result.get("resultType", "complete")) != "complete":
             raise self._bad_result(f"the result of {name!r} has the type {kind!r}, which was not asked for")
         return frame.result
 
@@ -275,6 +389,10 @@ class Connection:
             params = None if frame.params is UNSET else frame.params
             await self._incoming.take_request(frame.id, frame.method, params, self.agreed.era.family)
             return
-        if frame.method == "notifications/tools/list_changed":
-            self.tools_changed.set()
+        if not self._streams.take(frame.method, frame.params):
+            return
+        for kind in CHANGES.get(frame.method, ()):
+            self.changes[kind].set()
+        if not self._notices.take(frame.method, frame.params):
+            return
         self._incoming.take_notification(frame.method, frame.params)

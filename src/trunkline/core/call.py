@@ -89,9 +89,9 @@ class Call(msgspec.Struct, frozen=True, kw_only=True):
     server: str
     """Configured name of the server."""
     name: str
-    """The server's own name of the tool."""
+    """The server's own name of the tool or prompt, a resource's URI, or the method of any other request."""
     public_name: str
-    """`server.name`."""
+    """`server.name`; what the call is called in errors, logs and traces."""
     arguments: Mapping[str, Any]
     principal: Principal
     deadline: float
@@ -100,6 +100,12 @@ class Call(msgspec.Struct, frozen=True, kw_only=True):
     """Longest allowed silence, in seconds."""
     flight: Flight
     method: str = "tools/call"
+    params: Mapping[str, Any] | None = None
+    """What a method other than `tools/call` is sent, without what the era adds."""
+    any_result: bool = False
+    """Whether a result of any `resultType` is given as it is, for extensions."""
+    one_way: bool = False
+    """Whether it is a notification, which has no answer."""
     log_level: LogLevel | None = None
     """The mildest log messages the caller wants to see, or None for none."""
     headers: Mapping[str, str] = {}

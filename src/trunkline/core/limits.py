@@ -19,6 +19,9 @@ class Limits(msgspec.Struct, frozen=True, kw_only=True):
     """Most values in one message. A small frame can hold millions of empty lists."""
     stderr_line_bytes: int = 65_536
     """Longest line of standard error kept, in bytes. The rest of a longer line is dropped."""
+    notifications: int = 1_000
+    """Most notifications of one second that are acted on; the rest is dropped and counted. Changes of lists
+    and updates of resources are not among them: a thousand say no more than one."""
     pages: int = 1_000
     """Most pages of one list. A server that always gives a next cursor would never end."""
     items: int = 100_000

@@ -21,7 +21,11 @@ class ServerStatus(msgspec.Struct, frozen=True, kw_only=True):
     tools: int | None = None
     """How many tools it listed; None before the first list."""
     resources: int | None = None
-    """How many resources it listed; None while resources are not listed."""
+    """How many resources it listed; None before the first list."""
+    templates: int | None = None
+    """How many templates of resources it listed; None before the first list."""
+    prompts: int | None = None
+    """How many prompts it listed; None before the first list."""
     last_error: str | None = None
     hint: str | None = None
     """What to do about `last_error`."""

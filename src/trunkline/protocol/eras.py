@@ -27,6 +27,8 @@ class Era(msgspec.Struct, frozen=True, kw_only=True):
     cancels_by_closing: bool = False
     """Over HTTP, closing the response stream cancels the request; else a notification does."""
     ping: bool = True
+    declares_completions: bool = True
+    """A server that completes arguments says so in its capabilities (from 2025-03-26)."""
 
 
 MODERN = Era(
@@ -46,7 +48,7 @@ ERAS: dict[str, Era] = {
         LATEST_LEGACY,
         Era(revision="2025-06-18", family="legacy", version_header=True),
         Era(revision="2025-03-26", family="legacy", batches=True),
-        Era(revision="2024-11-05", family="legacy"),
+        Era(revision="2024-11-05", family="legacy", declares_completions=False),
     )
 }
 """Every revision this client speaks, newest first."""
@@ -54,6 +56,8 @@ ERAS: dict[str, Era] = {
 INVALID_REQUEST = -32600
 METHOD_NOT_FOUND = -32601
 INVALID_PARAMS = -32602
+RESOURCE_NOT_FOUND = -32002
+"""A legacy server's code for a URI it does not know; modern ones use `INVALID_PARAMS`."""
 INTERNAL_ERROR = -32603
 URL_ELICITATION_REQUIRED = -32042
 """A person has to visit URLs before the call can be made (2025-11-25, client/elicitation)."""
@@ -62,6 +66,12 @@ MISSING_CAPABILITY = -32021
 UNSUPPORTED_VERSION = -32022
 MODERN_CODES = frozenset({HEADER_MISMATCH, MISSING_CAPABILITY, UNSUPPORTED_VERSION})
 """Error codes that only a modern server sends (specification 2026-07-28, basic/index, "Error Codes")."""
+NEEDED_CAPABILITY = {
+    "resources/read": "resources",
+    "prompts/get": "prompts",
+    "completion/complete": "completions",
+}
+"""Methods that are not sent to a server whose declared capabilities lack this one."""
 REFUSING_CODES = MODERN_CODES | {METHOD_NOT_FOUND}
 """Error codes with which a peer says that it did not execute the request."""
 

@@ -176,19 +176,41 @@ class Encoder:
             )
         )
 
-    def request(self, request_id: int, method: str, params: Mapping[str, Any] | None = None) -> bytes:
-        """Encode any request; members of `_meta` in `params` are kept beside the era's own."""
+    def request(
+        self,
+        request_id: int,
+        method: str,
+        params: Mapping[str, Any] | None = None,
+        *,
+        progress: bool = False,
+        log_level: str | None = None,
+        trace: Mapping[str, str] = _NOTHING,
+    ) -> bytes:
+        """Encode any request; members of `_meta` in `params` are kept beside the era's own.
+
+        Args:
+            progress: ask for progress under the request's own id.
+            log_level, trace: as in `call_tool`.
+
+        Raises:
+            TypeError: a parameter is not JSON.
+        """
+        own: dict[str, Any] = {"progressToken": request_id} if progress else {}
+        if log_level is not None and self._meta is not None:
+            own[META_LOG_LEVEL] = log_level
         message: dict[str, Any] = {"jsonrpc": "2.0", "id": request_id, "method": method}
-        if (complete := self._with_meta(params)) is not None:
+        if (complete := self._with_meta(params, {**own, **trace})) is not None:
             message["params"] = complete
         return _encoder.encode(message)
 
-    def _with_meta(self, params: Mapping[str, Any] | None) -> Mapping[str, Any] | None:
-        if self._meta is None:
+    def _with_meta(
+        self, params: Mapping[str, Any] | None, own: Mapping[str, Any]
+    ) -> Mapping[str, Any] | None:
+        if self._meta is None and not own:
             return params
-        own = (params or {}).get("_meta") or {}
-        era_meta = msgspec.json.decode(self._meta)
-        return {**(params or {}), "_meta": {**own, **era_meta}}
+        given = (params or {}).get("_meta") or {}
+        era_meta = {} if self._meta is None else msgspec.json.decode(self._meta)
+        return {**(params or {}), "_meta": {**given, **own, **era_meta}}
 
 
 def encode_notification(method: str, params: Mapping[str, Any] | None = None) -> bytes:

@@ -15,11 +15,12 @@ class Multiplexer(Generic[Waiting]):
     miss. Misses are counted, never delivered.
     """
 
-    __slots__ = ("_next_id", "_pending", "strays")
+    __slots__ = ("_next_id", "_pending", "_standing", "strays")
 
     def __init__(self) -> None:
         self._next_id = 0
         self._pending: dict[int, Waiting] = {}
+        self._standing: dict[int, Waiting] = {}
         self.strays = 0
         """Answers that matched no waiting exchange: late, repeated or invented."""
 
@@ -38,13 +39,22 @@ class Multiplexer(Generic[Waiting]):
         """Remember who waits for the answer to this request."""
         self._pending[request_id] = waiting
 
+    def stand(self, request_id: int, waiting: Waiting) -> None:
+        """Remember who waits for an answer that ends something long-lived; it counts as no work in flight."""
+        self._standing[request_id] = waiting
+
     def get(self, request_id: object) -> Waiting | None:
         """Give who waits, without settling it; an id of another type is never ours."""
-        return self._pending.get(request_id) if type(request_id) is int else None
+        if type(request_id) is not int:
+            return None
+        waiting = self._pending.get(request_id)
+        return self._standing.get(request_id) if waiting is None else waiting
 
     def take(self, request_id: object) -> Waiting | None:
         """Give who waits and settle it, or count a stray."""
         waiting = self._pending.pop(request_id, None) if type(request_id) is int else None
+        if waiting is None and type(request_id) is int:
+            waiting = self._standing.pop(request_id, None)
         if waiting is None:
             self.strays += 1
         return waiting
@@ -52,6 +62,7 @@ class Multiplexer(Generic[Waiting]):
     def forget(self, request_id: int) -> None:
         """Stop waiting for this request; its answer, should it come, is a stray."""
         self._pending.pop(request_id, None)
+        self._standing.pop(request_id, None)
 
     def only(self) -> int | None:
         """Give the single id in flight, or None when there are none or several."""
@@ -59,6 +70,7 @@ class Multiplexer(Generic[Waiting]):
 
     def take_all(self) -> list[Waiting]:
         """Settle everything; used when the link is lost."""
-        waiting = list(self._pending.values())
+        waiting = [*self._pending.values(), *self._standing.values()]
         self._pending.clear()
+        self._standing.clear()
         return waiting

@@ -51,6 +51,8 @@ def assemble(
         limits=rules.limits,
         family=None if rules.era == "auto" else rules.era,
         connect_timeout=rules.connect,
+        clean=_cleaner(entry.secrets) if isinstance(entry, StdioEntry | HttpEntry) else sanitize_text,
+        draw=_draw,
     )
 
 

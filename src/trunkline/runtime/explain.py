@@ -7,9 +7,10 @@ from collections.abc import Collection
 from trunkline.catalog.names import Names, resolve, split_name
 from trunkline.config.explanation import Explanation
 from trunkline.config.policy import Policy
+from trunkline.core.tool import Tool
 
 
-def explain(name: str, policy: Policy, servers: Collection[str], catalog: Names) -> Explanation:
+def explain(name: str, policy: Policy, servers: Collection[str], catalog: Names[Tool]) -> Explanation:
     """Explain a server, `server.tool`, or a bare tool name that the catalog holds.
 
     Raises:

@@ -2,32 +2,49 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from trunkline.catalog.catalog import Catalog
+from trunkline.catalog.definition import cut, shown
 from trunkline.catalog.headers import HeaderArgument, header_arguments
 from trunkline.catalog.listing import Listing, parse_tools
+from trunkline.catalog.prompts import parse_prompts
+from trunkline.catalog.resources import parse_resources, parse_templates
 from trunkline.core.tool import Tool
+from trunkline.protocol.lists import KINDS, Kind
 from trunkline.supervision.fleet import Fleet
+from trunkline.supervision.lists import Listed
+from trunkline.supervision.supervisor import Supervisor
 
 if TYPE_CHECKING:
     from trunkline.catalog.search import SearchIndex
 
+_Parse = Callable[..., tuple[tuple[Any, ...], tuple[str, ...]]]
+_PARSERS: dict[Kind, _Parse] = {
+    "tools": parse_tools,
+    "resources": parse_resources,
+    "templates": parse_templates,
+    "prompts": parse_prompts,
+}
+
 
 class Inventory:
-    """Lists in, catalog and search index out; each server's list is parsed once."""
+    """Lists in, catalog and search index out; each list is parsed once."""
 
     def __init__(self, fleet: Fleet) -> None:
         self._fleet = fleet
         self._generation = -1
-        self._parsed: dict[str, tuple[Any, Listing]] = {}
+        self._parsed: dict[tuple[str, Kind], tuple[Listed, tuple[Any, ...], tuple[str, ...]]] = {}
+        self._listings: dict[str, Listing] = {}
         self._catalog = Catalog.build((), ())
+        self._tools: tuple[Tool, ...] | None = None
         self._by_name: dict[str, Tool] = {}
         self._index: SearchIndex | None = None
         self._mirrored: dict[str, tuple[HeaderArgument, ...]] = {}
 
     def catalog(self) -> Catalog:
-        """Give the catalog of everything listed so far; the tools of lost servers stay in it."""
+        """Give the catalog of everything listed so far; what lost servers listed stays in it."""
         if self._generation != self._fleet.generation:
             self._rebuild()
         return self._catalog
@@ -53,30 +70,19 @@ class Inventory:
         return self._mirrored.get(public_name, ())
 
     def warnings(self) -> dict[str, tuple[str, ...]]:
-        """Give, for each server, what its list was lacking."""
+        """Give, for each server, what its lists were lacking."""
         self.catalog()
-        return {server: listing.warnings for server, (_, listing) in self._parsed.items() if listing.warnings}
+        return {server: listing.warnings for server, listing in self._listings.items() if listing.warnings}
 
     def _rebuild(self) -> None:
         self._generation = self._fleet.generation
-        parsed: dict[str, tuple[Any, Listing]] = {}
-        for server, supervisor in self._fleet:
-            listed = supervisor.listed
-            if listed is None:
-                continue
-            known = self._parsed.get(server)
-            if known is not None and known[0] is listed:
-                parsed[server] = known
-                continue
-            tools, warnings = parse_tools(server, listed.tools, transport=supervisor.settings.transport)
-            all_warnings = (*listed.warnings, *warnings)
-            parsed[server] = (
-                listed,
-                Listing(server=server, tools=tools, complete=not listed.warnings, warnings=all_warnings),
-            )
-        self._parsed = parsed
-        self._catalog = Catalog.build((listing for _, listing in parsed.values()), self._fleet.servers)
-        self._by_name = {tool.public_name: tool for tool in self._catalog}
+        self._listings = {server: self._list(server, supervisor) for server, supervisor in self._fleet}
+        self._parsed = {key: known for key, known in self._parsed.items() if key[0] in self._listings}
+        self._catalog = Catalog.build(self._listings.values(), self._fleet.servers)
+        if _is_same(self._catalog.tools, self._tools):
+            return
+        self._tools = self._catalog.tools
+        self._by_name = {tool.public_name: tool for tool in self._tools}
         self._index = None
         self._mirrored = {
             tool.public_name: arguments
@@ -85,3 +91,38 @@ class Inventory:
             for tool in self._catalog.of_server(server)
             if (arguments := header_arguments(tool))
         }
+
+    def _list(self, server: str, supervisor: Supervisor) -> Listing:
+        lists = supervisor.lists
+        lists.renew()
+        warnings = [f"server {shown(server)}: {cut(failure)}" for failure in lists.failures()]
+        found: dict[Kind, tuple[Any, ...]] = {}
+        for kind in KINDS:
+            found[kind], problems = self._parse(server, kind, supervisor)
+            warnings += problems
+        return Listing(
+            server=server,
+            complete=lists.tools is not None and not lists.tools.warnings,
+            warnings=tuple(warnings),
+            **found,
+        )
+
+    def _parse(
+        self, server: str, kind: Kind, supervisor: Supervisor
+    ) -> tuple[tuple[Any, ...], tuple[str, ...]]:
+        listed = supervisor.lists.get(kind)
+        if listed is None:
+            return (), ()
+        known = self._parsed.get((server, kind))
+        if known is None or known[0] is not listed:
+            options = {"transport": supervisor.settings.transport} if kind == "tools" else {}
+            items, problems = _PARSERS[kind](server, listed.items, **options)
+            known = self._parsed[server, kind] = (listed, items, (*listed.warnings, *problems))
+        return known[1], known[2]
+
+
+def _is_same(tools: tuple[Tool, ...], before: tuple[Tool, ...] | None) -> bool:
+    """Whether these are the very same tools: what was made of them is still true."""
+    if before is None or len(tools) != len(before):
+        return False
+    return all(tool is known for tool, known in zip(tools, before, strict=True))

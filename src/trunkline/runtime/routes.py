@@ -16,6 +16,8 @@ from trunkline.pipeline.deadline import Deadline
 from trunkline.pipeline.observe import Observe
 from trunkline.pipeline.service import Layer, Service, stack
 from trunkline.pipeline.validate import Validate
+from trunkline.runtime.finding import Finding
+from trunkline.runtime.interpret import Interpreter
 from trunkline.runtime.inventory import Inventory
 from trunkline.runtime.mirror import mirror_headers
 from trunkline.supervision.fleet import Fleet
@@ -55,6 +57,8 @@ class Routes:
         self._observe = observe
         self._remembered: dict[str, Route] = {}
         self._services: dict[tuple[bool, bool], Service] = {}
+        self._other = stack([observe, Deadline()], Interpreter(fleet, inventory).dispatch)
+        self.finding = Finding(fleet, inventory, policy, settled)
         self.recall = self._remembered.get
 
     def forget(self) -> None:
@@ -79,6 +83,24 @@ class Routes:
             self._remembered.clear()
         route = self._remembered[selector] = self._make(*pair)
         return route
+
+    def server(self, server: str) -> Route:
+        """Give the way to a server for anything that is no tool.
+
+        Raises:
+            NotFoundError: there is no such server.
+        """
+        if server not in self._fleet:
+            raise no_server(server, self._fleet)
+        rules = self._policy.for_server(server)
+        return Route(
+            server=server,
+            tool="",
+            public_name=server,
+            timeout=rules.timeout,
+            idle=rules.idle,
+            service=self._other,
+        )
 
     async def settle(self, selector: str, timeout: float | None, server: str | None = None) -> None:  # noqa: ASYNC109
         """Wait until what a name means can be known: every server, or the one given, is ready or failed.
@@ -131,9 +153,10 @@ class Routes:
         await supervisor.connect(call.flight)
         if (tool := self._inventory.tool(call.public_name)) is not None:
             return tool
-        refreshed = await supervisor.refresh()
+        refreshed = await supervisor.lists.refresh("tools")
         tool = self._inventory.tool(call.public_name)
-        if tool is not None or not refreshed or supervisor.listed is None or supervisor.listed.warnings:
+        listed = supervisor.lists.tools
+        if tool is not None or not refreshed or listed is None or listed.warnings:
             return tool
         return resolve(
             call.public_name, self._fleet.servers, self._inventory.catalog(), separators=_SEPARATOR

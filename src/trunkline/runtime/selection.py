@@ -74,7 +74,7 @@ class Selection:
     def _is_certain(self) -> bool:
         server = self._server()
         return all(
-            supervisor.listed is not None or supervisor.status().state == "failed"
+            supervisor.lists.tools is not None or supervisor.status().state == "failed"
             for name, supervisor in self._fleet
             if server in (None, name)
         )

@@ -25,11 +25,14 @@ from trunkline.errors import (
 )
 from trunkline.runtime.assembly import assemble, client_identity
 from trunkline.runtime.calls import Calls
+from trunkline.runtime.events import Bus
 from trunkline.runtime.explain import explain
 from trunkline.runtime.handle import Handles, finish
 from trunkline.runtime.insight import Insight
 from trunkline.runtime.inventory import Inventory
+from trunkline.runtime.requests import Requests
 from trunkline.runtime.routes import Routes, no_server
+from trunkline.runtime.watching import Watching
 from trunkline.supervision.failure import unavailable
 from trunkline.supervision.fleet import Fleet
 from trunkline.supervision.settings import ServerSettings
@@ -38,7 +41,7 @@ from trunkline.telemetry.tracer import Tracing
 from trunkline.telemetry.wire_log import WireTarget
 
 
-class Trunk(Calls):
+class Trunk(Calls, Requests, Watching):
     """Many servers behind one front door; made by `connect`, used as an async context manager.
 
     Entering returns at once: servers connect in the background, and a call waits for its own server
@@ -70,6 +73,7 @@ class Trunk(Calls):
         self._name = name
         self._tracing = tracing
         self._wire = wire
+        self._bus = Bus()
         self._root: asyncio.Task[None] | None = None
 
     async def __aenter__(self) -> Self:
@@ -122,6 +126,7 @@ class Trunk(Calls):
         try:
             await finish(self._root)
         finally:
+            self._bus.close()
             self._insight.close()
 
     @property
@@ -146,10 +151,13 @@ class Trunk(Calls):
         return explain(name, self._policy, self._fleet.servers, self._inventory.catalog())
 
     async def ready(self, server: str | None = None, timeout: float | None = None) -> None:  # noqa: ASYNC109
-        """Wait until every server is ready or failed, or until one is ready.
+        """Wait until every server is ready or failed and all their lists are read, or until one is ready.
+
+        A list of resources, templates or prompts that fails or takes too long is a warning of the catalog
+        and keeps no server from being ready.
 
         Args:
-            server: wait for this one only, and raise if it fails.
+            server: wait until this one takes calls, whatever else it lists, and raise if it fails.
             timeout: seconds; without it the servers' connect timeouts are the bound.
 
         Raises:
@@ -157,12 +165,17 @@ class Trunk(Calls):
             UnavailableError: the named server could not be connected.
             DeadlineExceededError: `timeout` passed first.
         """
-        waited = self._settled() if server is None else self._ready_one(server)
+        waited = self._listed() if server is None else self._ready_one(server)
         try:
             async with asyncio.timeout(timeout):
                 await waited
         except TimeoutError:
             late = [name for name, status in self.status().items() if status.state == "connecting"]
+            late += [
+                f"{name} (its {' and '.join(pending)})"
+                for name, supervisor in self._fleet
+                if name not in late and (pending := supervisor.lists.pending())
+            ]
             raise DeadlineExceededError(
                 f"not ready within {timeout:g} s: {', '.join(late) or server}",
                 server=server,
@@ -219,7 +232,7 @@ class Trunk(Calls):
         self._routes.forget()
 
     def _make_fleet(self) -> Fleet:
-        return Fleet()
+        return Fleet(self._bus)
 
     def _load(self) -> Config:
         return load(self._target, name=self._name, policy=self._policy_source, profile=self._profile)
@@ -244,6 +257,11 @@ class Trunk(Calls):
     async def _settled(self) -> None:
         for _, supervisor in tuple(self._fleet):
             await supervisor.settled()
+
+    async def _listed(self) -> None:
+        await self._settled()
+        for _, supervisor in tuple(self._fleet):
+            await supervisor.lists.settled()
 
     async def _ready_one(self, server: str) -> None:
         error = await self._supervisor(server).settled()

@@ -2,7 +2,15 @@
 
 from __future__ import annotations
 
-from trunkline.errors import CallError, ConfigError, TrunklineError, UnavailableError
+from trunkline.errors import (
+    CallError,
+    ConfigError,
+    NotFoundError,
+    RejectedError,
+    ServerError,
+    TrunklineError,
+    UnavailableError,
+)
 
 
 def start_failed(server: str, phase: str, cause: CallError) -> CallError:
@@ -68,6 +76,30 @@ def unavailable(server: str, cause: TrunklineError, stderr: str) -> UnavailableE
         stderr=stderr,
         hint=cause.hint or "Run `trunkline status` to see the state of every server.",
     )
+
+
+def unsupported_subscription(server: str, reason: str) -> NotFoundError:
+    """Tell that a server cannot be subscribed to, or not to this resource."""
+    return NotFoundError(
+        f"it cannot be subscribed to: {reason}",
+        code="not_offered",
+        server=server,
+        hint="Read the resource again when you need it.",
+    )
+
+
+def refused_subscription(server: str, cause: ServerError) -> RejectedError:
+    """Tell that a server answered a subscription with an error."""
+    error = RejectedError(
+        f"it refused the subscription: {cause.message}",
+        code="subscription_refused",
+        server=server,
+        delivery="refused",
+        retryable=False,
+        hint="Check the URI; `trunkline info` shows what the server lists.",
+    )
+    error.__cause__ = cause
+    return error
 
 
 def describe(error: TrunklineError) -> str:

@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import Iterator
 
 from trunkline.core.call import Call
+from trunkline.core.events import NOBODY, EventSink
 from trunkline.core.reply import Reply
 from trunkline.core.status import ServerStatus
 from trunkline.errors import NotFoundError
@@ -17,14 +18,15 @@ from trunkline.supervision.supervisor import Supervisor
 class Fleet:
     """The supervisors, by server name, in the order they were configured."""
 
-    def __init__(self) -> None:
+    def __init__(self, events: EventSink = NOBODY) -> None:
+        self._events = events
         self._supervisors: dict[str, Supervisor] = {}
         self._tasks: dict[str, asyncio.Task[None]] = {}
         self._group: asyncio.TaskGroup | None = None
         self._running = asyncio.Event()
         self._stopping = asyncio.Event()
         self.generation = 0
-        """Counts up whenever a list of tools or the set of servers changes."""
+        """Counts up whenever a list, or its age, or the set of servers changes."""
 
     def __iter__(self) -> Iterator[tuple[str, Supervisor]]:
         return iter(self._supervisors.items())
@@ -53,7 +55,7 @@ class Fleet:
         """
         if self._stopping.is_set():
             raise ended(settings.name)
-        supervisor = Supervisor(settings, self._changed)
+        supervisor = Supervisor(settings, self._changed, self._events)
         self._supervisors[settings.name] = supervisor
         self._changed()
         supervisor.start()

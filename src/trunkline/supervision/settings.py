@@ -1,9 +1,8 @@
-"""How to connect one server, and what it listed last."""
+"""How to connect one server."""
 
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
-from typing import Any
 
 import msgspec
 
@@ -11,6 +10,7 @@ from trunkline.connection.negotiation import ClientIdentity
 from trunkline.core.handlers import Handlers
 from trunkline.core.limits import Limits
 from trunkline.protocol.eras import Family
+from trunkline.telemetry.escape import escape_text
 from trunkline.transport.link import Link
 
 
@@ -32,12 +32,7 @@ class ServerSettings(msgspec.Struct, frozen=True, kw_only=True):
     """The only protocol family to try, or None to find out."""
     connect_timeout: float = 30.0
     """Seconds from start to a listed catalog."""
-
-
-class Listed(msgspec.Struct, frozen=True, kw_only=True):
-    """What a server listed last; kept when the server is lost."""
-
-    tools: tuple[Any, ...] = ()
-    """Tool definitions as received."""
-    warnings: tuple[str, ...] = ()
-    instructions: str | None = None
+    clean: Callable[[str], str] = escape_text
+    """Makes a text of the server safe to show, without the secrets we know of."""
+    draw: Callable[[], float] = lambda: 0.5
+    """Gives a number from 0 to 1, drawn anew each time, for waits between attempts."""

@@ -13,8 +13,9 @@ from typing import Any
 
 from trunkline.connection.answers import Answers
 from trunkline.connection.connection import Connection
-from trunkline.connection.listing import Pages
+from trunkline.core.backoff import Backoff
 from trunkline.core.call import Flight
+from trunkline.core.events import NOBODY, EventSink
 from trunkline.core.status import ServerStatus, State
 from trunkline.errors import (
     CallError,
@@ -33,7 +34,9 @@ from trunkline.supervision.failure import (
     too_slow,
     unavailable,
 )
-from trunkline.supervision.settings import Listed, ServerSettings
+from trunkline.supervision.following import Following
+from trunkline.supervision.lists import Lists
+from trunkline.supervision.settings import ServerSettings
 from trunkline.telemetry.escape import escape_text
 from trunkline.transport.link import Link
 
@@ -43,25 +46,27 @@ _OLDER_STATUS = (400, 404, 405)
 """HTTP statuses with which a server of the older transport answers a request of the newer one."""
 _RETRY_AFTER = 1.0
 """Seconds during which calls to a server that could not be started fail at once with the reason."""
+_REVIVAL = Backoff(first=1.0, longest=60.0)
+_STEADY = 60.0
+"""Seconds of life after which a loss does not count as one more in a row."""
 
 
 class Supervisor:
     """Owns one server's connection."""
 
-    def __init__(self, settings: ServerSettings, on_listed: Callable[[], None]) -> None:
+    def __init__(
+        self, settings: ServerSettings, on_listed: Callable[[], None], events: EventSink = NOBODY
+    ) -> None:
         self.settings = settings
-        self.listed: Listed | None = None
+        self.lists = Lists(settings.name, settings.connect_timeout, on_listed, events)
+        self.following = Following(settings, self.lists, events)
         self.connection: Connection | None = None
         self.last_answer: float | None = None
         self.latency: float | None = None
         self._answers = Answers(settings.name, settings.handlers)
-        self._on_listed = on_listed
         self._loop = asyncio.get_running_loop()
         self._wanted = asyncio.Event()
         self._stopping = asyncio.Event()
-        self._listing = asyncio.Lock()
-        self._lists_begun = self._lists_read = 0
-        self._fresh = False
         self._attempt: asyncio.Future[Connection | TrunklineError] = self._loop.create_future()
         self._state: State = "stopped"
         self._since = self._loop.time()
@@ -74,6 +79,8 @@ class Supervisor:
         self._kind = settings.transport
         self._revision: str | None = None
         self._lives = 0
+        self._losses = 0
+        self._revival: asyncio.TimerHandle | None = None
 
     def start(self) -> None:
         """Ask for a connection without waiting for it."""
@@ -85,23 +92,28 @@ class Supervisor:
         """End the server; who waits for it is told at once, `run` returns when all it owned has ended."""
         self._stopping.set()
         self._settle(ended(self.settings.name))
+        self.following.subscriptions.end(lambda: ended(self.settings.name))
 
     def status(self) -> ServerStatus:
         """Say how the server is doing."""
         now = self._loop.time()
+        answers = [moment for moment in (self.last_answer, self.lists.last_read) if moment is not None]
         down = self._state != "ready" and self._error is not None
         return ServerStatus(
             state=self._state,
             since=now - self._since,
             era=self._revision,
             transport=self._kind,
-            tools=len(self.listed.tools) if self.listed is not None else None,
+            tools=self.lists.count("tools"),
+            resources=self.lists.count("resources"),
+            templates=self.lists.count("templates"),
+            prompts=self.lists.count("prompts"),
             last_error=describe(self._error) if self._error is not None else None,
             hint=self._error.hint if self._error is not None else None,
             stderr=self._stderr() if down else "",
             restarts=max(0, self._lives - 1),
             latency_ms=self.latency * 1000 if self.latency is not None else None,
-            last_check=now - self.last_answer if self.last_answer is not None else None,
+            last_check=now - max(answers) if answers else None,
         )
 
     def note_answer(self, flight: Flight) -> None:
@@ -141,30 +153,6 @@ class Supervisor:
         flight.activity = self._loop.time()
         return outcome
 
-    async def refresh(self) -> bool:
-        """List the tools again, if connected; False when that failed, which keeps the list there is.
-
-        Who asks while a list is being read shares the next one: it may have begun before a change.
-        """
-        wanted = self._lists_begun + 1
-        async with self._listing:
-            if self._lists_read < wanted:
-                self._lists_begun = number = self._lists_begun + 1
-                self._fresh = await self._list_again()
-                self._lists_read = number
-        return self._fresh
-
-    async def _list_again(self) -> bool:
-        if (connection := self.live) is None:
-            return False
-        try:
-            async with asyncio.timeout(self.settings.connect_timeout):
-                self._keep(connection, await connection.list_tools())
-        except (CallError, TimeoutError) as error:
-            self._log(logging.WARNING, "the tools could not be listed again", str(error))
-            return False
-        return True
-
     @property
     def live(self) -> Connection | None:
         """The connection, unless it is known to be lost."""
@@ -186,10 +174,24 @@ class Supervisor:
                     await self._live(stopping)
                 except Exception as cause:  # boundary: a fault in one server's life must not end the others
                     self._fail(self._internal(cause))
+                self._revive()
         finally:
+            if self._revival is not None:
+                self._revival.cancel()
             stopping.cancel()
             self.stop()
             self._move("stopped")
+
+    def _revive(self) -> None:
+        """Start a server that was lost again if somebody is subscribed to it; calls start it themselves."""
+        self._losses += 1
+        if self.following.subscriptions and not self._stopping.is_set():
+            delay = _RETRY_AFTER + _REVIVAL.delay(self._losses, self.settings.draw())
+            self._revival = self._loop.call_later(delay, self._start_if_down)
+
+    def _start_if_down(self) -> None:
+        if self.live is None and self._may_start():
+            self.start()
 
     def _may_start(self) -> bool:
         if self._state == "connecting" or self._wanted.is_set() or self._stopping.is_set():
@@ -206,8 +208,11 @@ class Supervisor:
                 await self._serve(connection, stopping)
         finally:
             self.connection = None
-            for link in links:
-                await asyncio.shield(link.close())
+            try:
+                await self.lists.end()
+            finally:
+                for link in links:
+                    await asyncio.shield(link.close())
 
     async def _start(self, links: list[Link], stopping: asyncio.Future[Any]) -> Connection | None:
         starting = asyncio.ensure_future(self._connect(links))
@@ -252,7 +257,10 @@ class Supervisor:
         self._revision = connection.revision
         self._kind = connection.link.kind
         self._phase = "listing tools"
-        self._keep(connection, await connection.list_tools())
+        self.following.attach(connection)
+        self.lists.begin(connection)
+        # A list whose pages do not end in time is used as far as it came.
+        await self.lists.read_tools(connection, self._since + 0.9 * self.settings.connect_timeout)
         self.connection = connection
         return connection
 
@@ -293,15 +301,17 @@ class Supervisor:
             family=family,
             limits=settings.limits,
             answers=self._answers,
+            notices=self.following.notices,
             connect_timeout=settings.connect_timeout,
         )
 
     async def _serve(self, connection: Connection, stopping: asyncio.Future[Any]) -> None:
         """Stay with a ready connection until it is lost or the server is stopped."""
+        self.lists.follow()
         lost = asyncio.ensure_future(connection.link.wait_closed())
         owned: set[asyncio.Future[Any]] = {
             asyncio.ensure_future(connection.serve()),
-            asyncio.ensure_future(self._watch_tools(connection)),
+            asyncio.ensure_future(self.following.keep(connection)),
             lost,
         }
         try:
@@ -310,25 +320,13 @@ class Supervisor:
             for task in owned:
                 task.cancel()
             await asyncio.wait(owned)
+        if self._loop.time() - self._since > _STEADY:
+            self._losses = 0
         if not stopping.done():
             reason = "" if lost.cancelled() else lost.result()
             self._error = lost_server(self.settings.name, reason)
             self._move("stopped")
             self._log(logging.INFO, "lost", reason)
-
-    async def _watch_tools(self, connection: Connection) -> None:
-        """List again after a change; changes during a listing cause one more, however many they are."""
-        while True:
-            await connection.tools_changed.wait()
-            connection.tools_changed.clear()
-            await self.refresh()
-
-    def _keep(self, connection: Connection, pages: Pages) -> None:
-        self.last_answer = self._loop.time()
-        self.listed = Listed(
-            tools=pages.items, warnings=pages.warnings, instructions=connection.agreed.instructions
-        )
-        self._on_listed()
 
     def _move(self, state: State) -> None:
         self._state = state

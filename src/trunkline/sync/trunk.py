@@ -15,11 +15,17 @@ from trunkline.catalog.search import Match
 from trunkline.config.explanation import Explanation
 from trunkline.config.loading import Config
 from trunkline.core.call import LogLevel, Progress
+from trunkline.core.completion import CompletionReply
+from trunkline.core.events import Event as ServerEvent
 from trunkline.core.principal import Principal
+from trunkline.core.prompt import Prompt, PromptReply
 from trunkline.core.reply import Reply
+from trunkline.core.resource import Chunk, ReadReply, Resource, Template
 from trunkline.core.status import ServerStatus
 from trunkline.errors import TrunklineError
+from trunkline.runtime.events import MOST_WAITING
 from trunkline.runtime.progress import ProgressHandler
+from trunkline.runtime.requests import CHUNK_BYTES
 from trunkline.runtime.stream import Event
 from trunkline.runtime.trunk import Trunk as AsyncTrunk
 from trunkline.runtime.typed import check_type, convert_reply
@@ -27,10 +33,12 @@ from trunkline.sync.callable import ToolFunction
 from trunkline.sync.handle import Handle
 from trunkline.sync.loop_thread import LoopThread
 from trunkline.sync.mirror import mirrors
+from trunkline.sync.watching import Subscription, Watch
 
 logger = logging.getLogger("trunkline.call")
 
 Value = TypeVar("Value")
+Kind = TypeVar("Kind", bound=ServerEvent)
 
 
 class Trunk:
@@ -177,11 +185,116 @@ class Trunk:
     def acting_as(self, principal: Principal) -> AbstractContextManager[None]:
         return self._trunk.acting_as(principal)
 
+    @property
+    @mirrors(AsyncTrunk.resources)
+    def resources(self) -> tuple[Resource, ...]:
+        return self._thread.ask(lambda: self._trunk.resources)
+
+    @property
+    @mirrors(AsyncTrunk.templates)
+    def templates(self) -> tuple[Template, ...]:
+        return self._thread.ask(lambda: self._trunk.templates)
+
+    @property
+    @mirrors(AsyncTrunk.prompts)
+    def prompts(self) -> tuple[Prompt, ...]:
+        return self._thread.ask(lambda: self._trunk.prompts)
+
+    @mirrors(AsyncTrunk.read)
+    def read(
+        self,
+        uri: str,
+        server: str | None = None,
+        timeout: float | None = None,
+        *,
+        on_progress: ProgressHandler | None = None,
+    ) -> ReadReply:
+        return self._thread.run(lambda: self._trunk.read(uri, server, timeout, on_progress=on_progress))
+
+    @mirrors(AsyncTrunk.read_chunks)
+    def read_chunks(
+        self,
+        uri: str,
+        server: str | None = None,
+        timeout: float | None = None,
+        *,
+        chunk_bytes: int = CHUNK_BYTES,
+    ) -> Generator[Chunk, None, None]:
+        return self._steps(self._trunk.read_chunks(uri, server, timeout, chunk_bytes=chunk_bytes))
+
+    @mirrors(AsyncTrunk.get_prompt)
+    def get_prompt(
+        self, name: str, arguments: Mapping[str, str] | None = None, *, timeout: float | None = None
+    ) -> PromptReply:
+        return self._thread.run(lambda: self._trunk.get_prompt(name, arguments, timeout=timeout))
+
+    @mirrors(AsyncTrunk.complete)
+    def complete(
+        self,
+        ref: str | Prompt | Template,
+        argument: str,
+        value: str,
+        *,
+        context: Mapping[str, str] | None = None,
+        server: str | None = None,
+        timeout: float | None = None,
+    ) -> CompletionReply:
+        return self._thread.run(
+            lambda: self._trunk.complete(
+                ref, argument, value, context=context, server=server, timeout=timeout
+            )
+        )
+
+    @mirrors(AsyncTrunk.request)
+    def request(
+        self,
+        server: str,
+        method: str,
+        params: Mapping[str, Any] | None = None,
+        *,
+        timeout: float | None = None,
+        on_progress: ProgressHandler | None = None,
+    ) -> Reply:
+        return self._thread.run(
+            lambda: self._trunk.request(server, method, params, timeout=timeout, on_progress=on_progress)
+        )
+
+    @mirrors(AsyncTrunk.notify)
+    def notify(
+        self,
+        server: str,
+        method: str,
+        params: Mapping[str, Any] | None = None,
+        *,
+        timeout: float | None = None,
+    ) -> None:
+        self._thread.run(lambda: self._trunk.notify(server, method, params, timeout=timeout))
+
     @mirrors(AsyncTrunk.search)
     def search(
         self, query: str | Sequence[str], *, limit: int = 5, min_score: float | None = None
     ) -> tuple[Match, ...]:
         return self._thread.run(lambda: self._trunk.search(query, limit=limit, min_score=min_score))
+
+    @overload
+    def events(self, *, max_waiting: int = MOST_WAITING) -> Watch[ServerEvent]: ...
+
+    @overload
+    def events(self, *kinds: type[Kind], max_waiting: int = MOST_WAITING) -> Watch[Kind]: ...
+
+    @mirrors(AsyncTrunk.events)
+    def events(self, *kinds: type[Any], max_waiting: int = MOST_WAITING) -> Watch[Any]:
+        watch = self._thread.ask(lambda: self._trunk.events(*kinds, max_waiting=max_waiting))
+        return Watch(self._thread, watch, self)
+
+    @mirrors(AsyncTrunk.subscribe)
+    def subscribe(self, uri: str, server: str | None = None, timeout: float | None = None) -> Subscription:
+        subscription = self._thread.run(lambda: self._trunk.subscribe(uri, server, timeout))
+        return Subscription(self._thread, subscription, self)
+
+    @mirrors(AsyncTrunk.set_log_level)
+    def set_log_level(self, level: LogLevel, server: str | None = None) -> None:
+        self._thread.run(lambda: self._trunk.set_log_level(level, server))
 
     @mirrors(AsyncTrunk.add)
     def add(self, name: str, entry: object) -> None:
@@ -209,7 +322,7 @@ class Trunk:
         except Exception:  # boundary: the application's handler must not end the call it is told of
             logger.exception("the progress handler failed")
 
-    def _steps(self, events: AsyncGenerator[Event, None]) -> Generator[Event, None, None]:
+    def _steps(self, events: AsyncGenerator[Value, None]) -> Generator[Value, None, None]:
         try:
             while (event := self._thread.run(lambda: anext(events, None))) is not None:
                 yield event

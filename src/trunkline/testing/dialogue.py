@@ -29,6 +29,8 @@ class Conversation:
         """The legacy revision agreed in the handshake, or None before it."""
         self.log_level = eras.LOG_LEVELS[0]
         self.running: dict[str | int, Exchange] = {}
+        self.subscribed: set[str] = set()
+        """URIs a legacy client subscribed to."""
         self._asked = 0
         self._awaited: dict[str, Callable[[Mapping[str, Any]], None]] = {}
         self._responses: dict[str, Mapping[str, Any]] = {}
@@ -76,6 +78,13 @@ class Conversation:
         else:
             self._awaited[number] = take
 
+    def settle(self, number: str, response: Mapping[str, Any]) -> None:
+        """Give a response to whoever awaits it, now or later."""
+        if (take := self._awaited.pop(number, None)) is not None:
+            take(response)
+        else:
+            self._responses[number] = response
+
     def is_modern(self, method: str, params: Mapping[str, Any]) -> bool:
         """Tell whether a message is to be served by the modern rules."""
         if method in ("initialize", "server/discover"):
@@ -94,10 +103,7 @@ class Conversation:
         number = message.get("id")
         told = {key: message[key] for key in ("result", "error") if key in message}
         self.server.ledger.add(Received("response", told, request_id=number, version=self.version))
-        if (take := self._awaited.pop(str(number), None)) is not None:
-            take(message)
-        else:
-            self._responses[str(number)] = message
+        self.settle(str(number), message)
 
     def _notified(self, method: str, params: Mapping[str, Any]) -> None:
         if method != "notifications/cancelled":

@@ -16,8 +16,9 @@ if TYPE_CHECKING:
 
 _SETTINGS = (
     "name", "page_size", "cursors", "discover", "instructions", "ttl_ms", "cache_scope", "result_type",
+    "watchable",
 )  # fmt: skip
-_PARTS = ("tools", "resources", "prompts", "faults", "process")
+_PARTS = ("tools", "resources", "prompts", "completions", "faults", "process")
 
 
 def to_document(server: FakeServer, process: Mapping[str, Any] | None = None) -> dict[str, Any]:
@@ -30,6 +31,7 @@ def to_document(server: FakeServer, process: Mapping[str, Any] | None = None) ->
         "tools": [tool.to_json() for tool in server.tools.values()],
         "resources": [one._asdict() for one in server.resources.values()],
         "prompts": [one._asdict() for one in server.prompts.values()],
+        "completions": [one._asdict() for one in server.completions.values()],
         "faults": [{**rule._asdict(), "fault": rule.fault.to_json()} for rule in server.faults.rules],
         "process": dict(process or {}),
     }
@@ -70,6 +72,8 @@ def read_script(script: Mapping[str, Any] | str | Path) -> FakeServer:
         server.resources[one["uri"]] = Resource(**one)
     for one in document.get("prompts", ()):
         server.prompts[one["name"]] = Prompt(**{**one, "arguments": tuple(one.get("arguments", ()))})
+    for one in document.get("completions", ()):
+        server.completion(**one)
     for rule in document.get("faults", ()):
         server.faults.add(FaultRule(**{**rule, "fault": Fault.from_json(rule["fault"])}))
     return server

@@ -13,6 +13,7 @@ from trunkline.testing.http_message import HttpRequest, render_response
 from trunkline.testing.http_reply import HttpReply
 from trunkline.testing.http_rules import check_headers
 from trunkline.testing.script import RpcError
+from trunkline.testing.watching import LISTEN
 
 if TYPE_CHECKING:
     from trunkline.testing.fake import FakeServer
@@ -82,7 +83,7 @@ class Endpoint:
     def _post_modern(self, message: dict[str, Any], headers: Mapping[str, str]) -> bytes | Exchange:
         if "method" not in message:
             raise RpcError(eras.INVALID_REQUEST, "a client sends no responses")
-        carrier = HttpReply(json=self._json, modern=True)
+        carrier = HttpReply(json=self._json and message["method"] != LISTEN, modern=True)
         conversation = Conversation(self._server)
         exchange = conversation.open(message, carrier, headers, self._find_refusal(message, headers))
         return render_response(202) if exchange is None else exchange

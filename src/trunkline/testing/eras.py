@@ -45,6 +45,10 @@ METHODS: Mapping[str, frozenset[Family]] = {
     "resources/read": frozenset({"legacy", "modern"}),
     "prompts/list": frozenset({"legacy", "modern"}),
     "prompts/get": frozenset({"legacy", "modern"}),
+    "resources/subscribe": frozenset({"legacy"}),
+    "resources/unsubscribe": frozenset({"legacy"}),
+    "subscriptions/listen": frozenset({"modern"}),
+    "completion/complete": frozenset({"legacy", "modern"}),
 }
 """The requests a fake answers, and in which family."""
 

@@ -16,6 +16,7 @@ from trunkline.testing.faults import Fault
 from trunkline.testing.framing import error_message, note_message, result_message
 from trunkline.testing.ledger import Received
 from trunkline.testing.script import Result, RpcError, Tool
+from trunkline.testing.watching import LISTEN
 
 if TYPE_CHECKING:
     from trunkline.testing.dialogue import Conversation
@@ -126,6 +127,8 @@ class Exchange:
             answers.admit(self.conversation, self.request)
             if self.request.method == "tools/call":
                 result = yield from self._call()
+            elif self.request.method == LISTEN:
+                result = yield from self.server.watchers.listen(self)
             else:
                 result = answers.answer(self.conversation, self.request)
             self.server.ledger.mark(self.received, "executed")

@@ -14,6 +14,7 @@ from trunkline.testing.faults import Fault, FaultPlan, FaultRule
 from trunkline.testing.ledger import Journal, Ledger, Received
 from trunkline.testing.offer import Offer
 from trunkline.testing.pages import Cursors
+from trunkline.testing.watching import Watchers
 
 if TYPE_CHECKING:
     from contextlib import AbstractAsyncContextManager
@@ -47,6 +48,8 @@ class FakeServer(Offer):
         instructions: the server's text for models.
         ttl_ms, cache_scope: the cache hints of modern results.
         result_type: `resultType` of modern results; None leaves it out, as some real servers do.
+        watchable: tell of changes: `listChanged` and `subscribe` are declared, `subscriptions/listen` and
+            `resources/subscribe` answered; see `notify_list`, `notify_resource` and `watchers`.
         keep: how many of the latest messages the ledger holds; None keeps all.
 
     Raises:
@@ -66,6 +69,7 @@ class FakeServer(Offer):
         ttl_ms: int = 0,
         cache_scope: Literal["public", "private"] = "private",
         result_type: str | None = "complete",
+        watchable: bool = False,
         keep: int | None = None,
     ) -> None:
         super().__init__()
@@ -82,6 +86,9 @@ class FakeServer(Offer):
         self.ttl_ms = ttl_ms
         self.cache_scope = cache_scope
         self.result_type = result_type
+        self.watchable = watchable
+        self.watchers = Watchers(self)
+        """Who is told of changes: open streams, and legacy connections over memory."""
         self.ledger = Ledger(keep)
         self.broadcasts: set[Callable[[str, Mapping[str, Any]], None]] = set()
         """One function per open memory connection that sends it a notification."""
@@ -133,6 +140,22 @@ class FakeServer(Offer):
         """Send a notification nobody asked for to every open memory connection."""
         for send in tuple(self.broadcasts):
             send(method, params or {})
+
+    def notify_list(self, kind: Literal["tools", "resources", "prompts"] = "tools") -> None:
+        """Tell everybody who wants to know that a list has changed; change it before."""
+        self.watchers.tell_list(kind)
+
+    def notify_resource(self, uri: str, *, part: str | None = None) -> None:
+        """Tell everybody subscribed to a resource that it was updated, or that a part of it was."""
+        self.watchers.tell_update(part or uri, uri)
+
+    def notify_log(self, level: str, data: Any, logger: str | None = None) -> None:
+        """Send a log message to every legacy connection over memory that wants this level."""
+        self.watchers.tell_log(level, data, logger)
+
+    def end_streams(self, *, cut: bool = False) -> None:
+        """End every `subscriptions/listen` in good order; `cut` ends the connection it is on instead."""
+        self.watchers.end_streams(cut=cut)
 
     def ask(self, question: Ask) -> None:
         """Ask every open memory connection out of nowhere; the ledger holds the response."""

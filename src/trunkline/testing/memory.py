@@ -21,6 +21,7 @@ from trunkline.testing.effects import Await, Effect, End, Ending, Invoke, Pause,
 from trunkline.testing.exchange import Exchange
 from trunkline.testing.framing import Lines, decode, encode, error_message, note_message
 from trunkline.testing.script import Function, RpcError, Tool
+from trunkline.testing.watching import Outlet
 
 if TYPE_CHECKING:
     from trunkline.testing.fake import FakeServer
@@ -155,6 +156,8 @@ async def serve(
     def put(ask: Ask) -> None:
         send(encode(request_message(conversation.number_request(), ask)))
 
+    outlet = Outlet(conversation, broadcast)
+    server.watchers.outlets.add(outlet)
     server.broadcasts.add(broadcast)
     server.askers.add(put)
     try:
@@ -164,6 +167,7 @@ async def serve(
             for task in tasks:
                 task.cancel()
     finally:
+        server.watchers.outlets.discard(outlet)
         server.broadcasts.discard(broadcast)
         server.askers.discard(put)
     return ending

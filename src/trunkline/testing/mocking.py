@@ -11,6 +11,7 @@ from collections.abc import Awaitable, Callable, Iterable, Mapping
 from typing import Any, NamedTuple
 
 from trunkline.core.call import Call
+from trunkline.core.events import EventSink
 from trunkline.core.principal import Principal
 from trunkline.core.reply import Reply
 from trunkline.errors import CallError, ConfigError, ServerError
@@ -84,7 +85,7 @@ class MockTrunk(Trunk):
         self._answers[tool] = answer
 
     def _make_fleet(self) -> Fleet:
-        return _MockFleet(self._answers, self.calls)
+        return _MockFleet(self._answers, self.calls, self._bus)
 
 
 def mock(
@@ -128,8 +129,8 @@ def mock(
 class _MockFleet(Fleet):
     """Connects to the servers that list the tools, and answers calls itself."""
 
-    def __init__(self, answers: Mapping[str, Answer], calls: list[MockedCall]) -> None:
-        super().__init__()
+    def __init__(self, answers: Mapping[str, Answer], calls: list[MockedCall], events: EventSink) -> None:
+        super().__init__(events)
         self._answers = answers
         self._calls = calls
 

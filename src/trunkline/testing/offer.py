@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import binascii
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, TypedDict, TypeVar, Unpack, overload
 
 from trunkline.testing.asking import Ask, as_rounds
-from trunkline.testing.script import Function, Note, Prompt, Report, Resource, Tool, pad
+from trunkline.testing.script import Completion, Function, Note, Prompt, Report, Resource, Tool, pad
 
 AnyFunction = TypeVar("AnyFunction", bound=Function)
 
@@ -45,6 +46,7 @@ class Offer:
         self.tools: dict[str, Tool] = {}
         self.resources: dict[str, Resource] = {}
         self.prompts: dict[str, Prompt] = {}
+        self.completions: dict[tuple[str, str], Completion] = {}
 
     @overload
     def tool(self, name: AnyFunction, /) -> AnyFunction: ...
@@ -89,10 +91,31 @@ class Offer:
         self.tools[name] = Tool(name, definition=definition)
 
     def resource(
-        self, uri: str, text: str = "", *, name: str | None = None, mime_type: str | None = None
+        self,
+        uri: str,
+        text: str = "",
+        *,
+        name: str | None = None,
+        mime_type: str | None = None,
+        data: bytes | None = None,
     ) -> None:
-        """Add a text resource, or a template if the URI holds `{...}`."""
-        self.resources[uri] = Resource(uri, name or uri, text, mime_type)
+        """Add a resource, or a template if the URI holds `{...}`; `data` is given as base64, not as text."""
+        blob = None if data is None else binascii.b2a_base64(data, newline=False).decode()
+        self.resources[uri] = Resource(uri, name or uri, text, mime_type, blob)
+
+    def raw_resource(self, definition: Mapping[str, Any], *, template: bool = False) -> None:
+        """List a definition verbatim, however malformed, among the resources or the templates."""
+        key = f"raw-{len(self.resources)}{'{}' if template else ''}"
+        self.resources[key] = Resource(key, key, definition=definition)
+
+    def raw_prompt(self, definition: Mapping[str, Any]) -> None:
+        """List a definition verbatim, however malformed."""
+        key = f"raw-{len(self.prompts)}"
+        self.prompts[key] = Prompt(key, definition=definition)
+
+    def completion(self, target: str, argument: str, values: Sequence[str]) -> None:
+        """Complete an argument of a prompt or URI template with those of these that begin as typed."""
+        self.completions[target, argument] = Completion(target, argument, tuple(values))
 
     def prompt(
         self, name: str, text: str = "", *, arguments: Sequence[str] = (), description: str | None = None

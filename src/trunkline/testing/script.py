@@ -106,6 +106,10 @@ class Resource(NamedTuple):
     name: str
     text: str = ""
     mime_type: str | None = None
+    blob: str | None = None
+    """Its bytes in base64, in place of text."""
+    definition: Mapping[str, Any] | None = None
+    """The whole definition, listed verbatim in place of the fields above."""
 
     @property
     def is_template(self) -> bool:
@@ -114,9 +118,17 @@ class Resource(NamedTuple):
 
     def define(self) -> dict[str, Any]:
         """Give the definition as the lists show it."""
+        if self.definition is not None:
+            return dict(self.definition)
         key = "uriTemplate" if self.is_template else "uri"
         mime = {"mimeType": self.mime_type} if self.mime_type else {}
         return {key: self.uri, "name": self.name, **mime}
+
+    def give(self, uri: str) -> dict[str, Any]:
+        """Give the content as reading it under this URI shows it."""
+        mime = {"mimeType": self.mime_type} if self.mime_type else {}
+        body = {"text": self.text} if self.blob is None else {"blob": self.blob}
+        return {"uri": uri, **mime, **body}
 
     def matches(self, uri: str) -> bool:
         """Tell whether this resource or template answers for a URI."""
@@ -133,9 +145,13 @@ class Prompt(NamedTuple):
     text: str = ""
     arguments: tuple[str, ...] = ()
     description: str | None = None
+    definition: Mapping[str, Any] | None = None
+    """The whole definition, listed verbatim in place of the fields above."""
 
     def define(self) -> dict[str, Any]:
         """Give the definition as `prompts/list` shows it."""
+        if self.definition is not None:
+            return dict(self.definition)
         described = {"description": self.description} if self.description else {}
         arguments = [{"name": one, "required": True} for one in self.arguments]
         return {"name": self.name, **described, "arguments": arguments}
@@ -146,6 +162,19 @@ class Prompt(NamedTuple):
         for one in self.arguments:
             text = text.replace(f"{{{one}}}", arguments[one])
         return text
+
+
+class Completion(NamedTuple):
+    """What may stand for one argument of a prompt or template."""
+
+    target: str
+    """The prompt's name or the URI template."""
+    argument: str
+    values: tuple[str, ...] = ()
+
+    def matching(self, typed: str) -> list[str]:
+        """Give the values that begin with what was typed."""
+        return [value for value in self.values if value.startswith(typed)]
 
 
 class Process(NamedTuple):

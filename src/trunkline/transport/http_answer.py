@@ -155,7 +155,7 @@ class AnswerReader:
             else:
                 if frame.method == "notifications/message":
                     report_log(request.flight, frame.params)
-                self._inbox.put(frame)
+                self._inbox.put(frame, len(data))
         return None
 
 

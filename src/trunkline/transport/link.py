@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import asyncio
-from collections import deque
+from collections import OrderedDict, deque
 from collections.abc import Mapping
 from typing import Any, Protocol
 
 import msgspec
+from msgspec import UNSET
 
 from trunkline.core.call import Flight, Log, Progress
 from trunkline.protocol.eras import Era
 from trunkline.protocol.frames import Frame
+from trunkline.protocol.lists import CHANGES
+from trunkline.protocol.subscriptions import ACKNOWLEDGED, UPDATED, subscription_of
 
 
 class Request(msgspec.Struct, frozen=True, kw_only=True):
@@ -25,6 +28,8 @@ class Request(msgspec.Struct, frozen=True, kw_only=True):
     """The tool, prompt or URI it names, for transports that mirror it."""
     headers: Mapping[str, str] = {}
     """`Mcp-Param-*` headers, for transports that carry headers."""
+    standing: bool = False
+    """It is answered only when what it opened ends, and stands in nobody's way meanwhile."""
 
 
 class SessionLostError(Exception):
@@ -41,48 +46,98 @@ class SessionLostError(Exception):
         self.current = current
 
 
-_CHANGES = frozenset(f"notifications/{kind}/list_changed" for kind in ("tools", "resources", "prompts"))
+_REPEATABLE = frozenset({*CHANGES, UPDATED, ACKNOWLEDGED})
+_SMALL = 8192
+"""Bytes of a message above which it counts like any other, so that many of them cannot take much memory."""
 
 
 class Inbox:
     """Messages a server sent outside any exchange: bounded, the oldest dropped and counted.
 
-    A changed list is never dropped; as one says what a thousand say, one of each kind waits.
+    Of what says the same however often it is said, the last waits: a list has changed, a resource was
+    updated. Should even that be too much, the inbox remembers that something was missed.
+
+    Args:
+        max_bytes: how much all other messages together may have taken on the wire; the newest always waits.
     """
 
-    def __init__(self, max_items: int = 1024) -> None:
-        self._frames: deque[Frame] = deque()
-        self._changes: dict[str, Frame] = {}
+    def __init__(self, max_items: int = 1024, max_bytes: int = 4 * 1024 * 1024) -> None:
+        self._frames: deque[tuple[Frame, int]] = deque()
+        self._bytes = 0
+        self._latest: OrderedDict[tuple[object, ...], Frame] = OrderedDict()
         self._max_items = max_items
+        self._max_bytes = max_bytes
         self._arrived = asyncio.Event()
         self._closed = False
+        self._missed = False
         self.dropped = 0
 
-    def put(self, frame: Frame) -> None:
-        """Add a message; when full, the oldest one is dropped."""
-        if frame.method in _CHANGES:
-            self._changes[frame.method] = frame
-            self._arrived.set()
-            return
-        if len(self._frames) >= self._max_items:
-            self._frames.popleft()
-            self.dropped += 1
-        self._frames.append(frame)
+    def put(self, frame: Frame, size: int = 0) -> None:
+        """Add a message; when full, the oldest one is dropped.
+
+        Args:
+            size: its bytes on the wire.
+        """
         self._arrived.set()
+        if size <= _SMALL and (key := _subject(frame)) is not None:
+            self._latest[key] = frame
+            if len(self._latest) > self._max_items:
+                self._latest.popitem(last=False)
+                self.dropped += 1
+                self._missed = True
+            return
+        frames = self._frames
+        while frames and (len(frames) >= self._max_items or self._bytes + size > self._max_bytes):
+            oldest, its_size = frames.popleft()
+            self._bytes -= its_size
+            self.dropped += 1
+            self._missed = self._missed or oldest.method in _REPEATABLE
+        frames.append((frame, size))
+        self._bytes += size
+
+    def miss(self) -> None:
+        """Messages may have been lost on their way, for example with a stream that could not be resumed."""
+        self._missed = True
+        self._arrived.set()
+
+    def take_missed(self) -> bool:
+        """Tell whether something was missed since this was asked last."""
+        missed, self._missed = self._missed, False
+        return missed
 
     def close(self) -> None:
         """No more messages will come."""
         self._closed = True
         self._arrived.set()
 
-    async def get(self) -> Frame | None:
-        """Wait for the next message; None when the link has closed and all were read."""
-        while not (self._frames or self._changes):
+    async def wait(self) -> bool:
+        """Wait until a message waits or something was missed; False once it is closed and empty."""
+        while not (self._frames or self._latest or self._missed):
             if self._closed:
-                return None
+                return False
             self._arrived.clear()
             await self._arrived.wait()
-        return self._changes.popitem()[1] if self._changes else self._frames.popleft()
+        return True
+
+    def take(self) -> Frame | None:
+        """Give the next message, or None when none waits."""
+        if self._latest:
+            return self._latest.popitem(last=False)[1]
+        if not self._frames:
+            return None
+        frame, size = self._frames.popleft()
+        self._bytes -= size
+        return frame
+
+
+def _subject(frame: Frame) -> tuple[object, ...] | None:
+    """Give what a message is about if the last one about it says as much as all of them, else None."""
+    method = frame.method
+    if method not in _REPEATABLE or not (frame.id is UNSET or frame.id is None):
+        return None
+    stream = subscription_of(frame.params)
+    uri = frame.params.get("uri") if method == UPDATED and isinstance(frame.params, dict) else None
+    return method, stream if isinstance(stream, int | str) else None, uri if isinstance(uri, str) else None
 
 
 class Link(Protocol):

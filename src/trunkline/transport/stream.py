@@ -96,7 +96,10 @@ class StreamCore:
                 f"the server is gone ({self._lost.result()})", server=self._server, delivery="never_sent"
             )
         exchange = Exchange(request, self._loop)
-        self._exchanges.open(request.id, exchange)
+        if request.standing:
+            self._exchanges.stand(request.id, exchange)
+        else:
+            self._exchanges.open(request.id, exchange)
         self._send(request.body, request.flight)
         try:
             return await exchange.future
@@ -140,9 +143,9 @@ class StreamCore:
             if type(data) is bytes:
                 if self._batches:
                     for frame in decode_frames(data, self._limits):
-                        self._route(frame)
+                        self._route(frame, len(data))
                 else:
-                    self._route(decode_frame(data, self._limits))
+                    self._route(decode_frame(data, self._limits), len(data))
             elif isinstance(data, Oversized):
                 self._refuse_oversized(data)
             else:
@@ -155,7 +158,7 @@ class StreamCore:
         elif rest:
             self.noise += 1
 
-    def _route(self, frame: Frame | Broken) -> None:
+    def _route(self, frame: Frame | Broken, size: int) -> None:
         if isinstance(frame, Broken):
             self._fail_broken(frame)
         elif frame.method is UNSET:
@@ -167,7 +170,7 @@ class StreamCore:
         else:
             if self._logs_on_request and frame.method == "notifications/message":
                 self._attribute_log(frame)
-            self.inbox.put(frame)
+            self.inbox.put(frame, size)
 
     def _attribute_log(self, frame: Frame) -> None:
         """A log message names no request: it belongs to the one exchange that asked, if only one did.

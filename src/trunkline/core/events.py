@@ -1,0 +1,79 @@
+"""What happens on servers while nobody calls them, as values: lists that change, resources, log messages.
+
+Everything in them but `server` comes from the server and is untrusted.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Protocol
+
+import msgspec
+
+from trunkline.core.call import LogLevel
+
+
+class Event(msgspec.Struct, frozen=True, kw_only=True):
+    """Something that happened on one server."""
+
+    server: str
+    """Configured name of the server."""
+
+
+class ListChanged(Event, frozen=True, kw_only=True):
+    """A list was read again and is another than before, or could not be read after it had changed.
+
+    Names are the server's own, as in `Tool.name`; resources and templates are named by their URI.
+    """
+
+    kind: str
+    """`tools`, `resources`, `templates` or `prompts`."""
+    added: tuple[str, ...] = ()
+    removed: tuple[str, ...] = ()
+    changed: tuple[str, ...] = ()
+    """What is still listed, with another definition."""
+    failure: str | None = None
+    """Why the new list could not be read; what was listed before is then still in use."""
+
+
+class ResourceUpdated(Event, frozen=True, kw_only=True):
+    """A resource may read differently now."""
+
+    uri: str
+    """The resource, or a part of one that was subscribed to."""
+    missed: bool = False
+    """Nobody said that it changed: the server could not be heard for a while, so read it again."""
+
+
+class LogMessage(Event, frozen=True, kw_only=True):
+    """A server's log message."""
+
+    level: LogLevel
+    logger: str | None = None
+    data: Any = None
+    """The message as received: text, or any JSON value. One of over 16 KiB of JSON is cut to text."""
+    text: str = ""
+    """The message on one line that is safe to show, with the secrets we know of removed."""
+
+
+class EventSink(Protocol):
+    """Where events go."""
+
+    @property
+    def watched(self) -> bool:
+        """Whether anybody wants events at all; if not, none need be made."""
+        ...
+
+    def put(self, event: Event) -> None:
+        """Hand over an event; never blocks."""
+        ...
+
+
+class _Nobody:
+    watched = False
+
+    def put(self, event: Event) -> None:
+        """Drop it."""
+
+
+NOBODY: EventSink = _Nobody()
+"""Takes no events."""

@@ -1,0 +1,128 @@
+"""Keeps a legacy server subscribed to every resource that is wanted, and at the wanted log level.
+
+Source: specification 2025-11-25, server/resources ("Subscriptions") and server/utilities/logging. A new
+session knows nothing of the one before, so everything is set up again in it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Callable
+
+from trunkline.connection.connection import Connection
+from trunkline.core.backoff import Backoff
+from trunkline.errors import CallError, ServerError
+from trunkline.protocol.subscriptions import declares_updates
+from trunkline.supervision.failure import refused_subscription, unsupported_subscription
+from trunkline.supervision.subscriptions import Subscriptions
+from trunkline.telemetry.escape import escape_text
+
+logger = logging.getLogger("trunkline.supervision")
+
+_BACKOFF = Backoff(first=1.0, longest=30.0)
+
+
+class Subscribing:
+    """Follows what is wanted on one connection, until cancelled.
+
+    Args:
+        prepare: called first in each session.
+        timeout: seconds each request may take.
+        draw: gives a random number from 0 to 1.
+    """
+
+    def __init__(
+        self,
+        connection: Connection,
+        wanted: Subscriptions,
+        *,
+        prepare: Callable[[], Awaitable[None]],
+        timeout: float,
+        draw: Callable[[], float],
+    ) -> None:
+        self._connection = connection
+        self._wanted = wanted
+        self._prepare = prepare
+        self._timeout = timeout
+        self._draw = draw
+        self._possible = declares_updates(connection.agreed.capabilities)
+        self._have: set[str] = set()
+        self._session = connection.sessions
+        self._failures = 0
+
+    async def run(self) -> None:
+        """Subscribe to what is wanted and to nothing else, in each new session anew."""
+        await self._prepare()
+        while True:
+            self._wanted.wake.clear()
+            if self._session != self._connection.sessions:
+                self._begin_anew()
+                await self._prepare()
+            missed = self._wanted.take_missed()
+            if missed:
+                for change in self._connection.changes.values():
+                    change.set()
+            if await self._agree():
+                self._failures = 0
+                if missed:
+                    self._wanted.tell_missed()
+                await self._wanted.wake.wait()
+            else:
+                self._failures += 1
+                await asyncio.sleep(_BACKOFF.delay(self._failures, self._draw()))
+
+    def _begin_anew(self) -> None:
+        self._session = self._connection.sessions
+        self._have.clear()
+        self._wanted.lapse()
+
+    async def _agree(self) -> bool:
+        """Make the server agree with what is wanted; False when something is to be tried again."""
+        done = True
+        for uri in sorted(self._wanted.uris - self._have):
+            done = await self._subscribe(uri) and done
+        for uri in sorted(self._have - self._wanted.uris):
+            await self._unsubscribe(uri)
+        return done
+
+    async def _subscribe(self, uri: str) -> bool:
+        server = self._connection.server
+        if not self._possible:
+            self._wanted.refuse(
+                uri, lambda: unsupported_subscription(server, "it offers no updates of resources")
+            )
+            return True
+        try:
+            async with asyncio.timeout(self._timeout):
+                await self._connection.request("resources/subscribe", {"uri": uri})
+        except ServerError as refusal:
+            failure = refusal
+            if not self._wanted.is_blamed(uri, failure):
+                self._log(f"could not subscribe to {uri}: {failure.message}")
+                return False
+            self._wanted.refuse(uri, lambda: refused_subscription(server, failure))
+        except (CallError, TimeoutError) as error:
+            self._log(f"could not subscribe to {uri}: {_reason(error)}")
+            return False
+        else:
+            self._have.add(uri)
+            self._wanted.agree(uri)
+        return True
+
+    async def _unsubscribe(self, uri: str) -> None:
+        """Tell the server; what it sends of this resource all the same concerns nobody."""
+        self._have.discard(uri)
+        try:
+            async with asyncio.timeout(self._timeout):
+                await self._connection.request("resources/unsubscribe", {"uri": uri})
+        except (CallError, TimeoutError) as error:
+            self._log(f"could not unsubscribe from {uri}: {_reason(error)}")
+
+    def _log(self, what: str) -> None:
+        line = escape_text(f"{self._connection.server}: {what}")
+        logger.info("%s", line, extra={"server": self._connection.server})
+
+
+def _reason(error: CallError | TimeoutError) -> str:
+    return error.message if isinstance(error, CallError) else "it did not answer in time"
