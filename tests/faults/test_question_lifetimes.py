@@ -53,7 +53,7 @@ def takers(person: Person) -> trunkline.Handlers:
     return trunkline.Handlers(elicit=person.answer, sample=person.answer, roots=person.answer)
 
 
-@pytest.mark.over("memory", "stdio", "sse")
+@pytest.mark.over("memory", "stdio", "sse", "websocket", "older")
 @pytest.mark.parametrize("ask", [FORM, Ask.sample("q", "?")])
 async def test_a_caller_that_stops_waiting_lets_the_person_go(way: Any, reach: Any, ask: Ask):
     person = Person()
@@ -101,7 +101,7 @@ async def test_a_person_asked_for_two_calls_is_let_go_when_both_have_ended(way: 
         later.cancel()
 
 
-@pytest.mark.over("memory", "stdio", "sse")
+@pytest.mark.over("memory", "stdio", "sse", "websocket", "older")
 async def test_closing_lets_the_person_go_and_fails_the_call(way: Any, reach: Any):
     person = Person()
     async with reach(asking(way.family), way, handlers=takers(person)) as trunk:

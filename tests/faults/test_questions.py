@@ -39,7 +39,7 @@ def accept(request: trunkline.ElicitRequest) -> trunkline.ElicitResult:
     return trunkline.ElicitResult.accept(request.defaults)
 
 
-@pytest.mark.over("memory", "stdio", "sse")
+@pytest.mark.over("memory", "stdio", "sse", "websocket", "older")
 async def test_every_question_of_a_call_is_answered_and_the_call_goes_on(way: Any, reach: Any):
     seen: list[Any] = []
 
@@ -71,6 +71,18 @@ async def test_every_question_of_a_call_is_answered_and_the_call_goes_on(way: An
     form, page = seen
     assert (form.server, form.tool, form.mode, form.message) == ("fake", "fake.ask", "form", "Which day?")
     assert (page.mode, page.host, page.elicitation_id) == ("url", "example.com", "v1")
+
+
+@pytest.mark.over("json", families=("modern",))
+async def test_rounds_need_no_stream_of_events(way: Any, reach: Any):
+    server = asking(way.family, [Ask.form("a", "?", DAY)], [Ask.form("b", "?", DAY)])
+    async with reach(server, way, handlers=trunkline.Handlers(elicit=accept)) as trunk:
+        assert {key: one["action"] for key, one in (await trunk.call("fake.ask")).value.items()} == {
+            "a": "accept",
+            "b": "accept",
+        }
+    for call in server.calls:
+        assert call.headers["mcp-name"] == "ask"
 
 
 @pytest.mark.over("memory")
@@ -223,13 +235,17 @@ UNFIT = {
 
 @pytest.mark.over("memory")
 @pytest.mark.parametrize("case", UNFIT)
-async def test_what_a_handler_may_not_give_is_never_sent(way: Any, reach: Any, case: str):
+async def test_what_a_handler_may_not_give_is_never_sent(
+    way: Any, reach: Any, case: str, caplog: pytest.LogCaptureFixture
+):
     ask, given = UNFIT[case]
     server = asking(way.family, ask)
     async with reach(server, way, handlers=trunkline.Handlers(**given)) as trunk:
         if way.family == "legacy":
             error = (await trunk.call("fake.ask")).value["q"]["error"]
             assert error == {"code": -32603, "message": "this client could not answer"}
+            assert any(one.levelname == "WARNING" and "fake" in one.message for one in caplog.records)
+            assert "s3cret" not in caplog.text
         else:
             with pytest.raises(trunkline.CallError) as caught:
                 await trunk.call("fake.ask")

@@ -45,7 +45,7 @@ from trunkline.protocol.eras import (
 )
 from trunkline.protocol.frames import Encoder, Frame, encode_notification
 from trunkline.protocol.lists import CHANGES, KINDS, LISTS, Kind
-from trunkline.protocol.rounds import INPUT_REQUIRED, wants_input
+from trunkline.protocol.rounds import INPUT_REQUIRED, METHODS, wants_input
 from trunkline.protocol.subscriptions import LISTEN
 from trunkline.telemetry.escape import escape_text
 from trunkline.transport.link import Link, Request, SessionLostError
@@ -367,7 +367,7 @@ class Connection:
             flight.phase = "waiting for the answer"
             return await self._exchange(lambda: self._encode_call(call, more), flight)
 
-        if era.family == "modern" and wants_input(frame.result):
+        if era.family == "modern" and call.method in METHODS and wants_input(frame.result):
             flight.phase = "answering what the server asks"
             rounds = play_rounds(frame, send, self._answers, self.server, source)
             return await finish_rounds(rounds, self.link, self.server)

@@ -149,8 +149,10 @@ class Incoming:
             result = await self._ask(method, params, source)
             return encode_result(request_id, result)
         except RefusalError as refusal:
-            line = escape_text(f"{self._server}: refused its {method}: {refusal.message}")
-            logger.info("%s", line, extra={"server": self._server})
+            why = refusal.detail or refusal.message
+            line = escape_text(f"{self._server}: refused its {method}: {why}")
+            level = logging.WARNING if refusal.detail else logging.INFO
+            logger.log(level, "%s", line, extra={"server": self._server})
             return encode_error(request_id, refusal.rpc_code, refusal.message)
         except (TypeError, ValueError, RecursionError) as cause:
             line = escape_text(f"{self._server}: the answer to {method} is not JSON ({type(cause).__name__})")
