@@ -41,7 +41,7 @@ class Tap:
 
 
 class Seen(NamedTuple):
-    """One HTTP request as it arrived; names of headers are in lower case, `message` is None without a body."""
+    """One HTTP request as it arrived; names of headers are in lower case, no body is no message."""
 
     verb: str
     headers: Mapping[str, str]

@@ -1,4 +1,4 @@
-"""What a client says over Streamable HTTP, read from the requests that arrive, in every revision that has it."""
+"""What a client says over Streamable HTTP, read from the requests that arrive, in each revision of it."""
 
 from __future__ import annotations
 

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import json
 from typing import Any
 
 import pytest
 
 import trunkline
 from trunkline.testing import FakeServer
+from trunkline.testing.script import Result
 
 pytestmark = pytest.mark.anyio
 
@@ -96,7 +98,7 @@ async def test_answers_that_arrive_in_one_batch_each_find_their_call(tap: Any):
 
     async with trunkline.connect({"fake": Batching()}) as trunk:
         replies = await trunk.call_many([("fake.echo", {"n": n}) for n in range(3)])
-    assert [reply.value for reply in replies] == [{"n": 0}, {"n": 1}, {"n": 2}]
+    assert [json.loads(reply.text) for reply in replies] == [{"n": 0}, {"n": 1}, {"n": 2}]
     assert len(held) == 3
 
 
@@ -112,10 +114,8 @@ async def test_a_modern_reply_without_result_type_is_complete():
 @pytest.mark.requirement("RESULT-TYPE-UNKNOWN")
 @pytest.mark.parametrize("kind", ["task", "invented", "", 7, None])
 async def test_a_modern_reply_of_a_type_we_do_not_know_is_an_error(kind: Any):
-    from trunkline.testing.script import Result
-
     server = FakeServer(eras=["modern"])
-    server.tool("odd", lambda: Result(content=[], resultType=kind))
+    server.tool("odd", returns=Result(content=[], resultType=kind))
     async with trunkline.connect({"fake": server}) as trunk:
         with pytest.raises(trunkline.ProtocolError):
             await trunk.call("fake.odd")
