@@ -7,6 +7,7 @@ import logging
 from typing import Any
 
 import pytest
+from aiohttp import web
 
 import trunkline
 
@@ -154,3 +155,119 @@ async def test_a_tool_whose_marks_are_invalid_is_left_out_and_logged_with_the_re
             assert trunk.catalog.tools == ()
     (warning,) = [one.getMessage() for one in caplog.records if "dear" in one.getMessage()]
     assert "Price" in warning or "price" in warning
+
+
+@pytest.mark.requirement("HTTP-PARAM-SAFE-INTEGER")
+@pytest.mark.parametrize(
+    ("n", "fits"), [(2**53 - 1, True), (1 - 2**53, True), (2**53, False), (-(2**53), False)]
+)
+async def test_an_integer_that_doubles_cannot_hold_is_not_mirrored(
+    make_web: Any, serve: Any, n: int, fits: bool
+):
+    fields = {"n": {"type": "integer", "x-mcp-header": "N"}}
+    server = make_web("2026-07-28", {"name": "t", "inputSchema": {"type": "object", "properties": fields}})
+    async with serve(server.handle) as url, trunkline.connect({"web": {"url": url}}) as trunk:
+        if fits:
+            await trunk.call("web.t", {"n": n})
+            assert server.of("tools/call")[0].headers["mcp-param-n"] == str(n)
+            return
+        with pytest.raises(trunkline.InvalidArgumentsError, match="n: ") as caught:
+            await trunk.call("web.t", {"n": n})
+    assert caught.value.delivery == "never_sent"
+    assert server.of("tools/call") == []
+
+
+def mismatch(message: Any) -> web.Response:
+    error = {"code": -32020, "message": "Header mismatch: Mcp-Param-New is missing"}
+    return web.json_response({"jsonrpc": "2.0", "id": message["id"], "error": error}, status=400)
+
+
+@pytest.mark.requirement("HTTP-HEADER-MISMATCH")
+@pytest.mark.parametrize("changes", [True, False], ids=["changed", "the same"])
+async def test_headers_that_do_not_fit_lead_to_a_new_list_and_one_more_call(
+    make_web: Any, serve: Any, changes: bool
+):
+    marked = {"place": {"type": "string", "x-mcp-header": "New"}}
+    server = make_web("2026-07-28", {"name": "t", "inputSchema": {"type": "object"}})
+
+    async def handle(request: web.Request) -> web.StreamResponse:
+        answer = await server.handle(request)
+        last = server.seen[-1]
+        if last.method != "tools/call" or "mcp-param-new" in last.headers:
+            return answer
+        if changes:
+            server._tool = {"name": "t", "inputSchema": {"type": "object", "properties": marked}}
+        return mismatch(last.message)
+
+    async with serve(handle) as url, trunkline.connect({"web": {"url": url}}) as trunk:
+        await trunk.ready()
+        if changes:
+            assert (await trunk.call("web.t", {"place": "Rome"})).text == "done"
+        else:
+            with pytest.raises(trunkline.ServerError) as caught:
+                await trunk.call("web.t", {"place": "Rome"})
+            assert (caught.value.rpc_code, caught.value.delivery) == (-32020, "refused")
+    assert len(server.of("tools/list")) == 2
+    assert [one.headers.get("mcp-param-new") for one in server.of("tools/call")] == (
+        [None, "Rome"] if changes else [None]
+    )
+
+
+@pytest.mark.requirement("HTTP-HEADER-CASE")
+async def test_the_names_of_a_servers_headers_may_be_spelled_in_any_case(serve: Any, make_web: Any):
+    server = make_web("2025-11-25", session=None)
+
+    async def handle(request: web.Request) -> web.StreamResponse:
+        answer = await server.handle(request)
+        if server.seen[-1].method == "initialize":
+            answer.headers["mCP-SESSION-iD"] = "s-2"
+        return answer
+
+    async with serve(handle) as url, trunkline.connect({"web": {"url": url}}) as trunk:
+        await trunk.call("web.echo")
+    assert server.of("tools/call")[0].headers["mcp-session-id"] == "s-2"
+
+
+@pytest.mark.requirement("HTTP-400-BODY")
+@pytest.mark.parametrize("code", [-32020, -32021, -32022])
+async def test_a_400_is_read_before_it_means_an_older_server(make_web: Any, serve: Any, code: int):
+    server = make_web("2026-07-28")
+
+    async def handle(request: web.Request) -> web.StreamResponse:
+        answer = await server.handle(request)
+        if server.seen[-1].method != "server/discover":
+            return answer
+        data = {"supported": ["2026-07-28"], "requested": "2026-07-28"}
+        error = {"code": code, "message": "no", "data": data}
+        reply = {"jsonrpc": "2.0", "id": server.seen[-1].message["id"], "error": error}
+        return web.json_response(reply, status=400)
+
+    async with serve(handle) as url, trunkline.connect({"web": {"url": url}}) as trunk:
+        assert (await trunk.call("web.echo")).era == "2026-07-28"
+    assert server.of("initialize") == []
+
+
+@pytest.mark.requirement("HTTP-DISCONNECT-NO-CANCEL", "HTTP-CANCEL-CLOSES")
+@pytest.mark.parametrize("revision", HTTP)
+async def test_what_is_given_up_is_cancelled_as_its_revision_wants(make_web: Any, serve: Any, revision: str):
+    server = make_web(revision)
+    left, told = asyncio.Event(), asyncio.Event()
+
+    async def handle(request: web.Request) -> web.StreamResponse:
+        answer = await server.handle(request)
+        if server.seen[-1].method == "notifications/cancelled":
+            told.set()
+        if server.seen[-1].method == "tools/call":
+            try:
+                await asyncio.sleep(30)
+            finally:
+                left.set()
+        return answer
+
+    async with serve(handle) as url, trunkline.connect({"web": {"url": url}}) as trunk:
+        with pytest.raises(trunkline.DeadlineExceededError):
+            await trunk.call("web.echo", timeout=0.3)
+        async with asyncio.timeout(5):
+            await (left if server.modern else told).wait()
+    cancelled = [one.message["params"]["requestId"] for one in server.of("notifications/cancelled")]
+    assert cancelled == ([] if server.modern else [server.of("tools/call")[0].message["id"]])

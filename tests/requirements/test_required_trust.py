@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import asyncio
+import itertools
+import json
+import re
 from typing import Any
 
 import pytest
 
 import trunkline
 from trunkline.testing import Ask, FakeServer, Fault
+from trunkline.testing.script import Result
 
 pytestmark = pytest.mark.anyio
 
@@ -115,3 +119,114 @@ async def test_the_error_of_a_tool_is_a_reply_that_a_model_can_read():
     async with trunkline.connect({"fake": server}) as trunk:
         reply = await trunk.call("fake.fail")
     assert (reply.is_error, reply.text) == (True, "no such city: Rmoe")
+
+
+@pytest.mark.requirement("ERROR-CODES-RESERVED", "ERROR-CODES-LEGACY")
+@pytest.mark.parametrize(
+    ("family", "code"),
+    [
+        *itertools.product(("legacy", "modern"), (-32000, -32001, -32002, -32019, -32025, -32099, 7)),
+        ("modern", -32042),
+    ],
+)
+async def test_a_code_without_agreed_meaning_is_an_error_of_the_server_and_nothing_more(
+    family: Any, code: int
+):
+    server = FakeServer(eras=[family])
+    server.tool("odd", rpc_error=(code, "no", None))
+    async with trunkline.connect({"fake": server}) as trunk:
+        with pytest.raises(trunkline.ServerError) as caught:
+            await trunk.call("fake.odd")
+        assert trunk.status()["fake"].state == "ready"
+    assert type(caught.value) is trunkline.ServerError
+    assert (caught.value.rpc_code, caught.value.delivery, len(server.calls)) == (code, "answered", 1)
+
+
+@pytest.mark.requirement("META-NO-ASSUMPTIONS")
+async def test_what_stands_under_reserved_keys_of_a_result_is_given_as_it_came():
+    odd = {"io.modelcontextprotocol/serverInfo": 7, "modelcontextprotocol.io/x": [1], "mcp.dev/y": None}
+    server = FakeServer(eras=["modern"])
+    server.tool("odd", returns=Result(content=[], _meta=odd))
+    async with trunkline.connect({"fake": server}) as trunk:
+        reply = await trunk.call("fake.odd")
+    assert reply.raw["_meta"].items() >= odd.items()
+
+
+@pytest.mark.requirement("META-PREFIX", "META-REVERSE-DNS")
+async def test_every_key_of_our_meta_is_spelled_as_the_rules_ask(tap: Any):
+    async with trunkline.connect({"fake": tap}) as trunk:
+        await trunk.call("fake.echo")
+    label = r"[A-Za-z](?:[A-Za-z0-9-]*[A-Za-z0-9])?"
+    name = r"[A-Za-z0-9](?:[A-Za-z0-9._-]*[A-Za-z0-9])?"
+    keys = {key for one in tap.requests for key in one.get("params", {}).get("_meta", {})}
+    assert keys >= {"progressToken"}
+    assert not [key for key in keys if not re.fullmatch(rf"({label}(\.{label})*/)?{name}", key)]
+    assert {key.partition("/")[0] for key in keys if "/" in key} <= {"io.modelcontextprotocol"}
+
+
+PREFIXED = {"type": "array", "prefixItems": [{"type": "integer"}]}
+"""Only dialects from 2020-12 on know `prefixItems`; draft 7 lets anything through."""
+
+
+@pytest.mark.requirement("SCHEMA-2020-12", "SCHEMA-DECLARED")
+@pytest.mark.parametrize(
+    ("dialect", "fits"),
+    [
+        (None, False),
+        ("https://json-schema.org/draft/2020-12/schema", False),
+        ("http://json-schema.org/draft-07/schema#", True),
+    ],
+)
+async def test_a_schema_is_read_in_the_dialect_it_names_and_else_in_2020_12(dialect: str | None, fits: bool):
+    server = FakeServer()
+    schema: dict[str, Any] = {"type": "object", "properties": {"pair": PREFIXED}}
+    server.tool("pair", schema=schema | ({"$schema": dialect} if dialect else {}), reports="arguments")
+    async with trunkline.connect({"fake": server}) as trunk:
+        assert (await trunk.call("fake.pair", {"pair": [1]})).is_error is False
+        if fits:
+            assert (await trunk.call("fake.pair", {"pair": ["x"]})).is_error is False
+        else:
+            with pytest.raises(trunkline.InvalidArgumentsError):
+                await trunk.call("fake.pair", {"pair": ["x"]})
+
+
+@pytest.mark.requirement("PAGE-OPAQUE", "PAGE-EMPTY-CURSOR")
+async def test_a_cursor_goes_back_as_it_came_and_an_empty_one_is_one():
+    cursors = [" padded ", "", "=?base64?eA==?=", "\u2028é\n", "null"]
+    given: list[Any] = []
+
+    class Paging:
+        async def serve(self, receive: Any, send: Any) -> None:
+            while frame := await receive():
+                message = json.loads(frame)
+                results: dict[str, Any] = {
+                    "initialize": {"protocolVersion": "2025-11-25", "capabilities": {"tools": {}}},
+                    "tools/list": self.page(message.get("params") or {}),
+                }
+                if "id" in message and message["method"] == "server/discover":
+                    answer = {"error": {"code": -32601, "message": "no"}}
+                    send(json.dumps({"jsonrpc": "2.0", "id": message["id"]} | answer).encode())
+                elif "id" in message:
+                    answer = {"result": results[message["method"]]}
+                    send(json.dumps({"jsonrpc": "2.0", "id": message["id"]} | answer).encode())
+
+        def page(self, params: dict[str, Any]) -> dict[str, Any]:
+            given.append(params.get("cursor"))
+            number = 0 if given[-1] is None else cursors.index(given[-1]) + 1
+            tool = {"name": f"t{number}", "inputSchema": {"type": "object"}}
+            return {"tools": [tool]} | ({"nextCursor": cursors[number]} if number < len(cursors) else {})
+
+    async with trunkline.connect({"fake": Paging()}) as trunk:
+        await trunk.ready()
+        assert len(trunk.catalog.tools) == 6
+    assert [one for one in given if one is not None] == cursors
+
+
+@pytest.mark.requirement("CACHE-KEY")
+async def test_a_read_is_never_answered_with_what_another_one_gave():
+    server = FakeServer(eras=["modern"], ttl_ms=3_600_000, cache_scope="public")
+    server.resource("memo://a", "first")
+    server.resource("memo://b", "second")
+    async with trunkline.connect({"fake": server}) as trunk:
+        texts = [(await trunk.read(f"memo://{name}", server="fake")).text for name in "abab"]
+    assert texts == ["first", "second", "first", "second"]
