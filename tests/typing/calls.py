@@ -81,3 +81,22 @@ def blocking() -> None:
             assert_type(event, Event)
         for report in trunk.start("weather.now").progress:
             assert_type(report, Progress)
+
+
+async def watch(trunk: trunkline.Trunk) -> None:
+    async for event in trunk.events():
+        assert_type(event, trunkline.Event)
+    async for change in trunk.events(trunkline.ListChanged):
+        assert_type(change.added, tuple[str, ...])
+    async with await trunk.subscribe("file:///a") as updates:
+        async for update in updates:
+            assert_type(update, trunkline.ResourceUpdated)
+    await trunk.set_log_level("info", "server")
+
+
+def watch_blocking(trunk: trunkline.sync.Trunk) -> None:
+    for change in trunk.events(trunkline.ListChanged):
+        assert_type(change.removed, tuple[str, ...])
+    with trunk.subscribe("file:///a") as updates:
+        for update in updates:
+            assert_type(update.uri, str)

@@ -2,18 +2,23 @@
 
 from __future__ import annotations
 
+import re
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from functools import lru_cache
 from typing import Any
 
 from trunkline.catalog.definition import cut, object_in, parse_each, shown, text_in
 from trunkline.catalog.nearest import nearest_names
-from trunkline.catalog.uri_template import UriTemplate
+from trunkline.catalog.uri_template import Candidate, Fit, UriTemplate
 from trunkline.core.resource import Resource, Template
 from trunkline.errors import AmbiguousNameError, NotFoundError
 
 _NEAR = 3
 _MAX_NAMED = 5
+_MOST_COMPARED = 1000
+_BEGINNING = re.compile(r"[!#$&-;=?-\[\]_a-z~]*")
+"""What a template begins with that stands in its URIs just so (RFC 6570, 2.1)."""
 
 compile_template = lru_cache(maxsize=4096)(UriTemplate)
 """Reads a URI template; raises ValueError for one that is invalid."""
@@ -105,8 +110,18 @@ def _only(servers: tuple[str, ...], name: str, what: str) -> str:
 
 
 def _matching(uri: str, templates: Iterable[Template]) -> tuple[str, ...]:
-    """Give the servers with a template for it; loose matches count only where there is no exact one."""
-    matches = [(compile_template(one.uri_template).match(uri), one) for one in templates]
+    """Give the servers with a template for it; loose matches count only where there is no exact one.
+
+    Of each server only the first thousand are compared whose beginning fits.
+    """
+    candidate, compared = Candidate(uri), Counter[str]()
+    matches: list[tuple[Fit | None, Template]] = []
+    for one in templates:
+        beginning = _BEGINNING.match(one.uri_template)
+        fits = beginning is None or uri.startswith(beginning[0])
+        if fits and compared[one.server] < _MOST_COMPARED:
+            compared[one.server] += 1
+            matches.append((compile_template(one.uri_template).match(candidate), one))
     exact = _servers(one for how, one in matches if how == "exact")
     return exact or _servers(one for how, one in matches if how == "loose")
 

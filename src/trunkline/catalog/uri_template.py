@@ -1,18 +1,21 @@
 """Whether a URI can come from a URI template (RFC 6570, levels 1 to 4): matching, not expanding.
 
-Templates come from servers and are untrusted. Nothing here backtracks: the cost is the length of the
-URI times the parts of the template, both capped.
+Templates come from servers and are untrusted. Nothing here backtracks: places in the URI are the bits of
+a number, and each part of a template maps the set of places where it may begin to where it may end.
 """
 
 from __future__ import annotations
 
 import re
+from functools import cached_property
 from typing import Literal, NamedTuple
 from urllib.parse import quote
 
 _MAX_TEMPLATE = 4096
-_MAX_URI = 8192
-_MAX_PARTS = 128
+_MAX_URI = 4096
+_MAX_PARTS = 64
+_MOST_STEPS = 20_000
+"""A step takes some microseconds for the longest URI; a template takes one for each of its parts."""
 _EXPRESSION = re.compile(r"\{([^{}]*)\}")
 _VARIABLE = re.compile(
     r"((?:\w|%[0-9A-Fa-f]{2})(?:[\w.]|%[0-9A-Fa-f]{2})*)(?::([1-9]\d{0,3})|(\*))?", re.ASCII
@@ -22,8 +25,62 @@ _RESERVED_OPERATORS = "=,!@|"
 """Kept by RFC 6570, 2.2, for later; a template that uses one cannot be read."""
 _GENERAL = ":/?#[]@!$&'()*+,;="
 """The reserved characters (RFC 3986, 2.2)."""
+_PLAIN = "-._~%ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789"
+"""The unreserved characters (RFC 3986, 2.3), and what begins a percent-encoded one."""
+_PAIR_NAME = re.compile(r"[^=&;#?/]*")
 
-Match = Literal["exact", "loose"]
+Fit = Literal["exact", "loose"]
+
+
+class Candidate:
+    """A URI that templates are compared with; what was found out about it serves all of them.
+
+    The work for one URI is bounded, over all templates: when it is used up, nothing matches any more.
+    """
+
+    def __init__(self, uri: str) -> None:
+        self.uri = uri
+        self._steps = _MOST_STEPS
+        self.too_long = len(uri) > _MAX_URI
+        self._runs: dict[str, int] = {}
+
+    def may_go_on(self) -> bool:
+        """Take one step, if there is one left."""
+        self._steps -= 1
+        return self._steps >= 0
+
+    @cached_property
+    def end(self) -> int:
+        """The place after its last character, as a bit."""
+        return 1 << len(self.uri)
+
+    def places(self, chars: str, *, but: bool = False) -> int:
+        """Give the places of these characters, or of all others."""
+        key = f"{'^' if but else ''}{chars}"
+        if key not in self._runs:
+            listed = frozenset(chars)
+            bits = "".join("1" if (char in listed) != but else "0" for char in reversed(self.uri))
+            self._runs[key] = int(bits or "0", 2)
+        return self._runs[key]
+
+    def after(self, starts: int, text: str) -> int:
+        """Give the places after a text that stands at one of `starts`."""
+        for char in text:
+            starts = (starts & self.places(char)) << 1
+        return starts
+
+    def through(self, starts: int, allowed: int, most: int | None) -> int:
+        """Give the places reached from `starts` over none or more, or at `most` so many, allowed ones."""
+        if most is None:
+            # Adding carries each start to the end of its run, and the bits it passes change.
+            return starts | (((starts & allowed) + allowed) ^ allowed)
+        reached = starts
+        for _ in range(min(most, len(self.uri))):
+            step = reached | (reached & allowed) << 1
+            if step == reached or not self.may_go_on():
+                break
+            reached = step
+        return reached
 
 
 class Variable(NamedTuple):
@@ -38,15 +95,12 @@ class Variable(NamedTuple):
 class _Literal(NamedTuple):
     text: str
 
-    def ends(self, uri: str, starts: list[bool], loose: bool) -> list[bool]:
-        """Give, for each place, whether this part can end there if it began at one of `starts`."""
+    def ends(self, candidate: Candidate, starts: int, loose: bool) -> int:
+        """Give where this part can end if it begins at one of `starts`."""
         del loose
-        ends = [False] * len(starts)
-        for form in {self.text, quote(self.text, safe=_GENERAL + "%-._~")}:
-            for place, begun in enumerate(starts):
-                if begun and uri.startswith(form, place):
-                    ends[place + len(form)] = True
-        return ends
+        encoded = quote(self.text, safe=_GENERAL + "%-._~")
+        ends = candidate.after(starts, self.text)
+        return ends if encoded == self.text else ends | candidate.after(starts, encoded)
 
 
 class _Value(NamedTuple):
@@ -59,28 +113,13 @@ class _Value(NamedTuple):
     """Characters it may not hold even where the server does not encode what it should."""
     longest: int | None
 
-    def ends(self, uri: str, starts: list[bool], loose: bool) -> list[bool]:
-        ends = list(starts)
-        entered = starts if not self.prefix else _after(uri, starts, self.prefix)
-        most = self.longest if self.longest is not None else len(uri)
-        left = -1
-        for place, begins in enumerate(entered):
-            left = most if begins else left
-            if left < 0:
-                continue
-            ends[place] = True
-            if place < len(uri):
-                left = self._step(uri, place, left, loose)
-        return ends
-
-    def _step(self, uri: str, place: int, left: int, loose: bool) -> int:
-        """Give how many characters may still follow once this one is taken, or -1 if it cannot be."""
-        char = uri[place]
-        allowed = char not in self.refused if loose else _is_plain(char) or char in self.extra
-        if not allowed:
-            return -1
-        in_triplet = "%" in uri[max(0, place - 2) : place]
-        return left if in_triplet else left - 1
+    def ends(self, candidate: Candidate, starts: int, loose: bool) -> int:
+        chars = self.refused if loose else _PLAIN + self.extra
+        allowed = candidate.places(chars, but=loose)
+        most = self.longest
+        if most is not None and "%" in candidate.uri:
+            most *= 3
+        return starts | candidate.through(candidate.after(starts, self.prefix), allowed, most)
 
 
 class _Pairs(NamedTuple):
@@ -91,30 +130,24 @@ class _Pairs(NamedTuple):
     names: frozenset[str] | None
     """None where the value of a variable brings names of its own."""
 
-    def ends(self, uri: str, starts: list[bool], loose: bool) -> list[bool]:
-        ends = list(starts)
-        opened = _after(uri, starts, self.first)
-        for place in range(len(uri) + 1):
-            if opened[place]:
-                self._take_pair(uri, place, ends, opened, loose)
+    def ends(self, candidate: Candidate, starts: int, loose: bool) -> int:
+        values = candidate.places("&#;", but=True) if loose else candidate.places(_PLAIN + ",")
+        waiting, seen, ends = candidate.after(starts, self.first), 0, starts
+        while waiting and candidate.may_go_on():
+            place = waiting & -waiting
+            waiting, seen = waiting ^ place, seen | place
+            reached = self._take_pair(candidate, place, values)
+            ends |= reached
+            waiting |= candidate.after(reached, self.between) & ~seen
         return ends
 
-    def _take_pair(self, uri: str, place: int, ends: list[bool], opened: list[bool], loose: bool) -> None:
-        name = re.compile(r"[^=&;#?/]*").match(uri, place)
+    def _take_pair(self, candidate: Candidate, place: int, values: int) -> int:
+        """Give where a pair that begins at this one place can end; its value may end anywhere."""
+        name = _PAIR_NAME.match(candidate.uri, place.bit_length() - 1)
         if name is None or (self.names is not None and name[0] not in self.names):
-            return
-        end = name.end()
-        ends[end] = True
-        if end < len(uri) and uri[end] == "=":
-            end += 1
-            ends[end] = True
-            while end < len(uri) and (
-                uri[end] not in "&#;" if loose else _is_plain(uri[end]) or uri[end] == ","
-            ):
-                end += 1
-                ends[end] = True
-        if end < len(uri) and uri[end] == self.between:
-            opened[end + 1] = True
+            return 0
+        end = 1 << name.end()
+        return end | candidate.through(candidate.after(end, "="), values, None)
 
 
 class UriTemplate:
@@ -140,25 +173,27 @@ class UriTemplate:
         if len(self._parts) > _MAX_PARTS:
             raise ValueError(f"its URI template has more than {_MAX_PARTS} parts")
 
-    def match(self, uri: str) -> Match | None:
+    def match(self, candidate: Candidate | str) -> Fit | None:
         """Say whether the template can give this URI.
 
         `exact` is what RFC 6570 gives. `loose` also takes characters that should have been encoded, since
         many servers do not insist, as long as a value stays within its part of the path or query.
         """
-        if len(uri) > _MAX_URI:
+        if isinstance(candidate, str):
+            candidate = Candidate(candidate)
+        if candidate.too_long:
             return None
-        if self._reaches_end(uri, loose=False):
+        if self._reaches_end(candidate, loose=False):
             return "exact"
-        return "loose" if self._reaches_end(uri, loose=True) else None
+        return "loose" if self._reaches_end(candidate, loose=True) else None
 
-    def _reaches_end(self, uri: str, *, loose: bool) -> bool:
-        places = [True] + [False] * len(uri)
+    def _reaches_end(self, candidate: Candidate, *, loose: bool) -> bool:
+        places = 1
         for part in self._parts:
-            places = part.ends(uri, places, loose)
-            if not any(places):
+            places = part.ends(candidate, places, loose)
+            if not places or not candidate.may_go_on():
                 return False
-        return places[-1]
+        return bool(places & candidate.end)
 
     def _add_literal(self, text: str) -> None:
         if "{" in text or "}" in text:
@@ -199,13 +234,3 @@ def _parts_of(operator: str, variables: list[Variable]) -> list[_Value | _Pairs]
     longest = variables[0].longest if len(variables) == 1 else None
     extra = _GENERAL if wide else joined + "="
     return [_Value("#" if operator == "#" else "", extra, "" if wide else "/?#", longest)]
-
-
-def _after(uri: str, starts: list[bool], prefix: str) -> list[bool]:
-    """Give the places after a one-character prefix that stands at one of `starts`."""
-    return [False] + [begun and uri[place] == prefix for place, begun in enumerate(starts[:-1])]
-
-
-def _is_plain(char: str) -> bool:
-    """Whether it is unreserved (RFC 3986, 2.3), or a part of a percent-encoded one."""
-    return (char.isascii() and char.isalnum()) or char in "-._~%"

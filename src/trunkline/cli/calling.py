@@ -99,16 +99,17 @@ def _read_arguments(words: Sequence[str]) -> Given:
     from trunkline.cli.arguments import STDIN, Given, parse_arguments, parse_stdin
 
     if words:
-        return parse_arguments(words, _read)
+        return parse_arguments(words, read_argument)
     if sys.stdin is None or sys.stdin.isatty():
         return Given()
     try:
-        return parse_stdin(_read(STDIN))
+        return parse_stdin(read_argument(STDIN))
     except UnicodeDecodeError as error:
         raise UsageError("standard input is not UTF-8 text") from error
 
 
-def _read(path: str) -> str:
+def read_argument(path: str) -> str:
+    """Give the text of a file, or of standard input for `-`; raises OSError or UnicodeDecodeError."""
     import sys
     from pathlib import Path
 

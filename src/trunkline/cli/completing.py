@@ -15,7 +15,7 @@ from typing import Any
 from trunkline.cli import session
 from trunkline.cli.commands import COMMANDS, load_command
 from trunkline.cli.exits import OK
-from trunkline.cli.known_names import recall_names
+from trunkline.cli.known_names import Kind, recall_names
 from trunkline.cli.options import OPTIONS, Settings, joined
 from trunkline.cli.selectors import SEPARATORS
 
@@ -67,6 +67,8 @@ def _answer(shell: str, words: list[str]) -> list[str]:
     if line.awaited in _FILE_OPTIONS:
         return [FILES]
     found = [] if line.awaited else list(_candidates(line, current))
+    if line.awaited == "--server":
+        found = [(server, "") for server in _known(line)]
     begin = 1 + max((current.rfind(sign) for sign in _BREAKS), default=-1) if shell == "bash" else 0
     return [
         "\t".join(part for part in (word[begin:], what) if part)
@@ -133,6 +135,17 @@ def _servers_and_tools(line: Line, current: str) -> Iterator[Candidate]:
     yield from _tool_names(line, current)
 
 
+def _prompt_names(line: Line, _current: str) -> Iterator[Candidate]:
+    if not line.words:
+        names = _known(line, "prompts")
+        yield from ((f"{server}.{name}", "") for server, found in names.items() for name in found)
+
+
+def _uris(line: Line, _current: str) -> Iterator[Candidate]:
+    if not line.words:
+        yield from ((uri, server) for server, uris in _known(line, "resources").items() for uri in uris)
+
+
 def _shells(line: Line, _current: str) -> Iterator[Candidate]:
     if not line.words:
         from trunkline.cli.completion import SCRIPTS
@@ -144,6 +157,8 @@ _ARGUMENTS: dict[str, Callable[[Line, str], Iterator[Candidate]]] = {
     "call": _tool_names,
     "info": _servers_and_tools,
     "tools": _server_names,
+    "read": _uris,
+    "prompt": _prompt_names,
     "get": _server_names,
     "remove": _server_names,
     "export": _server_names,
@@ -152,11 +167,11 @@ _ARGUMENTS: dict[str, Callable[[Line, str], Iterator[Candidate]]] = {
 """What completes the arguments of a command; a command that is not here has none to offer."""
 
 
-def _known(line: Line) -> dict[str, list[str]]:
+def _known(line: Line, kind: Kind = "tools") -> dict[str, list[str]]:
     given = {name: values for name, values in line.options.items() if name in OPTIONS and values}
     plain = Settings()
     values = {name: _value(getattr(plain, name), value) for name, value in given.items()}
-    return recall_names(session.find_config(Settings(**values)).entries, os.environ)
+    return recall_names(session.find_config(Settings(**values)).entries, os.environ, kind)
 
 
 def _value(usual: Any, values: list[str]) -> Any:

@@ -8,7 +8,9 @@ from typing import Any
 
 import msgspec
 
+from trunkline.core.prompt import Prompt, PromptReply
 from trunkline.core.reply import Reply
+from trunkline.core.resource import ReadReply, Resource, Template
 from trunkline.core.status import ServerStatus
 from trunkline.core.tool import Tool
 from trunkline.errors import CallError, ConfigError, TrunklineError, UnavailableError
@@ -37,6 +39,16 @@ def reply_document(reply: Reply) -> dict[str, Any]:
     if reply.is_error:
         document["error"] = _error("tool_error", reply.text, None, "answered", reply.server)
     return document
+
+
+def read_document(reply: ReadReply) -> dict[str, Any]:
+    """Give the envelope of a resource that was read."""
+    return _without_tool(reply_document(reply)) | {"uri": reply.uri}
+
+
+def prompt_document(reply: PromptReply) -> dict[str, Any]:
+    """Give the envelope of a prompt that was got."""
+    return _without_tool(reply_document(reply)) | {"prompt": reply.tool}
 
 
 def error_document(error: BaseException) -> dict[str, Any]:
@@ -97,6 +109,20 @@ def list_document(statuses: Mapping[str, ServerStatus], tools: Iterable[Tool]) -
     return servers_document(statuses) | tools_document(tools)
 
 
+def resources_document(resources: Iterable[Resource], templates: Iterable[Template]) -> dict[str, Any]:
+    """Give the document of `trunkline read` without a URI."""
+    return {
+        "ok": True,
+        "resources": [_definition(resource) for resource in resources],
+        "templates": [_definition(template) for template in templates],
+    }
+
+
+def prompts_document(prompts: Iterable[Prompt]) -> dict[str, Any]:
+    """Give the document of `trunkline prompt` without a name."""
+    return {"ok": True, "prompts": [_definition(prompt) for prompt in prompts]}
+
+
 def matches_document(query: str, matches: Iterable[Any]) -> dict[str, Any]:
     """Give the document of `trunkline search`."""
     listed = [{"score": match.score, "tool": tool_document(match.tool)} for match in matches]
@@ -114,6 +140,18 @@ def encode_document(document: object, *, indent: bool = False) -> str:
     if text.isascii() and "\x7f" not in text:
         return text
     return "".join(_escape(character) for character in text)
+
+
+def _definition(item: Resource | Template | Prompt) -> dict[str, Any]:
+    """Give everything a definition says, under our names."""
+    members = msgspec.structs.asdict(item)
+    del members["raw"]
+    return members
+
+
+def _without_tool(document: dict[str, Any]) -> dict[str, Any]:
+    del document["tool"]
+    return document
 
 
 def _escape(character: str) -> str:

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from typing import Any
 
-ATTACHING = ("list", "tools", "info", "search", "call", "status")
+ATTACHING = ("list", "tools", "info", "search", "call", "read", "prompt", "status")
 """The commands that use warm servers; no command at all is `list`."""
 
 ACCEPTED, DECLINED, ENDED = b"p", b"d", b"x"

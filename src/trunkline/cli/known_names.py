@@ -1,7 +1,7 @@
-"""The tools that servers listed last: what completion offers without starting anything.
+"""What servers listed last: what completion offers without starting anything.
 
-One small file per server, mode 0600, in the user's cache folder, called after the digest of what the entry
-runs or reaches. It holds names only, and a name in it is a suggestion, never proof that the tool is there.
+One small file per server and kind of list, mode 0600, in the user's cache folder, called after the digest
+of what the entry runs or reaches. It holds names only, and a name in it is a suggestion, never proof.
 """
 
 from __future__ import annotations
@@ -11,16 +11,18 @@ import os
 import sys
 from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 from trunkline.config.discovery import home_folder
 
 if TYPE_CHECKING:
     from trunkline.config.entry import Entry
 
-_MOST_FILES = 256
-_MOST_TOOLS = 2000
-"""Of one server; more are not kept."""
+_MOST_FILES = 768
+_MOST_NAMES = 2000
+"""Of one server and kind; more are not kept."""
+
+Kind = Literal["tools", "prompts", "resources"]
 
 
 def cache_folder(environ: Mapping[str, str]) -> Path:
@@ -33,29 +35,37 @@ def cache_folder(environ: Mapping[str, str]) -> Path:
     return (Path(stated) if os.path.isabs(stated) else usual) / "trunkline"
 
 
-def recall_names(entries: Iterable[Entry], environ: Mapping[str, str]) -> dict[str, list[str]]:
-    """Give every configured server with the tools it listed last; none when that is not known."""
-    return {entry.name: _read(_file(entry, environ)) for entry in entries}
+def recall_names(
+    entries: Iterable[Entry], environ: Mapping[str, str], kind: Kind = "tools"
+) -> dict[str, list[str]]:
+    """Give every configured server with what it listed last; none when that is not known."""
+    return {entry.name: _read(_file(entry, environ, kind)) for entry in entries}
 
 
 def keep_names(
-    entries: Iterable[Entry], listed: Mapping[str, Iterable[str]], environ: Mapping[str, str]
+    entries: Iterable[Entry],
+    listed: Mapping[str, Iterable[str]],
+    environ: Mapping[str, str],
+    kind: Kind = "tools",
 ) -> None:
-    """Keep the tools of the servers that listed them; nothing is written where nothing is new.
+    """Keep the names of the servers that listed them; nothing is written where nothing is new.
 
     Raises:
         OSError: the folder cannot be written.
     """
     for entry in entries:
-        file = _file(entry, environ)
+        file = _file(entry, environ, kind)
         if file is not None and entry.name in listed:
-            _write(file, list(listed[entry.name])[:_MOST_TOOLS])
+            _write(file, list(listed[entry.name])[:_MOST_NAMES])
 
 
-def _file(entry: Entry, environ: Mapping[str, str]) -> Path | None:
+def _file(entry: Entry, environ: Mapping[str, str], kind: Kind) -> Path | None:
     """Give the place of an entry's names, or None for an entry that cannot be used."""
     digest = getattr(entry, "digest", None)
-    return None if digest is None else cache_folder(environ) / "names" / f"{digest()[:32]}.json"
+    if digest is None:
+        return None
+    name = digest()[:32] if kind == "tools" else f"{digest()[:32]}.{kind}"
+    return cache_folder(environ) / "names" / f"{name}.json"
 
 
 def _read(file: Path | None) -> list[str]:
@@ -67,7 +77,7 @@ def _read(file: Path | None) -> list[str]:
 
 
 def _write(file: Path, names: list[str]) -> None:
-    if file.exists() and _read(file) == names:
+    if _read(file) == names and (file.exists() or not names):
         return
     file.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     draft = file.with_name(f".{file.name}.{os.getpid()}")

@@ -52,15 +52,18 @@ def list_everything(settings: Settings) -> int:
     return session.guarded(settings, lambda terminal: _show_list(settings, terminal))
 
 
-async def settle(trunk: Trunk, server: str | None, settings: Settings) -> None:
+async def settle(trunk: Trunk, server: str | None, settings: Settings, *, lists: bool = False) -> None:
     """Wait until the server (or every server) is ready or failed, within the time there is.
 
     A server that is not ready by then is shown as it is; it is not an error of the command.
+
+    Args:
+        lists: wait until they have listed their resources, templates and prompts too.
     """
     from trunkline.errors import TrunklineError
 
     try:
-        await trunk.ready(server, timeout=settings.timeout)
+        await trunk.ready(server, timeout=settings.timeout, lists=lists)
     except TrunklineError:
         return
 
@@ -106,7 +109,7 @@ async def _list(config: Config, settings: Settings, terminal: Terminal) -> int:
     from trunkline.cli.render import render_list
 
     async with session.open_trunk(config) as trunk:
-        await settle(trunk, None, settings)
+        await settle(trunk, None, settings, lists=True)
         statuses, tools = trunk.status(), shown_tools(trunk, settings)
         session.remember_names(trunk, config)
         if settings.as_json:
@@ -143,7 +146,7 @@ async def report_status(config: Config, settings: Settings, terminal: Terminal) 
     from trunkline.cli.render import render_status
 
     async with session.open_trunk(config) as trunk:
-        await settle(trunk, None, settings)
+        await settle(trunk, None, settings, lists=True)
         statuses = trunk.status()
         session.remember_names(trunk, config)
         if settings.as_json:

@@ -121,17 +121,22 @@ def _show_info(words: Sequence[str], settings: Settings, terminal: Terminal) -> 
 
 async def _server_info(name: str, config: Config, settings: Settings, terminal: Terminal) -> int:
     from trunkline.cli.describe import render_server
-    from trunkline.cli.envelope import server_document, tool_document
+    from trunkline.cli.envelope import prompts_document, resources_document, server_document, tool_document
+    from trunkline.cli.offers import has_offers, render_offers
 
     async with session.open_trunk(config) as trunk:
-        await settle(trunk, name, settings)
-        status, tools = trunk.status()[name], shown_tools(trunk, settings)
+        await settle(trunk, name, settings, lists=True)
+        status, tools, catalog = trunk.status()[name], shown_tools(trunk, settings), trunk.catalog
         session.remember_names(trunk, config)
         if settings.as_json:
             listed = [tool_document(tool) for tool in tools]
-            terminal.print_document({"ok": True, "server": server_document(name, status), "tools": listed})
+            document = {"ok": True, "server": server_document(name, status), "tools": listed}
+            offers = resources_document(catalog.resources, catalog.templates)
+            terminal.print_document(document | offers | prompts_document(catalog.prompts))
         else:
-            terminal.print_text(render_server(name, status, tools, terminal.paint))
+            shown = [render_server(name, status, tools, terminal.paint)]
+            shown += [render_offers(catalog, terminal.paint)] if has_offers(catalog) else []
+            terminal.print_text("\n\n".join(shown))
         warn_of_sick(trunk, terminal)
     return OK
 

@@ -41,6 +41,7 @@ def render_status(statuses: Statuses, paint: Paint) -> str:
         "TRANSPORT",
         "TOOLS",
         "RESOURCES",
+        "PROMPTS",
         "RESTARTS",
         "LATENCY",
         "BREAKER",
@@ -54,6 +55,7 @@ def render_status(statuses: Statuses, paint: Paint) -> str:
             status.transport,
             _count(status.tools),
             _count(status.resources),
+            _count(status.prompts),
             str(status.restarts),
             "-" if status.latency_ms is None else f"{status.latency_ms:.1f} ms",
             status.breaker,
@@ -144,7 +146,7 @@ def sick_warning(statuses: Statuses) -> str | None:
 
 def _server_lines(statuses: Statuses, paint: Paint) -> Iterable[str]:
     rows = [
-        (line(name), status.state, line(status.era or "-"), status.transport, _tool_count(status.tools))
+        (line(name), status.state, line(status.era or "-"), status.transport, _counts(status))
         for name, status in statuses.items()
     ]
     for text, status in zip(align(rows) if rows else [], statuses.values(), strict=True):
@@ -168,10 +170,13 @@ def _painted_call(prefix: str, tool: Tool, paint: Paint) -> str:
     return f"{paint(prefix + name, 'strong')}{parenthesis}{rest}"
 
 
-def _tool_count(count: int | None) -> str:
-    if count is None:
+def _counts(status: ServerStatus) -> str:
+    """Say how much it lists; of what it has none of, only tools are named."""
+    if status.tools is None:
         return "-"
-    return f"{count} tool" if count == 1 else f"{count} tools"
+    counts = {"resource": status.resources, "template": status.templates, "prompt": status.prompts}
+    named = [("tool", status.tools), *((word, count) for word, count in counts.items() if count)]
+    return ", ".join(f"{count} {word if count == 1 else f'{word}s'}" for word, count in named)
 
 
 def _count(count: int | None) -> str:

@@ -38,7 +38,7 @@ def plan_files(reply: Reply, target: str, *, is_folder: bool) -> list[Saved]:
         ProtocolError: a block is not valid base64; then nothing is written.
     """
     blobs = [block for block in reply.content if isinstance(block, Blob)]
-    name = _file_name(reply.tool)
+    name = safe_name(reply.tool)
     base = Path(target) / name if is_folder else Path(target)
     if not blobs:
         path = Path(f"{base}.txt") if is_folder else base
@@ -53,6 +53,18 @@ def plan_files(reply: Reply, target: str, *, is_folder: bool) -> list[Saved]:
         Saved(path=Path(f"{stem}-{number}{_suffix(blob, base.suffix)}"), data=data, mime_type=blob.mime_type)
         for number, (blob, data) in enumerate(decoded, 1)
     ]
+
+
+def suffix_of(mime_type: str, default: str = "") -> str:
+    """Give the ending of files of a type, such as `.png`."""
+    mime = mime_type.partition(";")[0].strip().lower()
+    return _SUFFIXES.get(mime) or mimetypes.guess_extension(mime) or default or ".bin"
+
+
+def safe_name(text: str) -> str:
+    """Give the name of a file called after untrusted text: never a path, never hidden."""
+    kept = "".join(character if character.isalnum() or character in "._-" else "_" for character in text)
+    return PurePath(kept.lstrip(".")[:100] or "reply").name
 
 
 def leftover_text(content: Iterable[Content]) -> str:
@@ -113,10 +125,4 @@ def _decode(blob: Blob, reply: Reply) -> bytes:
 
 
 def _suffix(blob: Blob, default: str = "") -> str:
-    mime = blob.mime_type.partition(";")[0].strip().lower()
-    return _SUFFIXES.get(mime) or mimetypes.guess_extension(mime) or default or ".bin"
-
-
-def _file_name(tool: str) -> str:
-    kept = "".join(character if character.isalnum() or character in "._-" else "_" for character in tool)
-    return PurePath(kept.lstrip(".")[:100] or "reply").name
+    return suffix_of(blob.mime_type, default)

@@ -132,7 +132,7 @@ async def refresh_status(trunk: Trunk) -> None:
 
 
 def remember_names(trunk: Trunk, config: Config) -> None:
-    """Keep the names of the tools each server listed, for completion; that it fails is no matter.
+    """Keep the names of what each server listed, for completion; that it fails is no matter.
 
     A command on warm servers that did not have to know their tools keeps none.
     """
@@ -143,16 +143,19 @@ def remember_names(trunk: Trunk, config: Config) -> None:
     import logging
     import os
 
-    from trunkline.cli.known_names import keep_names
+    from trunkline.cli.known_names import Kind, keep_names
 
-    tools = trunk.catalog.tools
-    listed = {
-        server: [tool.name for tool in tools if tool.server == server]
-        for server, status in trunk.status().items()
-        if status.tools is not None
+    catalog, statuses = trunk.catalog, trunk.status()
+    names: dict[Kind, list[tuple[str, str]]] = {
+        "tools": [(one.server, one.name) for one in catalog.tools],
+        "prompts": [(one.server, one.name) for one in catalog.prompts],
+        "resources": [(one.server, one.uri) for one in catalog.resources if _is_plain(one.uri)],
     }
     try:
-        keep_names(config.entries, listed, os.environ)
+        for kind, found in names.items():
+            listing = [name for name, status in statuses.items() if getattr(status, kind) is not None]
+            listed = {server: [name for owner, name in found if owner == server] for server in listing}
+            keep_names(config.entries, listed, os.environ, kind)
     except OSError as error:
         logging.getLogger("trunkline.cli").debug("names for completion were not kept: %s", error)
 
@@ -179,6 +182,11 @@ def require_enabled(config: Config, word: str) -> None:
     server = word if word in config.disabled else selector.server if selector is not None else None
     if server is not None and split_prefix(word, server_names(config)) is None:
         raise ConfigError("is switched off", server=server, hint="Remove `disabled` from its entry.")
+
+
+def _is_plain(uri: str) -> bool:
+    """Whether a URI has no part that may hold a secret."""
+    return "?" not in uri and "@" not in uri
 
 
 def _failed(terminal: Terminal, error: Exception) -> int:

@@ -257,15 +257,11 @@ class Connection:
 
     def _encode_call(self, call: Call, more: Mapping[str, Any] = _NOTHING) -> Request:
         number = call.flight.request_id = self.link.next_id()
+        log_level = call.log_level or self.log_level
         try:
             if call.method == "tools/call":
                 body = self._encoder.call_tool(
-                    number,
-                    call.name,
-                    call.arguments,
-                    log_level=call.log_level or self.log_level,
-                    trace=call.trace,
-                    more=more,
+                    number, call.name, call.arguments, log_level=log_level, trace=call.trace, more=more
                 )
             else:
                 body = self._encode_other(number, call, more)
@@ -294,10 +290,11 @@ class Connection:
                 server=self.server,
                 hint=f"`trunkline info {self.server}` shows what the server offers.",
             )
+        params = {**(call.params or {}), **more} if more else call.params
         return self._encoder.request(
             number,
             call.method,
-            {**(call.params or {}), **more} if more else call.params,
+            params,
             progress=True,
             log_level=call.log_level or self.log_level,
             trace=call.trace,

@@ -38,3 +38,5 @@ class ServerStatus(msgspec.Struct, frozen=True, kw_only=True):
     last_check: float | None = None
     """Seconds since it last answered anything."""
     breaker: str = "closed"
+    dropped_notifications: int = 0
+    """How many notifications were dropped, because there were too many or they were too large together."""

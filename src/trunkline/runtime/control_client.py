@@ -15,7 +15,9 @@ from trunkline.catalog.catalog import Catalog
 from trunkline.catalog.search import Match
 from trunkline.core.call import Progress
 from trunkline.core.handlers import Handlers
+from trunkline.core.prompt import PromptReply
 from trunkline.core.reply import Reply
+from trunkline.core.resource import ReadReply
 from trunkline.core.status import ServerStatus
 from trunkline.errors import (
     DeadlineExceededError,
@@ -31,9 +33,11 @@ from trunkline.runtime.control_messages import (
     Answer,
     Call,
     Failure,
+    GetPrompt,
     List,
     Listed,
     Question,
+    Read,
     Ready,
     Report,
     Request,
@@ -52,6 +56,8 @@ _PARTING = 2.0
 _decode = msgspec.json.Decoder(Response).decode
 _decode_listed = msgspec.json.Decoder(Listed).decode
 _decode_reply = msgspec.json.Decoder(Reply).decode
+_decode_read = msgspec.json.Decoder(ReadReply).decode
+_decode_prompt = msgspec.json.Decoder(PromptReply).decode
 _decode_matches = msgspec.json.Decoder(tuple[Match, ...]).decode
 _encode = msgspec.json.Encoder().encode
 
@@ -102,7 +108,14 @@ class AttachedTrunk:
             if self._listed is None:
                 return Catalog((), self._servers, ())
             listed = _decode_listed(self._listed)
-            self._catalog = Catalog(listed.tools, listed.servers, listed.warnings)
+            self._catalog = Catalog(
+                listed.tools,
+                listed.servers,
+                listed.warnings,
+                resources=listed.resources,
+                templates=listed.templates,
+                prompts=listed.prompts,
+            )
         return self._catalog
 
     def status(self) -> dict[str, ServerStatus]:
@@ -117,12 +130,18 @@ class AttachedTrunk:
         """
         await self._ask(Status(id=next(self._numbers), servers=self._servers), None)
 
-    async def ready(self, server: str | None = None, timeout: float | None = None) -> None:  # noqa: ASYNC109
+    async def ready(
+        self,
+        server: str | None = None,
+        timeout: float | None = None,  # noqa: ASYNC109
+        *,
+        lists: bool | None = None,
+    ) -> None:
         """See `Trunk.ready`."""
         number = next(self._numbers)
         self._catalog = None
         try:
-            request = Ready(id=number, servers=self._servers, server=server, timeout=timeout)
+            request = Ready(id=number, servers=self._servers, server=server, timeout=timeout, lists=lists)
             self._listed = await self._ask(request, timeout)
         except TrunklineError:
             if not self._lost:
@@ -147,6 +166,37 @@ class AttachedTrunk:
             progress=on_progress is not None,
         )
         return _decode_reply(await self._ask(request, timeout, on_progress))
+
+    async def read(
+        self,
+        uri: str,
+        server: str | None = None,
+        timeout: float | None = None,  # noqa: ASYNC109
+        *,
+        on_progress: ProgressHandler | None = None,
+    ) -> ReadReply:
+        """See `Trunk.read`."""
+        request = Read(
+            id=next(self._numbers),
+            servers=self._servers,
+            uri=uri,
+            server=server,
+            timeout=timeout,
+            progress=on_progress is not None,
+        )
+        return _decode_read(await self._ask(request, timeout, on_progress))
+
+    async def get_prompt(
+        self,
+        name: str,
+        arguments: Mapping[str, str] | None = None,
+        *,
+        timeout: float | None = None,  # noqa: ASYNC109
+    ) -> PromptReply:
+        """See `Trunk.get_prompt`."""
+        given, number = dict(arguments or {}), next(self._numbers)
+        request = GetPrompt(id=number, servers=self._servers, name=name, arguments=given, timeout=timeout)
+        return _decode_prompt(await self._ask(request, timeout))
 
     async def search(
         self, query: str | Sequence[str], *, limit: int = 5, min_score: float | None = None
@@ -234,7 +284,10 @@ class AttachedTrunk:
 
 
 def _tool(request: Request) -> str | None:
-    return request.tool if isinstance(request, Call) else None
+    match request:
+        case Call(tool=name) | Read(uri=name) | GetPrompt(name=name):
+            return name
+    return None
 
 
 def _lost(request: Request) -> TrunklineError:

@@ -14,10 +14,12 @@ from typing import Any
 import msgspec
 
 from trunkline.core.elicitation import ElicitRequest, ElicitResult
+from trunkline.core.prompt import Prompt
+from trunkline.core.resource import Resource, Template
 from trunkline.core.status import ServerStatus
 from trunkline.core.tool import Tool
 
-VERSION = 2
+VERSION = 3
 MAX_LINE_BYTES = 256 * 1024 * 1024
 """Longest line either side takes: a reply of the frame limit, written as JSON once more, with room."""
 
@@ -47,6 +49,7 @@ class Ready(_Viewing, tag="ready", frozen=True, kw_only=True):
 
     server: str | None = None
     timeout: float | None = None
+    lists: bool | None = None
 
 
 class List(_Viewing, tag="list", frozen=True, kw_only=True):
@@ -64,6 +67,23 @@ class Call(_Viewing, tag="call", frozen=True, kw_only=True):
     arguments: Mapping[str, Any] = {}
     timeout: float | None = None
     progress: bool = False
+
+
+class Read(_Viewing, tag="read", frozen=True, kw_only=True):
+    """Asks for a resource; the value of the answer is a `ReadReply`."""
+
+    uri: str
+    server: str | None = None
+    timeout: float | None = None
+    progress: bool = False
+
+
+class GetPrompt(_Viewing, tag="prompt", frozen=True, kw_only=True):
+    """Asks for a prompt; the value of the answer is a `PromptReply`."""
+
+    name: str
+    arguments: Mapping[str, str] = {}
+    timeout: float | None = None
 
 
 class Search(_Viewing, tag="search", frozen=True, kw_only=True):
@@ -85,7 +105,7 @@ class Shutdown(_Message, tag="shutdown", frozen=True, kw_only=True):
     """Asks the process to end as it does on SIGTERM; the value of the answer is null."""
 
 
-Request = Hello | Ready | List | Status | Call | Search | Told | Shutdown
+Request = Hello | Ready | List | Status | Call | Read | GetPrompt | Search | Told | Shutdown
 
 
 class Listed(msgspec.Struct, frozen=True, kw_only=True):
@@ -94,6 +114,9 @@ class Listed(msgspec.Struct, frozen=True, kw_only=True):
     tools: tuple[Tool, ...]
     servers: tuple[str, ...]
     warnings: tuple[str, ...] = ()
+    resources: tuple[Resource, ...] = ()
+    templates: tuple[Template, ...] = ()
+    prompts: tuple[Prompt, ...] = ()
 
 
 class Welcome(_Message, tag="welcome", frozen=True, kw_only=True):

@@ -24,9 +24,11 @@ from trunkline.runtime.control_messages import (
     MAX_LINE_BYTES,
     VERSION,
     Call,
+    GetPrompt,
     Hello,
     List,
     Listed,
+    Read,
     Ready,
     Request,
     Search,
@@ -156,7 +158,8 @@ class ControlServer:
             raise UnavailableError("the background process is ending", hint="Run the command again.")
         match request:
             case Ready():
-                await self.view(request.servers).ready(request.server, request.timeout)
+                view = self.view(request.servers)
+                await view.ready(request.server, request.timeout, lists=request.lists)
                 return self._list(request.servers)
             case Call():
                 return await self.view(request.servers).call(
@@ -165,6 +168,16 @@ class ControlServer:
                     timeout=request.timeout,
                     on_progress=report if request.progress else None,
                 )
+            case Read():
+                return await self.view(request.servers).read(
+                    request.uri,
+                    request.server,
+                    request.timeout,
+                    on_progress=report if request.progress else None,
+                )
+            case GetPrompt():
+                view = self.view(request.servers)
+                return await view.get_prompt(request.name, request.arguments, timeout=request.timeout)
             case Search(query=query):
                 needs = query if isinstance(query, str) else list(query)
                 view = self.view(request.servers)
@@ -185,7 +198,14 @@ class ControlServer:
         catalog = self.view(servers).catalog
         known = self._listed.get(servers)
         if known is None or known[0] is not catalog:
-            listed = Listed(tools=catalog.tools, servers=catalog.servers, warnings=catalog.warnings)
+            listed = Listed(
+                tools=catalog.tools,
+                servers=catalog.servers,
+                warnings=catalog.warnings,
+                resources=catalog.resources,
+                templates=catalog.templates,
+                prompts=catalog.prompts,
+            )
             known = self._listed[servers] = catalog, msgspec.Raw(_encode(listed))
         return known[1]
 

@@ -19,7 +19,7 @@ from trunkline.core.prompt import Prompt, PromptReply, parse_message
 from trunkline.core.reply import Reply
 from trunkline.core.resource import ReadReply, parse_content
 from trunkline.errors import NotFoundError, ProtocolError, ServerError
-from trunkline.protocol.eras import INVALID_PARAMS, MODERN, RESOURCE_NOT_FOUND
+from trunkline.protocol.eras import INVALID_PARAMS, RESOURCE_NOT_FOUND
 from trunkline.runtime.inventory import Inventory
 from trunkline.supervision.fleet import Fleet
 
@@ -94,10 +94,10 @@ class Interpreter:
         Sources: specification 2026-07-28 and 2025-11-25, server/resources and server/prompts, "Error
         Handling".
         """
-        missing = error.rpc_code == RESOURCE_NOT_FOUND
-        if error.rpc_code == INVALID_PARAMS:
-            missing = self._is_modern(call.server) if call.method == READ else prompt is None
-        if call.method not in (READ, GET_PROMPT) or not missing:
+        # Servers of the TypeScript SDK use the modern code in every era, and a read has no other parameter.
+        unknown = call.method == READ or (call.method == GET_PROMPT and prompt is None)
+        codes = (INVALID_PARAMS, RESOURCE_NOT_FOUND) if call.method == READ else (INVALID_PARAMS,)
+        if not unknown or error.rpc_code not in codes:
             raise error
         what = "resource of this URI" if call.method == READ else "prompt of this name"
         raise NotFoundError(
@@ -106,10 +106,6 @@ class Interpreter:
             delivery="answered",
             hint=f"`trunkline info {call.server}` shows what it lists.",
         ) from error
-
-    def _is_modern(self, server: str) -> bool:
-        supervisor = self._fleet.get(server)
-        return supervisor is not None and supervisor.status().era == MODERN.revision
 
 
 def _read(reply: Reply, call: Call) -> ReadReply:

@@ -7,15 +7,16 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from trunkline.catalog.catalog import Catalog
-from trunkline.catalog.definition import cut, shown
+from trunkline.catalog.definition import shown
 from trunkline.catalog.headers import HeaderArgument, header_arguments
 from trunkline.catalog.listing import Listing, parse_tools
 from trunkline.catalog.prompts import parse_prompts
 from trunkline.catalog.resources import parse_resources, parse_templates
 from trunkline.core.tool import Tool
 from trunkline.protocol.lists import KINDS, Kind
+from trunkline.security.sanitize import sanitize_text
 from trunkline.supervision.fleet import Fleet
-from trunkline.supervision.lists import Listed
+from trunkline.supervision.server_list import Listed
 from trunkline.supervision.supervisor import Supervisor
 from trunkline.telemetry.escape import escape_text
 
@@ -26,6 +27,7 @@ logger = logging.getLogger("trunkline.catalog")
 
 _MOST_LOGGED = 20
 """Warnings logged of one list; a server may send a hundred thousand malformed items."""
+_LONGEST_WARNING = 400
 _Parse = Callable[..., tuple[tuple[Any, ...], tuple[str, ...]]]
 _PARSERS: dict[Kind, _Parse] = {
     "tools": parse_tools,
@@ -101,7 +103,9 @@ class Inventory:
     def _list(self, server: str, supervisor: Supervisor) -> Listing:
         lists = supervisor.lists
         lists.renew()
-        warnings = [f"server {shown(server)}: {cut(failure)}" for failure in lists.failures()]
+        warnings = [
+            f"server {shown(server)}: {sanitize_text(why[:_LONGEST_WARNING])}" for why in lists.failures()
+        ]
         found: dict[Kind, tuple[Any, ...]] = {}
         for kind in KINDS:
             found[kind], problems = self._parse(server, kind, supervisor)

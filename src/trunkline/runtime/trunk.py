@@ -150,22 +150,29 @@ class Trunk(Calls, Requests, Watching):
         """
         return explain(name, self._policy, self._fleet.servers, self._inventory.catalog())
 
-    async def ready(self, server: str | None = None, timeout: float | None = None) -> None:  # noqa: ASYNC109
-        """Wait until every server is ready or failed and all their lists are read, or until one is ready.
+    async def ready(
+        self,
+        server: str | None = None,
+        timeout: float | None = None,  # noqa: ASYNC109
+        *,
+        lists: bool | None = None,
+    ) -> None:
+        """Wait until every server is ready or failed, or until one is ready.
 
-        A list of resources, templates or prompts that fails or takes too long is a warning of the catalog
-        and keeps no server from being ready.
+        A server is ready, and takes calls, once its tools are listed. A list of resources, templates or
+        prompts that fails or takes too long becomes a warning of the catalog and no more.
 
         Args:
-            server: wait until this one takes calls, whatever else it lists, and raise if it fails.
+            server: wait for this one only, and raise if it fails.
             timeout: seconds; without it the servers' connect timeouts are the bound.
+            lists: wait for the resources, templates and prompts too; None does unless a server is named.
 
         Raises:
             NotFoundError: there is no such server.
             UnavailableError: the named server could not be connected.
             DeadlineExceededError: `timeout` passed first.
         """
-        waited = self._listed() if server is None else self._ready_one(server)
+        waited = self._wait_ready(server, lists=server is None if lists is None else lists)
         try:
             async with asyncio.timeout(timeout):
                 await waited
@@ -258,10 +265,14 @@ class Trunk(Calls, Requests, Watching):
         for _, supervisor in tuple(self._fleet):
             await supervisor.settled()
 
-    async def _listed(self) -> None:
-        await self._settled()
-        for _, supervisor in tuple(self._fleet):
-            await supervisor.lists.settled()
+    async def _wait_ready(self, server: str | None, *, lists: bool) -> None:
+        if server is not None:
+            await self._ready_one(server)
+        else:
+            await self._settled()
+        for name, supervisor in tuple(self._fleet) if lists else ():
+            if server in (None, name):
+                await supervisor.listed()
 
     async def _ready_one(self, server: str) -> None:
         error = await self._supervisor(server).settled()

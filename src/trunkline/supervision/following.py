@@ -11,7 +11,6 @@ from trunkline.core.call import LogLevel
 from trunkline.core.events import EventSink
 from trunkline.errors import CallError, DeadlineExceededError, NotFoundError
 from trunkline.supervision.listening import Listening
-from trunkline.supervision.lists import Lists
 from trunkline.supervision.settings import ServerSettings
 from trunkline.supervision.subscribing import Subscribing
 from trunkline.supervision.subscriptions import Subscriptions
@@ -23,7 +22,7 @@ logger = logging.getLogger("trunkline.supervision")
 class Following:
     """Makes each connection of a server tell what is wanted."""
 
-    def __init__(self, settings: ServerSettings, lists: Lists, events: EventSink) -> None:
+    def __init__(self, settings: ServerSettings, events: EventSink) -> None:
         self.subscriptions = Subscriptions(settings.name, events)
         self.notices = Notices(
             settings.name, events, clean=settings.clean, most=settings.limits.notifications
@@ -31,7 +30,11 @@ class Following:
         self.notices.on_update = self.subscriptions.update
         self.notices.on_miss = self.subscriptions.miss
         self._settings = settings
-        self._lists = lists
+        self._dropped_before = 0
+
+    def dropped(self, connection: Connection | None) -> int:
+        """Say how many notifications were dropped since the application began."""
+        return self._dropped_before + self.notices.dropped + _dropped_by(connection)
 
     def attach(self, connection: Connection) -> None:
         """Let the calls of a new connection ask for the log messages that are wanted."""
@@ -45,6 +48,7 @@ class Following:
             line = escape_text(f"{self._settings.name}: an internal error: {type(fault).__name__}")
             logger.error("%s", line, exc_info=fault, extra={"server": self._settings.name})
         finally:
+            self._dropped_before += _dropped_by(connection)
             self.subscriptions.lapse()
 
     async def set_log_level(self, level: LogLevel, connection: Connection | None) -> None:
@@ -83,7 +87,6 @@ class Following:
             listening = Listening(
                 connection,
                 self.subscriptions,
-                lists_without_age=self._lists.without_age,
                 timeout=settings.connect_timeout,
                 draw=settings.draw,
             )
@@ -107,3 +110,7 @@ class Following:
         except CallError as error:
             line = escape_text(f"{self._settings.name}: the log level could not be set: {error.message}")
             logger.info("%s", line, extra={"server": self._settings.name})
+
+
+def _dropped_by(connection: Connection | None) -> int:
+    return 0 if connection is None else connection.link.unsolicited.dropped

@@ -1,7 +1,7 @@
 """Keeps one stream of notifications open at a modern server, with everything on it that is wanted.
 
 Source: specification 2026-07-28, basic/patterns/subscriptions. There is no replay: what happened while no
-stream was open is found out by reading again.
+stream was open is found out by reading again, also between the first reading and the first stream.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from trunkline.connection.streams import Stream
 from trunkline.core.backoff import Backoff
 from trunkline.errors import CallError, ServerError
 from trunkline.protocol.eras import METHOD_NOT_FOUND
-from trunkline.protocol.lists import CHANGES, Kind
+from trunkline.protocol.lists import CHANGES
 from trunkline.protocol.subscriptions import Filter, declared_lists
 from trunkline.supervision.failure import refused_subscription, unsupported_subscription
 from trunkline.supervision.subscriptions import Subscriptions
@@ -32,7 +32,6 @@ class Listening:
     """Follows what is wanted on one connection, until cancelled.
 
     Args:
-        lists_without_age: gives the lists that were read and whose server does not say how long they hold.
         timeout: seconds the server may take to acknowledge.
         draw: gives a random number from 0 to 1.
     """
@@ -42,13 +41,11 @@ class Listening:
         connection: Connection,
         wanted: Subscriptions,
         *,
-        lists_without_age: Callable[[], frozenset[Kind]],
         timeout: float,
         draw: Callable[[], float],
     ) -> None:
         self._connection = connection
         self._wanted = wanted
-        self._lists_without_age = lists_without_age
         self._timeout = timeout
         self._draw = draw
         self._loop = asyncio.get_running_loop()
@@ -57,7 +54,8 @@ class Listening:
         self._task: asyncio.Task[None] | None = None
         self._since = 0.0
         self._failures = 0
-        self._lapsed = False
+        self._deaf = True
+        """Whether something may have happened since the lists were read, or since the last stream."""
         self._one_by_one = False
         self._unsupported = False
 
@@ -137,18 +135,15 @@ class Listening:
                 self._wanted.refuse(
                     uri, lambda: unsupported_subscription(server, "it does not watch this resource")
                 )
-        if self._lapsed:
-            self._lapsed = False
+        if self._deaf:
+            self._deaf = False
             self._read_again()
-        else:
-            # What changed between reading and listening is found out when a list becomes too old, if ever.
-            self._set_changed(self._lists_without_age() & granted.lists)
 
     async def _lose(self, stream: Stream) -> None:
         """The stream has ended by itself: wait a while, so that it can be opened again."""
         steady = self._loop.time() - self._since > _STEADY
         self._stream = self._task = None
-        self._lapsed = True
+        self._deaf = True
         self._wanted.lapse()
         self._failures = 0 if steady else self._failures
         await self._pause(stream.failure)
@@ -186,12 +181,10 @@ class Listening:
             )
 
     def _read_again(self) -> None:
-        self._set_changed(self._lists)
-
-    def _set_changed(self, kinds: frozenset[Kind]) -> None:
-        for told in CHANGES.values():
-            if not kinds.isdisjoint(told):
-                for kind in told:
+        """Have the lists read whose changes could not be heard."""
+        for kinds in CHANGES.values():
+            if not self._lists.isdisjoint(kinds):
+                for kind in kinds:
                     self._connection.changes[kind].set()
 
     def _log(self, level: int, what: str) -> None:

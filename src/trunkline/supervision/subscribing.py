@@ -13,7 +13,8 @@ from collections.abc import Awaitable, Callable
 from trunkline.connection.connection import Connection
 from trunkline.core.backoff import Backoff
 from trunkline.errors import CallError, ServerError
-from trunkline.protocol.subscriptions import declares_updates
+from trunkline.protocol.lists import CHANGES
+from trunkline.protocol.subscriptions import declared_lists, declares_updates
 from trunkline.supervision.failure import refused_subscription, unsupported_subscription
 from trunkline.supervision.subscriptions import Subscriptions
 from trunkline.telemetry.escape import escape_text
@@ -61,8 +62,7 @@ class Subscribing:
                 await self._prepare()
             missed = self._wanted.take_missed()
             if missed:
-                for change in self._connection.changes.values():
-                    change.set()
+                self._read_again()
             if await self._agree():
                 self._failures = 0
                 if missed:
@@ -71,6 +71,14 @@ class Subscribing:
             else:
                 self._failures += 1
                 await asyncio.sleep(_BACKOFF.delay(self._failures, self._draw()))
+
+    def _read_again(self) -> None:
+        """Have the lists read whose changes could not be heard."""
+        told = declared_lists(self._connection.agreed.capabilities)
+        for kinds in CHANGES.values():
+            if not told.isdisjoint(kinds):
+                for kind in kinds:
+                    self._connection.changes[kind].set()
 
     def _begin_anew(self) -> None:
         self._session = self._connection.sessions

@@ -59,7 +59,7 @@ class Supervisor:
     ) -> None:
         self.settings = settings
         self.lists = Lists(settings.name, settings.connect_timeout, on_listed, events)
-        self.following = Following(settings, self.lists, events)
+        self.following = Following(settings, events)
         self.connection: Connection | None = None
         self.last_answer: float | None = None
         self.latency: float | None = None
@@ -114,6 +114,7 @@ class Supervisor:
             restarts=max(0, self._lives - 1),
             latency_ms=self.latency * 1000 if self.latency is not None else None,
             last_check=now - max(answers) if answers else None,
+            dropped_notifications=self.following.dropped(self.connection),
         )
 
     def note_answer(self, flight: Flight) -> None:
@@ -128,6 +129,13 @@ class Supervisor:
             self.start()
         outcome = await asyncio.shield(self._attempt)
         return outcome if isinstance(outcome, TrunklineError) else None
+
+    async def listed(self) -> None:
+        """Wait until it is ready or failed and has listed all; started again if it ended over a list."""
+        while await self.settled() is None:
+            await self.lists.settled()
+            if self.live is not None or not self.lists.suspects:
+                return
 
     async def connect(self, flight: Flight) -> Connection:
         """Give the live connection, starting the server if need be; one start serves all who wait.
@@ -254,6 +262,20 @@ class Supervisor:
             await links[-1].close()
             connection = await self._open(links, "legacy", self.settings.open_link)
         self._family = self.settings.family or connection.agreed.era.family
+        try:
+            await self._list(connection)
+        except (UnavailableError, OutcomeUnknownError):
+            await self.lists.end()
+            if not self.lists.suspects:
+                raise
+            # It may have ended over a list that is none of the tools: those are asked for alone now.
+            await links[-1].close()
+            connection = await self._open_either(links)
+            await self._list(connection)
+        self.connection = connection
+        return connection
+
+    async def _list(self, connection: Connection) -> None:
         self._revision = connection.revision
         self._kind = connection.link.kind
         self._phase = "listing tools"
@@ -261,8 +283,6 @@ class Supervisor:
         self.lists.begin(connection)
         # A list whose pages do not end in time is used as far as it came.
         await self.lists.read_tools(connection, self._since + 0.9 * self.settings.connect_timeout)
-        self.connection = connection
-        return connection
 
     async def _open_either(self, links: list[Link]) -> Connection:
         """Connect to what a URL turns out to be: the newer transport first, then the older one.

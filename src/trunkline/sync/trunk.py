@@ -92,8 +92,10 @@ class Trunk:
         return self._thread.ask(lambda: self._trunk.explain(name))
 
     @mirrors(AsyncTrunk.ready)
-    def ready(self, server: str | None = None, timeout: float | None = None) -> None:
-        self._thread.run(lambda: self._trunk.ready(server, timeout))
+    def ready(
+        self, server: str | None = None, timeout: float | None = None, *, lists: bool | None = None
+    ) -> None:
+        self._thread.run(lambda: self._trunk.ready(server, timeout, lists=lists))
 
     @overload
     def call(

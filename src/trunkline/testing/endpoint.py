@@ -13,6 +13,7 @@ from trunkline.testing.http_message import HttpRequest, render_response
 from trunkline.testing.http_reply import HttpReply
 from trunkline.testing.http_rules import check_headers
 from trunkline.testing.script import RpcError
+from trunkline.testing.session_stream import SessionStream
 from trunkline.testing.watching import LISTEN
 
 if TYPE_CHECKING:
@@ -47,6 +48,8 @@ class Endpoint:
             return _refuse(403, eras.INVALID_REQUEST, "Origin not allowed")
         if request.method == "DELETE" and self._keeps_sessions and self._server.legacy_versions:
             return self._delete(request.headers)
+        if request.method == "GET" and self._keeps_sessions and self._server.watchable:
+            return self._listen(request.headers)
         if request.method != "POST":
             return render_response(405, {"Allow": "POST"})
         if not request.headers.get("content-type", "").startswith("application/json"):
@@ -125,6 +128,12 @@ class Endpoint:
         session_id = f"{self._server.name}-session-{self._opened}"
         self.sessions[session_id] = conversation
         return session_id
+
+    def _listen(self, headers: Mapping[str, str]) -> bytes | Exchange:
+        conversation = self.sessions.get(headers.get("mcp-session-id", ""))
+        if conversation is None:
+            return _refuse(404, eras.INVALID_REQUEST, "Session not found")
+        return SessionStream(conversation, headers)
 
     def _delete(self, headers: Mapping[str, str]) -> bytes:
         session_id = headers.get("mcp-session-id")

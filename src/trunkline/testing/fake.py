@@ -88,7 +88,7 @@ class FakeServer(Offer):
         self.result_type = result_type
         self.watchable = watchable
         self.watchers = Watchers(self)
-        """Who is told of changes: open streams, and legacy connections over memory."""
+        """Who is told of changes: open streams, and legacy connections; HTTP sessions by their GET."""
         self.ledger = Ledger(keep)
         self.broadcasts: set[Callable[[str, Mapping[str, Any]], None]] = set()
         """One function per open memory connection that sends it a notification."""
@@ -150,7 +150,7 @@ class FakeServer(Offer):
         self.watchers.tell_update(part or uri, uri)
 
     def notify_log(self, level: str, data: Any, logger: str | None = None) -> None:
-        """Send a log message to every legacy connection over memory that wants this level."""
+        """Send a log message to every legacy connection that wants this level."""
         self.watchers.tell_log(level, data, logger)
 
     def end_streams(self, *, cut: bool = False) -> None:

@@ -17,6 +17,7 @@ from trunkline.testing.exchange import Exchange
 from trunkline.testing.http_message import HttpRequest, MalformedRequestError, RequestParser, render_response
 from trunkline.testing.http_reply import HttpReply
 from trunkline.testing.memory import play
+from trunkline.testing.session_stream import SessionStream
 
 if TYPE_CHECKING:
     from trunkline.testing.fake import FakeServer
@@ -100,8 +101,11 @@ class Connection(asyncio.Protocol):
         self._transport = None
         self._owner.connections.discard(self)
         self._writable.set()
-        if self._exchange is not None and family(self._exchange.request.version or "") == "modern":
-            self._exchange.cancel()
+        exchange = self._exchange
+        if isinstance(exchange, SessionStream) or (
+            exchange is not None and family(exchange.request.version or "") == "modern"
+        ):
+            exchange.cancel()
 
     def data_received(self, data: bytes) -> None:
         try:

@@ -54,13 +54,13 @@ class HttpReply:
 
     def note(self, message: Mapping[str, Any]) -> bytes:
         """Give the event of a notification, after the head of the stream if it is the first."""
-        return b"" if self._json else self._open_stream() + render_chunk(render_event(encode(message)))
+        return b"" if self._json else self.open_stream() + render_chunk(render_event(encode(message)))
 
     def abandon(self) -> bytes:
         """Give the end of a response to a cancelled request, which gets no message any more."""
         if self._json:
             return render_response(204, self._headers)
-        return self._open_stream() + LAST_CHUNK
+        return self.open_stream() + LAST_CHUNK
 
     def reply(self, message: Mapping[str, Any], fault: Fault | None) -> Iterator[Effect]:
         """Give the effects that answer the request, or fail to."""
@@ -89,7 +89,7 @@ class HttpReply:
             length = {"Content-Length": str(len(body))}
             head, rest = render_head(status, {**_JSON, **self._headers, **length}), body
         else:
-            head, event = self._open_stream(), render_chunk(render_event(body))
+            head, event = self.open_stream(), render_chunk(render_event(body))
             rest = event * (2 if kind == "duplicate" else 1) + LAST_CHUNK
         if kind == "cut_after_headers":
             yield Write(head)
@@ -104,7 +104,7 @@ class HttpReply:
             yield Write(head + rest)
 
     def _comment(self, seconds: float) -> Iterator[Effect]:
-        yield Write(self._open_stream())
+        yield Write(self.open_stream())
         while True:
             yield Write(render_chunk(_COMMENT))
             yield Pause(seconds)
@@ -113,7 +113,7 @@ class HttpReply:
         if self._json:
             yield Write(render_head(200, {**_JSON, **self._headers, "Transfer-Encoding": "chunked"}))
         else:
-            yield Write(self._open_stream() + render_chunk(b"event: message\ndata: "))
+            yield Write(self.open_stream() + render_chunk(b"event: message\ndata: "))
         for piece in endless_reply(message["id"]):
             yield Write(render_chunk(piece))
             yield Pause(0)
@@ -125,7 +125,8 @@ class HttpReply:
     def _render_json(self, status: int, body: bytes, headers: Mapping[str, str]) -> bytes:
         return render_response(status, {**_JSON, **self._headers, **headers}, body)
 
-    def _open_stream(self) -> bytes:
+    def open_stream(self) -> bytes:
+        """Give the head of an event stream, the first time."""
         if self._streaming:
             return b""
         self._streaming = True

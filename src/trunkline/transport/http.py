@@ -138,7 +138,11 @@ class HttpLink:
         if not self._closed.done() and self._era is not None and self._era.family == "legacy":
             settings = self._settings
             waiting = listen(
-                self._get, self._answers.take_message, settings.limits.frame_bytes, Waits(settings.jitter)
+                self._get,
+                self._answers.take_message,
+                self.unsolicited.miss,
+                settings.limits.frame_bytes,
+                Waits(settings.jitter),
             )
             self._listening = self._loop.create_task(waiting)
 

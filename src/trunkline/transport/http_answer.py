@@ -133,7 +133,7 @@ class AnswerReader:
             return
         for frame in decode_frames(data, self._limits):
             if not isinstance(frame, Broken) and frame.method is not UNSET:
-                self._inbox.put(frame)
+                self._inbox.put(frame, len(data))
 
     def _take_event(self, data: bytes, request: Request) -> Frame | None:
         if len(data) > self._limits.frame_bytes:

@@ -89,8 +89,14 @@ async def take_up(
     raise cut_off(server, cut.reason)
 
 
-async def listen(get: Get, take: Callable[[bytes], None], max_bytes: int, waits: Waits) -> None:
-    """Take messages for as long as the server has a stream for them; returns when it has none."""
+async def listen(
+    get: Get, take: Callable[[bytes], None], miss: Callable[[], None], max_bytes: int, waits: Waits
+) -> None:
+    """Take messages for as long as the server has a stream for them; returns when it has none.
+
+    Args:
+        miss: told when a stream begins that does not go on where another ended.
+    """
     last_id: str | None = None
     retry_ms: int | None = None
     while True:
@@ -100,6 +106,8 @@ async def listen(get: Get, take: Callable[[bytes], None], max_bytes: int, waits:
             try:
                 if not _is_event_stream(response):
                     return
+                if last_id is None:
+                    miss()
                 async for chunk in response.content.iter_any():
                     for event in parser.feed(chunk):
                         waits.reset()

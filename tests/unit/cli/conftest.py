@@ -15,7 +15,9 @@ import pytest
 from trunkline.cli import session
 from trunkline.cli.main import main
 from trunkline.core.call import Progress
+from trunkline.core.prompt import Prompt, PromptReply
 from trunkline.core.reply import Reply
+from trunkline.core.resource import ReadReply, Resource, Template
 from trunkline.core.status import ServerStatus
 from trunkline.core.tool import Tool
 from trunkline.errors import NotFoundError
@@ -75,7 +77,11 @@ class FakeTrunk:
         self.names = [entry.name for entry in config.entries]
         self.world = world
         self.catalog = SimpleNamespace(
-            tools=tuple(tool for tool in TOOLS if tool.server in self.names), resolve=self._resolve
+            tools=tuple(tool for tool in TOOLS if tool.server in self.names),
+            resources=tuple(one for one in world.resources if one.server in self.names),
+            templates=tuple(one for one in world.templates if one.server in self.names),
+            prompts=tuple(one for one in world.prompts if one.server in self.names),
+            resolve=self._resolve,
         )
 
     async def __aenter__(self) -> FakeTrunk:
@@ -85,7 +91,14 @@ class FakeTrunk:
     async def __aexit__(self, *_: object) -> None:
         self.world.closed = True
 
-    async def ready(self, name: str | None = None, timeout: float | None = None) -> None:  # noqa: ASYNC109
+    async def ready(
+        self,
+        name: str | None = None,
+        timeout: float | None = None,  # noqa: ASYNC109
+        *,
+        lists: bool | None = None,
+    ) -> None:
+        self.world.lists = lists
         self.world.waited.append((name, timeout))
         if self.world.not_ready is not None:
             raise self.world.not_ready
@@ -122,6 +135,36 @@ class FakeTrunk:
             warnings=self.world.warnings,
         )
 
+    async def read(
+        self,
+        uri: str,
+        server: str | None,
+        timeout: float | None,  # noqa: ASYNC109
+        *,
+        on_progress: Callable[..., None],
+    ) -> ReadReply:
+        self.world.called.append((uri, {"server": server}, timeout))
+        for progress in self.world.progress:
+            on_progress(progress)
+        return self._typed(ReadReply, f"git {uri}", uri=uri)
+
+    async def get_prompt(
+        self,
+        name: str,
+        arguments: Mapping[str, str],
+        *,
+        timeout: float | None,  # noqa: ASYNC109
+    ) -> PromptReply:
+        self.world.called.append((name, dict(arguments), timeout))
+        return self._typed(PromptReply, name)
+
+    def _typed(self, kind: type[Any], tool: str, **facts: Any) -> Any:
+        if isinstance(self.world.answer, BaseException):
+            raise self.world.answer
+        return kind(
+            raw=self.world.answer, server="git", tool=tool, era="2025-11-25", transport="stdio", **facts
+        )
+
     def _resolve(self, name: str) -> Tool:
         for known in self.catalog.tools:
             if name in (known.public_name, known.name):
@@ -138,6 +181,10 @@ class World:
         self.warnings: tuple[str, ...] = ()
         self.answer: Any = {"content": [{"type": "text", "text": "done"}]}
         self.progress: list[Progress] = []
+        self.resources: tuple[Resource, ...] = ()
+        self.templates: tuple[Template, ...] = ()
+        self.prompts: tuple[Prompt, ...] = ()
+        self.lists: bool | None = None
         self.not_ready: Exception | None = None
         self.started: list[str] = []
         self.waited: list[tuple[str | None, float | None]] = []

@@ -70,12 +70,15 @@ def test_an_entry_that_cannot_be_used_is_named_without_tools(environ: dict[str, 
     assert recall_names(bad, environ) == {"bad": []}
 
 
-def test_old_files_are_forgotten(environ: dict[str, str], kept: Path) -> None:
-    for number in range(260):
+def test_old_files_are_forgotten(
+    environ: dict[str, str], kept: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("trunkline.cli.known_names._MOST_FILES", 30)
+    for number in range(34):
         keep_names(entries(a={"command": f"c{number}"}), {"a": ["b"]}, environ)
     for number in range(2):
         keep_names(entries(a={"command": f"d{number}"}), {"a": ["b"]}, environ)
-    assert len(list(kept.iterdir())) == 256
+    assert len(list(kept.iterdir())) == 30
 
 
 @pytest.mark.parametrize("content", ["", "{}", "[", '{"a": 1}', "[1, null]", "\xff"])

@@ -44,8 +44,8 @@ def test_list_as_json_has_a_stable_shape(trunkline: Trunkline, world: Any) -> No
     assert document["ok"] is True
     assert [server["name"] for server in document["servers"]] == ["git", "time"]
     assert set(document["servers"][1]) == {
-        *("name", "state", "since", "era", "transport", "tools", "resources", "last_error", "hint", "stderr"),
-        *("restarts", "latency_ms", "last_check", "breaker"),
+        *("name", "state", "since", "era", "transport", "last_error", "hint", "stderr"),
+        *("tools", "resources", "templates", "prompts", "restarts", "latency_ms", "last_check", "breaker"),
     }
     assert [tool["public_name"] for tool in document["tools"]] == ["git.log", "git.status", "time.now"]
     assert set(document["tools"][0]) == {
