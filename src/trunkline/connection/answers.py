@@ -53,6 +53,13 @@ class Answers:
         self.spent = 0
         self._workers = Workers(handlers.limits.concurrency)
 
+    def offers(self, method: str) -> bool:
+        """Whether the application puts such questions to its person or model."""
+        handlers = self.handlers
+        return (method == ELICIT and handlers.elicit is not None) or (
+            method == SAMPLE and handlers.sample is not None
+        )
+
     async def answer(self, method: str, params: object, source: Source) -> Mapping[str, Any]:
         """Give the result of one question; the calls it belongs to are not idle meanwhile.
 

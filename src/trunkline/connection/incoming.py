@@ -144,7 +144,7 @@ class Incoming:
         if method == "ping":
             return encode_result(request_id, {})
         try:
-            if method in DURING_CALLS and self.calls.keys().isdisjoint(source.flights):
+            if self._answers.offers(method) and self.calls.keys().isdisjoint(source.flights):
                 raise malformed("no call of this client is in flight")
             result = await self._ask(method, params, source)
             return encode_result(request_id, result)
