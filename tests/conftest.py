@@ -35,6 +35,8 @@ class Peers(NamedTuple):
     python: str
     older: str
     """A Python that has the first major version of the SDK."""
+    conformance: tuple[str, ...]
+    """The official conformance suite; append its command."""
 
 
 class Repository(NamedTuple):
@@ -56,7 +58,10 @@ def peers() -> Peers:
     """Give the installed reference servers; fail, and do not skip, when they are missing."""
     python = ROOT / ".peers/python/bin"
     servers = ROOT / ".peers/node/node_modules/@modelcontextprotocol"
+    suite = servers / "conformance/dist/index.js"
     node = shutil.which("node")
+    # The suite needs a newer Node than the servers do; npm installs one where there is one for the platform.
+    newer = next((ROOT / ".peers/node/node_modules").glob("node-*/bin/node"), node)
     found = Peers(
         time=(str(python / "mcp-server-time"), "--local-timezone", "UTC"),
         git=(str(python / "mcp-server-git"),),
@@ -64,8 +69,9 @@ def peers() -> Peers:
         everything=(node or "node", str(servers / "server-everything/dist/index.js")),
         python=str(python / "python"),
         older=str(ROOT / ".peers/older/bin/python"),
+        conformance=(str(newer), str(suite)),
     )
-    wanted = (found.older, found.time[0], found.git[0], found.filesystem[1], found.everything[1])
+    wanted = (found.older, found.time[0], found.git[0], found.filesystem[1], found.everything[1], str(suite))
     missing = [path for path in wanted if not Path(path).is_file()]
     if missing or node is None:
         pytest.fail(

@@ -134,6 +134,21 @@ async def test_a_server_that_ends_lets_the_person_go(way: Any, reach: Any):
             await call
 
 
+async def test_a_call_that_cannot_go_on_after_a_question_was_sent_all_the_same():
+    server = asking("modern")
+    listener = await server.listen()
+
+    async def elicit(_: Any) -> None:
+        await listener.stop()
+
+    handlers = trunkline.Handlers(elicit=elicit)
+    async with trunkline.connect({"fake": {"url": listener.url}}, handlers=handlers) as trunk:
+        with pytest.raises(trunkline.OutcomeUnknownError) as caught:
+            await trunk.call("fake.ask")
+        assert caught.value.delivery == "unknown"
+    assert len(server.calls) == 1
+
+
 @pytest.mark.over("memory", "sse", families=("legacy",))
 async def test_a_question_the_server_takes_back_is_ended_and_not_answered(way: Any, reach: Any):
     person = Person()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
@@ -17,10 +18,15 @@ from trunkline.security.sanitize import sanitize_text
 from trunkline.supervision.fleet import Fleet
 from trunkline.supervision.server_list import Listed
 from trunkline.supervision.supervisor import Supervisor
+from trunkline.telemetry.escape import escape_text
 
 if TYPE_CHECKING:
     from trunkline.catalog.search import SearchIndex
 
+logger = logging.getLogger("trunkline.catalog")
+
+_MOST_LOGGED = 20
+"""Warnings logged of one list; a server may send a hundred thousand malformed items."""
 _LONGEST_WARNING = 400
 _Parse = Callable[..., tuple[tuple[Any, ...], tuple[str, ...]]]
 _PARSERS: dict[Kind, _Parse] = {
@@ -121,8 +127,19 @@ class Inventory:
         if known is None or known[0] is not listed:
             options = {"transport": supervisor.settings.transport} if kind == "tools" else {}
             items, problems = _PARSERS[kind](server, listed.items, **options)
+            _log_news(server, problems, known[2] if known else ())
             known = self._parsed[server, kind] = (listed, items, (*listed.warnings, *problems))
         return known[1], known[2]
+
+
+def _log_news(server: str, problems: tuple[str, ...], before: tuple[str, ...]) -> None:
+    """Log what is wrong with a list, once for as long as it stays so.
+
+    Source: specification 2026-07-28, basic/transports/streamable-http, "Schema Extension".
+    """
+    for problem in problems[:_MOST_LOGGED]:
+        if problem not in before:
+            logger.warning("%s", escape_text(problem), extra={"server": server})
 
 
 def _is_same(tools: tuple[Tool, ...], before: tuple[Tool, ...] | None) -> bool:

@@ -141,9 +141,14 @@ class Routes:
             layers: list[Layer] = [self._observe, Deadline()]
             if validate:
                 layers.append(Validate(known=self._inventory.tool, find=self._find_tool))
-            dispatch = mirror_headers(self._inventory, self._fleet.call) if mirror else self._fleet.call
+            call = self._fleet.call
+            dispatch = mirror_headers(self._inventory, call, self._relist) if mirror else call
             service = self._services[validate, mirror] = stack(layers, dispatch)
         return service
+
+    async def _relist(self, server: str) -> bool:
+        supervisor = self._fleet.get(server)
+        return supervisor is not None and await supervisor.lists.refresh("tools")
 
     async def _find_tool(self, call: Call) -> Tool | None:
         """Wait for the server's list; one that lacks the tool is read once more before that counts."""
