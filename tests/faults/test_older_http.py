@@ -96,27 +96,6 @@ async def test_a_stream_without_ids_that_broke_fails_what_was_in_flight_and_is_o
         assert len(server.ledger.of("initialize")) == 2
 
 
-async def test_a_stream_that_cannot_be_opened_again_is_given_up_after_some_attempts():
-    async with served(ids=True, retry_ms=1) as (_, streams), connect(streams) as trunk:
-        await trunk.ready()
-        call = asyncio.create_task(trunk.call("older.long", timeout=20))
-        await asyncio.sleep(0.01)
-        supervisor = trunk._fleet.get("older")
-        link = supervisor.connection.link
-        link._settings = _without_waits(link._settings)
-        await streams.stop()
-        with pytest.raises(trunkline.CallError) as caught:
-            await call
-        assert caught.value.delivery in ("unknown", "never_sent")
-        assert "5 attempts" in str(caught.value) or "cannot connect" in str(caught.value)
-
-
-def _without_waits(settings: Any) -> Any:
-    from msgspec.structs import replace
-
-    return replace(settings, jitter=lambda: 0.0)
-
-
 async def test_a_post_to_a_forgotten_stream_was_refused_and_the_next_call_opens_another():
     async with served() as (server, streams), connect(streams) as trunk:
         await trunk.ready()

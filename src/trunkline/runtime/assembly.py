@@ -111,9 +111,7 @@ async def _open_sse(entry: HttpEntry, limits: Limits, wire: Wire | None) -> Link
     await import_off_loop("trunkline.transport.sse")
     from trunkline.transport.sse import SseTransport
 
-    remote = SseTransport(
-        server=entry.name, url=entry.url, headers=entry.headers, limits=limits, jitter=_draw
-    )
+    remote = SseTransport(server=entry.name, url=entry.url, headers=entry.headers, limits=limits, draw=_draw)
     if wire is not None:
         from trunkline.config.url import origin
         from trunkline.transport.wire_http import tap_sse

@@ -86,7 +86,7 @@ class StreamServer:
 
     async def start(self) -> None:
         """Listen on a free port, or again on the one it had."""
-        app = web.Application()
+        app = web.Application(client_max_size=1 << 30)
         app.router.add_get("/ws", self._socket)
         app.router.add_get("/sse", self._stream)
         app.router.add_post("/messages/{number}", self._post)
@@ -110,6 +110,10 @@ class StreamServer:
     def origin(self) -> str:
         """Scheme, host and port."""
         return f"http://{_HOST}:{self.port}"
+
+    async def take_post(self, session: Session, body: bytes) -> None:
+        """Let the server have a message that was posted; a test may put something slower in its place."""
+        session.frames.received.put_nowait(body)
 
     async def _socket(self, request: web.Request) -> web.StreamResponse:
         self.headers.append(dict(request.headers))
@@ -177,7 +181,7 @@ class StreamServer:
         if session is None:
             return web.Response(status=404)
         if self.quirks.status == 202:
-            session.frames.received.put_nowait(await request.read())
+            await self.take_post(session, await request.read())
         return web.Response(status=self.quirks.status)
 
 
