@@ -174,7 +174,7 @@ async def test_posts_share_a_connection_when_their_answers_are_short(body: bytes
         ports.add(request.transport.get_extra_info("peername")[1])  # type: ignore[union-attr]
         response = web.StreamResponse(status=202)
         await response.prepare(request)
-        await asyncio.sleep(0)
+        await asyncio.sleep(0.005)
         await response.write(body)
         return response
 

@@ -86,6 +86,14 @@ async def test_a_stream_that_is_taken_up_again_loses_no_message():
         assert not link.lost
 
 
+async def test_a_message_starts_the_count_of_attempts_anew():
+    losses = [502, b"", ENDPOINT, 503]
+    streams = Streams(ENDPOINT + message(1), *losses, message(2), *losses, message(3, b": stay\n\n"))
+    async with streams.opened(reopening=AT_ONCE) as link:
+        async with asyncio.timeout(5):
+            assert [(await link.unsolicited.get()).method for _ in range(3)] == ["x1", "x2", "x3"]
+
+
 @pytest.mark.parametrize("then", [500, 502, 503, 429, b"", ENDPOINT])
 async def test_a_stream_that_brings_nothing_is_given_up_after_its_attempts(then: Any):
     streams = Streams(ENDPOINT + message(1), then)

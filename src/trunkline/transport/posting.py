@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable, Coroutine
+from typing import Any
 
 from trunkline.core.call import Flight
 from trunkline.core.limits import Limits
@@ -12,6 +13,7 @@ from trunkline.protocol.frames import Frame
 from trunkline.transport.link import Request
 from trunkline.transport.stream import StreamCore
 
+Work = Coroutine[Any, Any, None]
 SESSION_LOST = "session_lost"
 """Code of the error of a post that found its stream forgotten; nothing more can be sent then."""
 _OVERTAKING = 0.5
@@ -28,7 +30,7 @@ class PostingCore(StreamCore):
             code `SESSION_LOST` where no other one will be.
     """
 
-    def __init__(self, server: str, limits: Limits, post: Callable[[bytes, Flight], Awaitable[None]]) -> None:
+    def __init__(self, server: str, limits: Limits, post: Callable[[bytes, Flight], Work]) -> None:
         super().__init__(server, limits, lambda _: None)
         self._post = post
         self._posting: dict[asyncio.Task[None], Flight | None] = {}
@@ -66,8 +68,8 @@ class PostingCore(StreamCore):
             if late:
                 await asyncio.wait(late)
 
-    def _own(self, work: Awaitable[None], flight: Flight | None = None) -> asyncio.Task[None]:
-        task = self._loop.create_task(_await(work))
+    def _own(self, work: Work, flight: Flight | None = None) -> asyncio.Task[None]:
+        task = self._loop.create_task(work)
         self._posting[task] = flight
         task.add_done_callback(self._posting.pop)
         return task
@@ -105,7 +107,3 @@ class PostingCore(StreamCore):
             post.cancel()
         await asyncio.wait({post}, timeout=_OVERTAKING)
         super()._abandon(request)
-
-
-async def _await(work: Awaitable[None]) -> None:
-    await work

@@ -183,6 +183,8 @@ class SseLink:
     async def _finish(self, response: aiohttp.ClientResponse) -> None:
         """Read what little a server says to a post; one that says more, or slowly, loses its connection."""
         rest = _COURTESY
+        if response.content.at_eof():
+            return
         try:
             async with asyncio.timeout(self._settings.farewell):
                 while rest > 0 and (chunk := await response.content.readany()):
@@ -208,7 +210,7 @@ class SseLink:
     def _take(self, event: Event) -> None:
         if event.event == "endpoint":
             self._learn_endpoint(event.data.decode("utf-8", "replace"))
-        elif event.event == "message" and self._endpoint.done():
+        elif event.event == "message":
             self._hear(event)
 
     def _hear(self, event: Event) -> None:
