@@ -15,9 +15,15 @@ if TYPE_CHECKING:
     from trunkline.catalog.search import Match as Match
     from trunkline.core.call import Log as Log
     from trunkline.core.call import Progress as Progress
+    from trunkline.core.elicitation import ElicitRequest as ElicitRequest
+    from trunkline.core.elicitation import ElicitResult as ElicitResult
+    from trunkline.core.handlers import HandlerLimits as HandlerLimits
     from trunkline.core.handlers import Handlers as Handlers
     from trunkline.core.principal import Principal as Principal
     from trunkline.core.reply import Reply as Reply
+    from trunkline.core.sampling import Root as Root
+    from trunkline.core.sampling import SampleRequest as SampleRequest
+    from trunkline.core.sampling import SampleResult as SampleResult
     from trunkline.core.status import ServerStatus as ServerStatus
     from trunkline.core.tool import Tool as Tool
     from trunkline.errors import AgentError as AgentError
@@ -27,6 +33,7 @@ if TYPE_CHECKING:
     from trunkline.errors import ConfigError as ConfigError
     from trunkline.errors import DeadlineExceededError as DeadlineExceededError
     from trunkline.errors import DeniedError as DeniedError
+    from trunkline.errors import ElicitationRequiredError as ElicitationRequiredError
     from trunkline.errors import InvalidArgumentsError as InvalidArgumentsError
     from trunkline.errors import NotFoundError as NotFoundError
     from trunkline.errors import OutcomeUnknownError as OutcomeUnknownError
@@ -46,9 +53,15 @@ _HOMES = {
     "Log": "core.call",
     "Match": "catalog.search",
     "Progress": "core.call",
+    "ElicitRequest": "core.elicitation",
+    "ElicitResult": "core.elicitation",
+    "HandlerLimits": "core.handlers",
     "Handlers": "core.handlers",
     "Principal": "core.principal",
     "Reply": "core.reply",
+    "Root": "core.sampling",
+    "SampleRequest": "core.sampling",
+    "SampleResult": "core.sampling",
     "ServerStatus": "core.status",
     "Tool": "core.tool",
     "Trunk": "runtime.trunk",
@@ -63,6 +76,7 @@ _HOMES |= dict.fromkeys(
         "ConfigError",
         "DeadlineExceededError",
         "DeniedError",
+        "ElicitationRequiredError",
         "InvalidArgumentsError",
         "NotFoundError",
         "OutcomeUnknownError",

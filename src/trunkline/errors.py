@@ -239,7 +239,7 @@ class ServerError(CallError):
     """
 
     code = "server_error"
-    default_delivery = "answered"
+    default_delivery: ClassVar[Delivery] = "answered"
 
     def __init__(
         self, message: str, *, rpc_code: int, rpc_message: str, data: Any = None, **facts: Any
@@ -248,6 +248,21 @@ class ServerError(CallError):
         self.rpc_code = rpc_code
         self.rpc_message = rpc_message
         self.data = data
+
+
+class ElicitationRequiredError(ServerError):
+    """The server does not make the call before a person has visited its URLs (-32042, 2025-11-25).
+
+    Attributes:
+        elicitations: an `ElicitRequest` for each URL; empty when one of them must not be shown.
+    """
+
+    code = "elicitation_required"
+    default_delivery: ClassVar[Delivery] = "refused"
+
+    def __init__(self, message: str, *, elicitations: tuple[Any, ...] = (), **facts: Any) -> None:
+        super().__init__(message, **facts)
+        self.elicitations = elicitations
 
 
 class WorkflowError(TrunklineError):

@@ -30,6 +30,7 @@ from trunkline.errors import (
 )
 from trunkline.runtime.control_client import AttachedTrunk
 from trunkline.runtime.control_link import ControlLink
+from trunkline.runtime.control_messages import VERSION
 from trunkline.runtime.control_server import ControlServer
 from trunkline.testing import FakeServer, Fault
 
@@ -357,7 +358,7 @@ def stub(path: str) -> Callable[..., AbstractAsyncContextManager[None]]:
     async def serve(behave: Any) -> AsyncIterator[None]:
         async def converse(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
             await reader.readline()
-            writer.write(b'{"type":"welcome","id":0,"version":1,"pid":1}\n')
+            writer.write(b'{"type":"welcome","id":0,"version":%d,"pid":1}\n' % VERSION)
             await reader.readline()
             await behave(reader, writer)
             writer.close()

@@ -8,7 +8,7 @@ from typing import Any
 
 import msgspec
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from trunkline.core.limits import Limits
@@ -96,6 +96,7 @@ def test_an_id_inside_the_payload_is_never_taken_for_the_envelope(value: Any) ->
     assert recover_id(json.dumps(inner).encode()) is None
 
 
+@example([(0, True), (0, True), (93, False)], [39])
 @given(st.lists(st.tuples(st.integers(0, 120), st.booleans()), max_size=8), st.lists(st.integers(0)))
 def test_events_over_the_cap_are_skipped_alone_however_the_stream_is_cut(
     sizes: list[tuple[int, bool]], places: list[int]

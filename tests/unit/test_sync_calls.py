@@ -225,24 +225,39 @@ def test_a_notebook_may_block_its_own_loop(trunk: Trunk, monkeypatch: pytest.Mon
         asyncio.run(cell())
 
 
-def test_a_handler_that_waits_for_a_call_is_refused_and_not_blocked(fake: FakeServer) -> None:
+def test_an_async_handler_that_waits_for_a_call_is_refused_and_not_blocked(fake: FakeServer) -> None:
     refused: list[BaseException] = []
+    seen = threading.Event()
 
-    def changed(*_: Any) -> None:
-        try:
-            trunk.call("add", {"a": 1})
-        except RuntimeError as error:
-            refused.append(error)
-        try:
-            trunk.close()
-        except RuntimeError as error:
-            refused.append(error)
+    async def changed(*_: Any) -> None:
+        for use in (lambda: trunk.call("add", {"a": 1}), trunk.close):
+            try:
+                use()
+            except RuntimeError as error:
+                refused.append(error)
+        seen.set()
 
     handlers = trunkline.Handlers(notifications={"notifications/message": changed})
     with connect({"shop": fake}, handlers=handlers) as trunk:
         list(trunk.stream("add", {"a": 1}))
-        trunk.call("add", {"a": 1})
+        assert seen.wait(5)
     assert ["handler" in str(error) for error in refused] == [True, True]
+
+
+def test_a_blocking_handler_has_a_thread_of_its_own_and_may_call(fake: FakeServer) -> None:
+    replies: list[Any] = []
+    seen = threading.Event()
+
+    def changed(*_: Any) -> None:
+        if not replies:
+            replies.append(trunk.call("add", {"a": 1}))
+            seen.set()
+
+    handlers = trunkline.Handlers(notifications={"notifications/message": changed})
+    with connect({"shop": fake}, handlers=handlers) as trunk:
+        list(trunk.stream("add", {"a": 1}))
+        assert seen.wait(5)
+    assert replies[0].server == "shop"
 
 
 def test_errors_of_connecting_are_raised_and_leave_no_thread() -> None:

@@ -58,7 +58,7 @@ async def require_consent(tool: Tool, arguments: Mapping[str, Any], paint: Paint
     sys.stderr.write(render_question(tool, arguments, paint))
     sys.stderr.flush()
     try:
-        answer = await _read_line()
+        answer = await read_line()
     except asyncio.CancelledError:
         sys.stderr.write("\n")
         raise
@@ -74,13 +74,7 @@ async def require_consent(tool: Tool, arguments: Mapping[str, Any], paint: Paint
     )
 
 
-def _shown(key: str, value: Any) -> str:
-    masked = mask_secrets({key: value})[key]
-    text = masked if isinstance(masked, str) else json.dumps(masked, ensure_ascii=False, default=str)
-    return cut_to(line(text), _WIDEST)
-
-
-async def _read_line() -> str:
+async def read_line() -> str:
     """Read what the person types up to Enter; a terminal is readable once a whole line is there."""
     loop = asyncio.get_running_loop()
     descriptor, ready = sys.stdin.fileno(), asyncio.Event()
@@ -93,3 +87,9 @@ async def _read_line() -> str:
     finally:
         loop.remove_reader(descriptor)
     return os.read(descriptor, 4096).decode(errors="replace")
+
+
+def _shown(key: str, value: Any) -> str:
+    masked = mask_secrets({key: value})[key]
+    text = masked if isinstance(masked, str) else json.dumps(masked, ensure_ascii=False, default=str)
+    return cut_to(line(text), _WIDEST)

@@ -21,6 +21,7 @@ from trunkline.core.tool import Tool
 from trunkline.errors import (
     AmbiguousNameError,
     CallError,
+    ElicitationRequiredError,
     InvalidArgumentsError,
     NotFoundError,
     TrunklineError,
@@ -63,6 +64,8 @@ def render_error(error: BaseException, paint: Paint = plain) -> str:
     lines = [f"trunkline: {paint('error:', 'bad')} {line(error_message(error))}"]
     if isinstance(error, InvalidArgumentsError):
         lines += [f"  - {line(problem)}" for problem in error.problems if problem not in error.message]
+    if isinstance(error, ElicitationRequiredError):
+        lines += [f"  - {line(url)}" for url in _urls(error)]
     if isinstance(error, CallError) and error.delivery == "unknown":
         lines.append("  delivery: unknown, the tool may have run")
     if hint := _hint(error):
@@ -70,6 +73,12 @@ def render_error(error: BaseException, paint: Paint = plain) -> str:
     if isinstance(error, CallError):
         lines += _last_words(error.stderr)
     return "\n".join(lines)
+
+
+def _urls(error: ElicitationRequiredError) -> list[str]:
+    """Give where a person has to go first; from a background process they come as plain members."""
+    found = [one.get("url") if isinstance(one, Mapping) else one.url for one in error.elicitations]
+    return [url for url in found if isinstance(url, str)]
 
 
 def _last_words(stderr: str) -> list[str]:

@@ -17,6 +17,7 @@ from trunkline.cli.listing import saying_who_is_sick
 from trunkline.cli.lookup import require_tool
 from trunkline.cli.options import Settings
 from trunkline.cli.progress import ProgressLine
+from trunkline.cli.questions import Questions
 from trunkline.cli.selectors import Selector
 from trunkline.cli.streaming import EventLines
 from trunkline.cli.terminal import Terminal
@@ -44,14 +45,15 @@ async def perform(
         CallError: the call failed.
     """
     terminal, ask = delivery.terminal, can_ask() and not options.yes
-    async with session.open_trunk(config) as trunk:
+    questions = Questions(terminal)
+    async with session.open_trunk(config, questions.handlers()) as trunk:
         with saying_who_is_sick(trunk, selector, terminal):
             left = await _await_definition(trunk, selector, settings, wanted=ask or needs_schema(given))
             tool = _find_tool(trunk, selector)
             arguments = resolve_arguments(given, None if tool is None else tool.input_schema)
             if ask and tool is not None and is_destructive(tool):
                 await require_consent(tool, arguments, terminal.paint_error)
-            with _shown(terminal, options, settings) as show:
+            with _shown(terminal, options, settings, questions) as show:
                 reply = await trunk.call(selector.name, arguments, timeout=left, on_progress=show)
         session.remember_names(trunk, config)
         return delivery.deliver(reply)
@@ -91,9 +93,11 @@ def _find_tool(trunk: Trunk, selector: Selector) -> Tool | None:
 
 
 def _shown(
-    terminal: Terminal, options: CallOptions, settings: Settings
+    terminal: Terminal, options: CallOptions, settings: Settings, questions: Questions
 ) -> AbstractContextManager[Callable[[Progress], Any]]:
     """Give the way in which this call's progress is shown."""
     if options.stream:
         return nullcontext(EventLines(terminal).show)
-    return ProgressLine(terminal.note, verbose=bool(settings.verbose))
+    progress = ProgressLine(terminal.note, verbose=bool(settings.verbose))
+    questions.pause = progress.paused
+    return progress

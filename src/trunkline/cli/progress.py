@@ -6,7 +6,8 @@ import asyncio
 import math
 import os
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 
 from trunkline.cli.columns import cut_to, terminal_size, text_width
 from trunkline.cli.render import line, render_short_span
@@ -50,6 +51,21 @@ class ProgressLine:
         if self._drawn is not None:
             _write(_ERASE)
         self._live = self._verbose = False
+
+    @contextmanager
+    def paused(self) -> Iterator[None]:
+        """Draw nothing meanwhile, and leave no line; what is reported shows afterwards."""
+        live, self._live = self._live, False
+        if self._timer is not None:
+            self._timer.cancel()
+        if self._drawn is not None:
+            _write(_ERASE)
+        try:
+            yield
+        finally:
+            self._live = live
+            if live:
+                self._plan(_TICK)
 
     def show(self, progress: Progress) -> None:
         """Take one report; shown on a terminal, or as a line of its own with -v."""

@@ -12,6 +12,7 @@ from trunkline.cli.terminal import Terminal
 
 if TYPE_CHECKING:
     from trunkline.config.loading import Config
+    from trunkline.core.handlers import Handlers
     from trunkline.runtime.trunk import Trunk
 
 
@@ -104,19 +105,19 @@ def described_server(config: Config, settings: Settings) -> str | None:
     return None if describe_server(settings) is None else server_names(config)[0]
 
 
-def open_trunk(config: Config) -> AbstractAsyncContextManager[Trunk]:
+def open_trunk(config: Config, handlers: Handlers | None = None) -> AbstractAsyncContextManager[Trunk]:
     """Give the runtime over every server of `config`; entering starts them, unless they are kept warm."""
     from trunkline.cli.warm.attachment import attached
 
     if (link := attached(config)) is not None:
         from trunkline.runtime.control_client import AttachedTrunk
 
-        return cast("AbstractAsyncContextManager[Trunk]", AttachedTrunk(link, server_names(config)))
+        return cast("AbstractAsyncContextManager[Trunk]", AttachedTrunk(link, server_names(config), handlers))
     import trunkline
     from trunkline.cli.diagnostics import wire_target
     from trunkline.cli.hosting_asking import answered
 
-    return trunkline.connect(answered(config), wire=wire_target())
+    return trunkline.connect(answered(config), handlers=handlers, wire=wire_target())
 
 
 async def refresh_status(trunk: Trunk) -> None:

@@ -7,32 +7,36 @@ failed call may be tried again is never decided here.
 from __future__ import annotations
 
 import asyncio
-import logging
 from collections.abc import Callable, Mapping
+from contextvars import copy_context
 from typing import Any
 
 from msgspec import UNSET
 
+from trunkline.connection.answers import Answers
+from trunkline.connection.incoming import Incoming
 from trunkline.connection.listing import Pages, read_pages
 from trunkline.connection.negotiation import ClientIdentity, Negotiated, negotiate
+from trunkline.connection.rounds import finish_rounds, play_rounds
 from trunkline.connection.session import Session
+from trunkline.connection.tally import Source
+from trunkline.connection.visits import Visits
 from trunkline.core.call import Call, Flight
-from trunkline.core.handlers import Handlers
 from trunkline.core.limits import Limits
 from trunkline.core.reply import Reply
 from trunkline.errors import (
     InvalidArgumentsError,
     ProtocolError,
     ServerError,
-    TrunklineError,
     UnavailableError,
 )
-from trunkline.protocol.eras import METHOD_NOT_FOUND, REFUSING_CODES, Family, request_meta
-from trunkline.protocol.frames import Encoder, Frame, RequestId, encode_error, encode_result
+from trunkline.protocol.eras import REFUSING_CODES, URL_ELICITATION_REQUIRED, Family, request_meta
+from trunkline.protocol.frames import Encoder, Frame
+from trunkline.protocol.rounds import INPUT_REQUIRED, METHODS, wants_input
 from trunkline.telemetry.escape import escape_text
 from trunkline.transport.link import Link, Request, SessionLostError
 
-logger = logging.getLogger("trunkline.connection")
+_NOTHING: Mapping[str, Any] = {}
 
 
 class Connection:
@@ -46,7 +50,7 @@ class Connection:
         identity: ClientIdentity,
         *,
         limits: Limits,
-        handlers: Handlers,
+        answers: Answers,
         connect_timeout: float,
     ) -> None:
         self.server = server
@@ -56,7 +60,8 @@ class Connection:
         """Set when the server says that its list of tools has changed."""
         self._identity = identity
         self._limits = limits
-        self._handlers = handlers
+        self._answers = answers
+        self._incoming = Incoming(server, link, answers)
         self._session = Session(server, self._reopen, connect_timeout)
         self._encoder = self._make_encoder()
 
@@ -69,7 +74,7 @@ class Connection:
         *,
         family: Family | None = None,
         limits: Limits,
-        handlers: Handlers,
+        answers: Answers,
         connect_timeout: float,
     ) -> Connection:
         """Negotiate on a fresh link. The link stays the caller's to close, whatever happens.
@@ -82,7 +87,7 @@ class Connection:
         """
         agreed = await negotiate(link, server, identity, family)
         return cls(
-            server, link, agreed, identity, limits=limits, handlers=handlers, connect_timeout=connect_timeout
+            server, link, agreed, identity, limits=limits, answers=answers, connect_timeout=connect_timeout
         )
 
     @property
@@ -99,7 +104,19 @@ class Connection:
         flight = call.flight
         flight.phase = "waiting for the answer"
         flight.stderr = self.link.stderr_tail
-        frame = await self._exchange(lambda: self._encode_call(call), flight)
+        calls = self._incoming.calls
+        calls[flight] = call
+        if self._answers.asks_people:
+            flight.context = copy_context()
+        try:
+            frame = await self._exchange(lambda: self._encode_call(call), flight)
+            result = frame.result
+            if result.__class__ is not dict or result.get("resultType") == INPUT_REQUIRED:
+                frame = await self._continue(call, frame)
+        finally:
+            del calls[flight]
+            if self._answers.tally.counts:
+                self._incoming.release(flight)
         result = self._result_of(frame, call.name)
         flight.delivery = "answered"
         return Reply(
@@ -133,6 +150,7 @@ class Connection:
             while (frame := await self.link.unsolicited.get()) is not None:
                 await self._take(frame)
         finally:
+            await self._incoming.end()
             await self._session.end()
 
     async def _exchange(self, encode: Callable[[], Request], flight: Flight) -> Frame:
@@ -163,11 +181,11 @@ class Connection:
         self.agreed = await negotiate(self.link, self.server, self._identity, "legacy")
         self._encoder = self._make_encoder()
 
-    def _encode_call(self, call: Call) -> Request:
+    def _encode_call(self, call: Call, more: Mapping[str, Any] = _NOTHING) -> Request:
         number = call.flight.request_id = self.link.next_id()
         try:
             body = self._encoder.call_tool(
-                number, call.name, call.arguments, log_level=call.log_level, trace=call.trace
+                number, call.name, call.arguments, log_level=call.log_level, trace=call.trace, more=more
             )
         except (TypeError, ValueError, RecursionError) as cause:
             raise InvalidArgumentsError(
@@ -197,8 +215,8 @@ class Connection:
         )
 
     def _make_encoder(self) -> Encoder:
-        identity = self._identity
-        return Encoder(request_meta(self.agreed.era, dict(identity.info), dict(identity.capabilities)))
+        era, identity = self.agreed.era, self._identity
+        return Encoder(request_meta(era, dict(identity.info), identity.offer(era.family)))
 
     def _result_of(self, frame: Frame, name: str) -> dict[str, Any]:
         if frame.error is not UNSET:
@@ -226,40 +244,37 @@ class Connection:
             hint="The tool may have run; report the malformed answer to the server's author.",
         )
 
+    async def _continue(self, call: Call, frame: Frame) -> Frame:
+        """Do what an answer that is no result asks for, where the era has it; else give it back."""
+        flight, era = call.flight, self.agreed.era
+        source = Source(flights=(flight,), tool=call.public_name)
+
+        async def send(more: Mapping[str, Any]) -> Frame:
+            flight.phase = "waiting for the answer"
+            return await self._exchange(lambda: self._encode_call(call, more), flight)
+
+        if era.family == "modern" and call.method in METHODS and wants_input(frame.result):
+            flight.phase = "answering what the server asks"
+            rounds = play_rounds(frame, send, self._answers, self.server, source)
+            return await finish_rounds(rounds, self.link, self.server)
+        error = frame.error
+        if era.family == "modern" or error is UNSET or error.code != URL_ELICITATION_REQUIRED:
+            return frame
+        flight.phase = "waiting for a visit to a URL"
+        visits = Visits(error, self._answers, self.server, source)
+        await visits.make(self._incoming.completions)
+        frame = await send({})
+        if frame.error is not UNSET and frame.error.code == URL_ELICITATION_REQUIRED:
+            raise visits.error("the server wants the visit again")
+        return frame
+
     async def _take(self, frame: Frame) -> None:
         if frame.method is UNSET:
             return
-        if frame.id is UNSET or frame.id is None:
-            self._take_notification(frame.method, frame.params)
-        else:
-            await self._answer(frame.id, frame.method)
-
-    def _take_notification(self, method: str, params: Any) -> None:
-        if method == "notifications/tools/list_changed":
-            self.tools_changed.set()
-        if (handler := self._handlers.notifications.get(method)) is None:
+        if frame.id is not UNSET and frame.id is not None:
+            params = None if frame.params is UNSET else frame.params
+            await self._incoming.take_request(frame.id, frame.method, params, self.agreed.era.family)
             return
-        _run_handler(handler, self.server, params if isinstance(params, dict) else {})
-
-    async def _answer(self, request_id: RequestId, method: str) -> None:
-        """Answer a legacy server's request; what we did not declare is refused."""
-        if method == "ping":
-            body = encode_result(request_id, {})
-        else:
-            body = encode_error(request_id, METHOD_NOT_FOUND, f"this client does not offer {method}")
-        try:
-            await self.link.notify(body)
-        except TrunklineError as error:
-            line = escape_text(f"{self.server}: could not answer {method}: {error}")
-            logger.debug("%s", line, extra={"server": self.server})
-
-
-def _run_handler(
-    handler: Callable[[str, Mapping[str, Any]], None], server: str, params: Mapping[str, Any]
-) -> None:
-    try:
-        handler(server, params)
-    except Exception:  # boundary: the application's handler must not end the connection it listens to
-        logger.exception(
-            "a notification handler failed for %s", escape_text(server), extra={"server": server}
-        )
+        if frame.method == "notifications/tools/list_changed":
+            self.tools_changed.set()
+        self._incoming.take_notification(frame.method, frame.params)

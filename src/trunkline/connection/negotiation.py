@@ -45,6 +45,13 @@ class ClientIdentity(msgspec.Struct, frozen=True, kw_only=True):
     info: Mapping[str, str]
     """`clientInfo`: name and version."""
     capabilities: Mapping[str, Any] = {}
+    """What we offer to servers of both families."""
+    offers: Mapping[Family, Mapping[str, Any]] = {}
+    """What we offer besides to those of one family."""
+
+    def offer(self, family: Family) -> dict[str, Any]:
+        """Give the capabilities to declare."""
+        return {**self.capabilities, **self.offers.get(family, {})}
 
 
 class Negotiated(msgspec.Struct, frozen=True, kw_only=True):
@@ -127,6 +134,7 @@ async def negotiate(link: Link, server: str, identity: ClientIdentity, family: F
     link.adopt(agreed.era)
     if agreed.era.family == "legacy":
         await link.notify(encode_notification("notifications/initialized"))
+        link.listen()
     return agreed
 
 
@@ -138,14 +146,14 @@ class _Dialogue:
         self._identity = identity
 
     async def discover(self) -> Frame:
-        meta = request_meta(MODERN, dict(self._identity.info), dict(self._identity.capabilities))
+        meta = request_meta(MODERN, dict(self._identity.info), self._identity.offer("modern"))
         self._link.adopt(MODERN)
         return await self._ask(Encoder(meta), "server/discover", {})
 
     async def initialize(self) -> Frame:
         params = {
             "protocolVersion": LATEST_LEGACY.revision,
-            "capabilities": dict(self._identity.capabilities),
+            "capabilities": self._identity.offer("legacy"),
             "clientInfo": dict(self._identity.info),
         }
         # The version header starts after the handshake, with the revision that was agreed.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from contextvars import Context
 from typing import Any, Literal
 
 import msgspec
@@ -41,9 +42,11 @@ class Flight:
 
     __slots__ = (
         "activity",
+        "answering",
         "attempts",
         "cancel_reason",
         "connecting",
+        "context",
         "delivery",
         "on_log",
         "on_progress",
@@ -60,6 +63,10 @@ class Flight:
         """Moment of the last sign of life of this call; the idle deadline counts from here."""
         self.connecting = False
         """Whether it waits for its server to start, which has a limit of its own: no idle deadline then."""
+        self.answering = 0
+        """How many handlers work on questions of its server: no idle deadline then, nobody is silent."""
+        self.context: Context | None = None
+        """The caller's context variables, where a question of its server may need them."""
         self.attempts = 0
         self.delivery: Delivery = "never_sent"
         self.phase = "waiting for the server"

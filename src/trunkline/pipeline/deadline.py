@@ -83,7 +83,7 @@ class _Alarm:
 
     def _due(self) -> float:
         call, flight = self._call, self._call.flight
-        alive = self._loop.time() if flight.connecting else flight.activity
+        alive = self._loop.time() if flight.connecting or flight.answering else flight.activity
         return min(call.deadline, alive + call.idle)
 
     def _ring(self) -> None:

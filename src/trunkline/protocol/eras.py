@@ -51,7 +51,12 @@ ERAS: dict[str, Era] = {
 }
 """Every revision this client speaks, newest first."""
 
+INVALID_REQUEST = -32600
 METHOD_NOT_FOUND = -32601
+INVALID_PARAMS = -32602
+INTERNAL_ERROR = -32603
+URL_ELICITATION_REQUIRED = -32042
+"""A person has to visit URLs before the call can be made (2025-11-25, client/elicitation)."""
 HEADER_MISMATCH = -32020
 MISSING_CAPABILITY = -32021
 UNSUPPORTED_VERSION = -32022

@@ -16,6 +16,7 @@ from msgspec import UNSET, UnsetType
 from trunkline.core.limits import Limits
 from trunkline.protocol.eras import META_LOG_LEVEL
 from trunkline.protocol.limits import LimitExceeded, check_shape
+from trunkline.protocol.rounds import INPUT_REQUIRED
 
 RequestId = int | str
 
@@ -38,6 +39,14 @@ class Frame(msgspec.Struct, frozen=True, kw_only=True):
     error: RpcError | UnsetType = UNSET
 
 
+class _State(msgspec.Struct):
+    requestState: msgspec.Raw | UnsetType = UNSET  # noqa: N815 - the protocol's spelling
+
+
+class _StateFrame(msgspec.Struct):
+    result: _State
+
+
 class Broken(msgspec.Struct, frozen=True, kw_only=True):
     """An incoming frame that cannot be used."""
 
@@ -47,6 +56,7 @@ class Broken(msgspec.Struct, frozen=True, kw_only=True):
 
 
 _decoder = msgspec.json.Decoder(Frame)
+_state_decoder = msgspec.json.Decoder(_StateFrame)
 _batch_decoder = msgspec.json.Decoder(list[msgspec.Raw])
 _id_decoder: msgspec.json.Decoder[RequestId] = msgspec.json.Decoder(RequestId)
 _encoder = msgspec.json.Encoder()
@@ -68,11 +78,22 @@ def decode_frame(data: bytes, limits: Limits) -> Frame | Broken:
     """Decode one message; never raises."""
     try:
         check_shape(data, limits)
-        return _decoder.decode(data)
+        frame = _decoder.decode(data)
+        result = frame.result
+        if result.__class__ is dict and result.get("resultType") == INPUT_REQUIRED:
+            _keep_state(data, result)
+        return frame
     except LimitExceeded as over:
         return Broken(reason=f"the message {over}", id=recover_id(data))
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as cause:
         return Broken(reason=f"the message is not valid JSON-RPC ({cause})", id=recover_id(data))
+
+
+def _keep_state(data: bytes, result: dict[str, Any]) -> None:
+    """Keep `requestState` as it was written: it is echoed byte for byte, and decoding may change it."""
+    state = _state_decoder.decode(data).result.requestState
+    if state is not UNSET:
+        result["requestState"] = state.copy()
 
 
 def decode_frames(data: bytes, limits: Limits) -> list[Frame | Broken]:
@@ -124,12 +145,14 @@ class Encoder:
         *,
         log_level: str | None = None,
         trace: Mapping[str, str] = _NOTHING,
+        more: Mapping[str, Any] = _NOTHING,
     ) -> bytes:
         """Encode `tools/call`, asking for progress under the request's own id.
 
         Args:
             log_level: ask for log messages too, where the era lets a request do so.
             trace: members of `_meta` that let the server continue a trace (SEP-414); mostly empty.
+            more: further members of the params, such as the answers of a round.
 
         Raises:
             TypeError: an argument is not JSON.
@@ -143,6 +166,7 @@ class Encoder:
                 _encoder.encode(name),
                 b',"arguments":',
                 _encoder.encode(arguments),
+                b"," + _encoder.encode(more)[1:-1] if more else b"",
                 b',"_meta":{"progressToken":',
                 number,
                 b"" if log_level is None or self._meta is None else _LOG_LEVEL % log_level.encode(),

@@ -48,6 +48,11 @@ class EventParser:
         self.retry_ms: int | None = None
         """The reconnection time the server asked for, or None."""
 
+    @property
+    def last_id(self) -> str | None:
+        """The id in force, also where an event had no data."""
+        return self._last_id
+
     def feed(self, chunk: bytes) -> list[Event]:
         """Take the next bytes and give the events they complete.
 
@@ -84,23 +89,21 @@ class EventParser:
             return
         if not self._skips or self._size > 2 * self._max_bytes:
             raise EventTooLarge(f"an event is larger than {self._max_bytes:,} bytes")
-        if not self._over:
-            self._over = True
-            begun = self._data[0] if self._data else _value(b"".join(self._line))
-            self._head, self._data = begun[:_EDGE], []
-            self._line = [b"."] if self._line else []
+        self._over = True
 
     def _skip(self, piece: bytes) -> bytes:
         """Drop a piece of an event over the cap, but for its ends; give a mark that a line has begun."""
-        self._head = self._head or _value(piece)[:_EDGE]
+        if not self._head:
+            begun = b"".join([*self._line, piece])
+            self._head, self._data = (self._data[0] if self._data else _value(begun))[:_EDGE], []
+            self._line.clear()
         self._tail = (self._tail + piece[-_EDGE:])[-_EDGE:]
         return b"."
 
     def _skip_line(self, line: bytes) -> Event | None:
-        begun = bool(self._line)
-        self._line.clear()
-        if line or begun:
+        if line or self._line:
             self._skip(line)
+            self._line.clear()
             return None
         oversized = Oversized(head=self._head, tail=self._tail, ended=True)
         self._head = self._tail = b""

@@ -10,6 +10,7 @@ from urllib.parse import urlsplit
 
 from trunkline.config.entry import BadEntry, Entry, HttpEntry, PeerEntry, StdioEntry
 from trunkline.config.policy import Policy
+from trunkline.connection.declared import declare
 from trunkline.connection.negotiation import ClientIdentity
 from trunkline.core.handlers import Handlers
 from trunkline.core.limits import Limits
@@ -60,11 +61,14 @@ def _older(entry: Entry, limits: Limits, log: WireLog | None) -> Callable[[], Aw
     return functools.partial(_open_sse, entry, limits, _wire(entry, log))
 
 
-def client_identity(given: Mapping[str, str] | None) -> ClientIdentity:
-    """Give who we say we are to servers: the application, or Trunkline itself."""
+def client_identity(given: Mapping[str, str] | None, handlers: Handlers) -> ClientIdentity:
+    """Give who we say we are to servers, the application or Trunkline itself, and what we do for them."""
     from trunkline._version import __version__
 
-    return ClientIdentity(info=dict(given or {"name": "trunkline", "version": __version__}))
+    return ClientIdentity(
+        info=dict(given or {"name": "trunkline", "version": __version__}),
+        offers={"legacy": declare(handlers, "legacy"), "modern": declare(handlers, "modern")},
+    )
 
 
 async def _open(entry: Entry, limits: Limits, wire: Wire | None) -> Link:
@@ -86,7 +90,9 @@ async def _open(entry: Entry, limits: Limits, wire: Wire | None) -> Link:
             await import_off_loop("trunkline.transport.http")
             from trunkline.transport.http import HttpTransport
 
-            remote = HttpTransport(server=entry.name, url=entry.url, headers=entry.headers, limits=limits)
+            remote = HttpTransport(
+                server=entry.name, url=entry.url, headers=entry.headers, limits=limits, jitter=_draw
+            )
             return await (remote if wire is None else _tap_http(remote, wire, entry)).open()
         case HttpEntry(kind="ws"):
             await import_off_loop("trunkline.transport.websocket")

@@ -14,6 +14,7 @@ import msgspec
 from trunkline.catalog.catalog import Catalog
 from trunkline.catalog.search import Match
 from trunkline.core.call import Progress
+from trunkline.core.handlers import Handlers
 from trunkline.core.reply import Reply
 from trunkline.core.status import ServerStatus
 from trunkline.errors import (
@@ -22,6 +23,7 @@ from trunkline.errors import (
     TrunklineError,
     UnavailableError,
 )
+from trunkline.runtime.control_asking import Answering
 from trunkline.runtime.control_errors import decode_error
 from trunkline.runtime.control_link import ControlLink
 from trunkline.runtime.control_messages import (
@@ -31,12 +33,14 @@ from trunkline.runtime.control_messages import (
     Failure,
     List,
     Listed,
+    Question,
     Ready,
     Report,
     Request,
     Response,
     Search,
     Status,
+    Withdrawn,
 )
 from trunkline.runtime.progress import ProgressHandler
 
@@ -57,10 +61,12 @@ class AttachedTrunk:
 
     Args:
         servers: the servers there are for this command, in configuration order.
+        handlers: put the questions of servers to a person; of these, `elicit` alone is used.
     """
 
-    def __init__(self, link: ControlLink, servers: Sequence[str]) -> None:
+    def __init__(self, link: ControlLink, servers: Sequence[str], handlers: Handlers | None = None) -> None:
         self._link = link
+        self._handlers = handlers or Handlers()
         self._servers = tuple(servers)
         self._numbers = itertools.count(1)
         self._waiting: dict[int, asyncio.Queue[Any]] = {}
@@ -172,9 +178,22 @@ class AttachedTrunk:
     async def _exchange(
         self, request: Request, responses: asyncio.Queue[Any], on_progress: ProgressHandler | None
     ) -> msgspec.Raw:
+        answering = Answering(self._handlers, self._send)
+        try:
+            return await self._follow(request, responses, on_progress, answering)
+        finally:
+            await answering.end()
+
+    async def _follow(
+        self,
+        request: Request,
+        responses: asyncio.Queue[Any],
+        on_progress: ProgressHandler | None,
+        answering: Answering,
+    ) -> msgspec.Raw:
         if self._lost:
             raise UnavailableError("the background process was lost", hint="Run the command again.")
-        self._writer.write(_encode(request) + b"\n")
+        self._send(request)
         with contextlib.suppress(OSError):
             await self._writer.drain()
         while True:
@@ -189,8 +208,15 @@ class AttachedTrunk:
                     shown = Progress(progress=report.progress, total=report.total, message=report.message)
                     if inspect.isawaitable(running := on_progress(shown)):
                         await running
+                case Question() as question:
+                    answering.ask(question, next(self._numbers))
+                case Withdrawn() as withdrawn:
+                    answering.withdraw(withdrawn.key)
                 case None:
                     raise _lost(request)
+
+    def _send(self, message: Request) -> None:
+        self._writer.write(_encode(message) + b"\n")
 
     async def _read(self) -> None:
         """Hand every response to whoever waits for it, until the connection ends."""

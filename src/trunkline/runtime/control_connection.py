@@ -13,8 +13,9 @@ import msgspec
 
 from trunkline.core.call import Progress
 from trunkline.errors import ConfigError, TrunklineError
+from trunkline.runtime.control_asking import OpenQuestions
 from trunkline.runtime.control_errors import encode_error
-from trunkline.runtime.control_messages import Answer, Failure, Hello, Report, Request
+from trunkline.runtime.control_messages import Answer, Failure, Hello, Report, Request, Told
 from trunkline.runtime.control_peer import is_same_user
 
 if TYPE_CHECKING:
@@ -40,6 +41,7 @@ class ControlConnection:
         self._server = server
         self._reader = reader
         self._writer = writer
+        self._questions = OpenQuestions(self._send)
         self.running: dict[int, asyncio.Task[None]] = {}
         """The requests that run, by number."""
 
@@ -49,6 +51,9 @@ class ControlConnection:
             return
         async with asyncio.TaskGroup() as group:
             while (request := await self._next()) is not None:
+                if isinstance(request, Told):
+                    self._questions.settle(request)
+                    continue
                 self.running[request.id] = group.create_task(self._answer(request))
             for task in self.running.values():
                 task.cancel()
@@ -93,6 +98,7 @@ class ControlConnection:
                 facts = msgspec.structs.asdict(progress)
                 self._send(Report(id=request.id, **facts))
 
+        self._questions.serve(request.id)
         try:
             value = await self._server.perform(request, report)
             raw = value if isinstance(value, msgspec.Raw) else msgspec.Raw(_encode(value))

@@ -2,6 +2,7 @@
 
 A client says `Hello` first and is answered with `Welcome` or a `Failure`. Every other request is answered
 with one `Answer` or `Failure` of its number; a call that asks for it gets `Report` lines before that.
+What its server asks a person comes as a `Question` and is answered by `Told`, which has no answer itself.
 Requests of one connection run side by side, and all of them are cancelled when the connection ends.
 """
 
@@ -12,10 +13,11 @@ from typing import Any
 
 import msgspec
 
+from trunkline.core.elicitation import ElicitRequest, ElicitResult
 from trunkline.core.status import ServerStatus
 from trunkline.core.tool import Tool
 
-VERSION = 1
+VERSION = 2
 MAX_LINE_BYTES = 256 * 1024 * 1024
 """Longest line either side takes: a reply of the frame limit, written as JSON once more, with room."""
 
@@ -72,11 +74,18 @@ class Search(_Viewing, tag="search", frozen=True, kw_only=True):
     min_score: float | None = None
 
 
+class Told(_Message, tag="told", frozen=True, kw_only=True):
+    """Answers a question; it gets no answer."""
+
+    key: int
+    result: ElicitResult
+
+
 class Shutdown(_Message, tag="shutdown", frozen=True, kw_only=True):
     """Asks the process to end as it does on SIGTERM; the value of the answer is null."""
 
 
-Request = Hello | Ready | List | Status | Call | Search | Shutdown
+Request = Hello | Ready | List | Status | Call | Search | Told | Shutdown
 
 
 class Listed(msgspec.Struct, frozen=True, kw_only=True):
@@ -118,4 +127,17 @@ class Report(_Message, tag="report", frozen=True, kw_only=True):
     message: str | None = None
 
 
-Response = Welcome | Answer | Failure | Report
+class Question(_Message, tag="question", frozen=True, kw_only=True):
+    """A server asks a person, in the course of the call of this number."""
+
+    key: int
+    request: ElicitRequest
+
+
+class Withdrawn(_Message, tag="withdrawn", frozen=True, kw_only=True):
+    """Nobody waits for the answer to a question any more."""
+
+    key: int
+
+
+Response = Welcome | Answer | Failure | Report | Question | Withdrawn

@@ -32,6 +32,7 @@ from trunkline.runtime.control_messages import (
     Search,
     Shutdown,
     Status,
+    Told,
     Welcome,
 )
 from trunkline.runtime.control_view import narrow
@@ -145,7 +146,7 @@ class ControlServer:
 
     def statuses(self, request: Request) -> dict[str, ServerStatus]:
         """Say how the servers of a request are doing."""
-        if isinstance(request, Hello | Shutdown):
+        if isinstance(request, Hello | Shutdown | Told):
             return {}
         return self.view(request.servers).status()
 
@@ -175,7 +176,7 @@ class ControlServer:
                 return self._list(request.servers)
             case Status():
                 return None
-            case Hello():
+            case Hello() | Told():
                 raise ConfigError("the connection is open already")
             case _:
                 assert_never(request)

@@ -66,7 +66,7 @@ class Trunk(Calls):
         self._policy_source = policy
         self._profile = profile
         self._handlers = handlers or Handlers()
-        self._identity = client_identity(client_info)
+        self._identity = client_identity(client_info, self._handlers)
         self._name = name
         self._tracing = tracing
         self._wire = wire

@@ -11,6 +11,7 @@ import logging
 from collections.abc import Awaitable, Callable
 from typing import Any
 
+from trunkline.connection.answers import Answers
 from trunkline.connection.connection import Connection
 from trunkline.connection.listing import Pages
 from trunkline.core.call import Flight
@@ -53,6 +54,7 @@ class Supervisor:
         self.connection: Connection | None = None
         self.last_answer: float | None = None
         self.latency: float | None = None
+        self._answers = Answers(settings.name, settings.handlers)
         self._on_listed = on_listed
         self._loop = asyncio.get_running_loop()
         self._wanted = asyncio.Event()
@@ -290,7 +292,7 @@ class Supervisor:
             settings.identity,
             family=family,
             limits=settings.limits,
-            handlers=settings.handlers,
+            answers=self._answers,
             connect_timeout=settings.connect_timeout,
         )
 

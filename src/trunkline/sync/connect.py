@@ -31,7 +31,8 @@ def connect(
 
     Returns at once and open: servers connect in the background, on a daemon thread and an event loop
     that belong to this trunk. `close()` or leaving `with` ends them; so does the end of the interpreter.
-    The arguments are those of `trunkline.connect`. Handlers run on the trunk's thread.
+    The arguments are those of `trunkline.connect`. Async handlers run on the trunk's
+    thread and must not block it; sync ones run in threads of their own and may use the trunk.
 
     Raises:
         ConfigError: a file cannot be used, or `require` names no server.

@@ -20,6 +20,9 @@ _BRACKETS = re.compile(rb'[\[\]{}]|"(?:[^"\\]|\\.)*"')
 _ARROWS: Mapping[Direction, str] = {"sent": "-->", "received": "<--", "stderr": "err", "note": "---"}
 _CREDENTIAL = re.compile(r"auth|cookie|credential|key|passw|secret|session|signature|token", re.IGNORECASE)
 _HARMLESS = frozenset({"www-authenticate", "sec-websocket-key"})
+_PRIVATE = re.compile(rb'"(?:requestState|inputResponses|action)"')
+_PRIVATE_TEXT = re.compile(_PRIVATE.pattern.decode())
+"""Members near which a person's answers or the state of a round are found."""
 REDACTED = "[redacted]"
 
 
@@ -84,13 +87,32 @@ def show_body(
         longest_secret: how far a secret may reach beyond the cut; it is looked for there too.
         most: bytes to keep.
     """
+    private = _PRIVATE.search(data)
     if len(data) > most:
         window = data[: most + 4 * longest_secret].decode("utf-8", "replace")
+        if private is not None and (hidden := _PRIVATE_TEXT.search(window)) is not None:
+            window = f"{window[: hidden.start()]}{REDACTED}"
         text = _keep(clean(window), most)
         return "", text, len(data) - most
     if (document := _decode(data)) is None:
         return "not JSON", escape_text(clean(data.decode("utf-8", "replace"))), 0
+    if private is not None:
+        data = _without_private(document[0])
     return summarize(document[0]), clean(_indent(data)), 0
+
+
+def hide_private(message: Any) -> Any:
+    """Give a message without what a person filled in and without the state of a round."""
+    if isinstance(message, list):
+        return [hide_private(one) for one in message]
+    if not isinstance(message, dict):
+        return message
+    shown = {key: hide_private(value) for key, value in message.items()}
+    if "requestState" in shown:
+        shown["requestState"] = REDACTED
+    if shown.get("action") in ("accept", "decline", "cancel") and "content" in shown:
+        shown["content"] = REDACTED
+    return shown
 
 
 def summarize(message: Any) -> str:
@@ -110,6 +132,13 @@ def summarize(message: Any) -> str:
 def show_headers(headers: Any, clean: Callable[[str], str]) -> tuple[tuple[str, str], ...]:
     """Give headers as they may be shown: the value of a credential is redacted whatever it is."""
     return tuple((name, _show_value(name, value, clean)) for name, value in headers.items())
+
+
+def _without_private(message: Any) -> bytes:
+    try:
+        return json.dumps(hide_private(message), ensure_ascii=False).encode("utf-8", "replace")
+    except RecursionError:
+        return f'"{REDACTED}"'.encode()
 
 
 def _show_value(name: str, value: str, clean: Callable[[str], str]) -> str:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from trunkline.testing.asking import Ask, required_error
 from trunkline.testing.fake import FakeServer, stdio_entry
 from trunkline.testing.faults import Fault
 from trunkline.testing.ledger import Journal, Ledger, Received
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "HOSTILE",
+    "Ask",
     "DeadlockError",
     "FakeServer",
     "Fault",
@@ -35,6 +37,7 @@ __all__ = [
     "hostile_server",
     "in_turn",
     "mock",
+    "required_error",
     "stdio_entry",
 ]
 

@@ -95,8 +95,12 @@ def find_tool(server: FakeServer, name: str | None) -> Tool:
     return tool
 
 
-def scripted_value(tool: Tool, arguments: Mapping[str, Any]) -> Any:
-    """Give what a scripted tool returns; raises RpcError where it is scripted to."""
+def scripted_value(tool: Tool, arguments: Mapping[str, Any], answers: Mapping[str, Any]) -> Any:
+    """Give what a scripted tool returns; raises RpcError where it is scripted to.
+
+    Args:
+        answers: of the client to what the tool asked.
+    """
     if tool.rpc_error is not None:
         raise RpcError(*tool.rpc_error)
     if tool.error is not None:
@@ -104,6 +108,8 @@ def scripted_value(tool: Tool, arguments: Mapping[str, Any]) -> Any:
     match tool.reports:
         case "arguments":
             return dict(arguments)
+        case "answers":
+            return dict(answers)
         case "environment":
             asked = {name: os.environ[name] for name in arguments.get("values", ()) if name in os.environ}
             return {"names": sorted(os.environ), "values": asked}

@@ -5,7 +5,7 @@ Sans-IO. A message goes in; a notification acts at once, a request gives an `Exc
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
 from trunkline.testing import eras
@@ -29,6 +29,9 @@ class Conversation:
         """The legacy revision agreed in the handshake, or None before it."""
         self.log_level = eras.LOG_LEVELS[0]
         self.running: dict[str | int, Exchange] = {}
+        self._asked = 0
+        self._awaited: dict[str, Callable[[Mapping[str, Any]], None]] = {}
+        self._responses: dict[str, Mapping[str, Any]] = {}
 
     def open(
         self,
@@ -48,6 +51,7 @@ class Conversation:
         """
         method, params, request_id = _parse(message)
         if method is None:
+            self._take_response(message)
             return None
         version = self._version_of(method, params)
         received = Received(method, params, request_id=request_id, version=version, headers=headers)
@@ -58,6 +62,19 @@ class Conversation:
         exchange = Exchange(self, Request(method, params, request_id, version), received, carrier, refusal)
         self.running[request_id] = exchange
         return exchange
+
+    def number_request(self) -> str:
+        """Give an id for a request to the client."""
+        self._asked += 1
+        return f"{self.server.name}-asks-{self._asked}"
+
+    def await_response(self, number: str, take: Callable[[Mapping[str, Any]], None]) -> None:
+        """Call `take` with the client's response to a request of ours, as soon as it is there."""
+        response = self._responses.pop(number, None)
+        if response is not None:
+            take(response)
+        else:
+            self._awaited[number] = take
 
     def is_modern(self, method: str, params: Mapping[str, Any]) -> bool:
         """Tell whether a message is to be served by the modern rules."""
@@ -73,6 +90,15 @@ class Conversation:
             return requested if isinstance(requested, str) else None
         return self.version
 
+    def _take_response(self, message: Mapping[str, Any]) -> None:
+        number = message.get("id")
+        told = {key: message[key] for key in ("result", "error") if key in message}
+        self.server.ledger.add(Received("response", told, request_id=number, version=self.version))
+        if (take := self._awaited.pop(str(number), None)) is not None:
+            take(message)
+        else:
+            self._responses[str(number)] = message
+
     def _notified(self, method: str, params: Mapping[str, Any]) -> None:
         if method != "notifications/cancelled":
             return
@@ -82,7 +108,7 @@ class Conversation:
 
 
 def _parse(message: Any) -> tuple[str | None, Mapping[str, Any], str | int | None]:
-    """Give method, params and id; no method means a response, which a fake never waits for."""
+    """Give method, params and id; no method means a response."""
     if not isinstance(message, dict) or message.get("jsonrpc") != "2.0":
         raise RpcError(eras.INVALID_REQUEST, "Invalid Request")
     method, params, request_id = message.get("method"), message.get("params", {}), message.get("id")

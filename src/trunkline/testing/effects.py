@@ -40,11 +40,25 @@ class Invoke(NamedTuple):
     arguments: dict[str, Any]
 
 
+class Await(NamedTuple):
+    """Wait for the client's response to a request of ours; it is sent back into the exchange."""
+
+    number: str
+
+
 class End(NamedTuple):
     """End the connection, or the whole server."""
 
     how: Ending
 
 
-Effect = Pause | Write | Invoke | End
+Effect = Pause | Write | Invoke | Await | End
 Steps = Generator[Effect, Any, None]
+
+
+def advance(steps: Steps, value: Any = None) -> Effect | None:
+    """Send the outcome of one effect and give the next; None at the end."""
+    try:
+        return steps.send(value)
+    except StopIteration:
+        return None

@@ -10,6 +10,7 @@ from collections.abc import Callable, Generator, Iterator, Mapping
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 from trunkline.testing import answers, eras
+from trunkline.testing.asking import InputRequired, as_rounds, play_asks
 from trunkline.testing.effects import Effect, Invoke, Pause, Steps, Write
 from trunkline.testing.faults import Fault
 from trunkline.testing.framing import error_message, note_message, result_message
@@ -138,11 +139,16 @@ class Exchange:
         tool = answers.find_tool(self.server, self.received.name)
         arguments = dict(self.received.arguments)
         try:
+            told = yield from play_asks(self, as_rounds(tool.asks))
+            if isinstance(told, Result):
+                return told
             yield from self._perform(tool)
             if tool.function is not None:
                 value = yield Invoke(tool, arguments)
             else:
-                value = answers.scripted_value(tool, arguments)
+                value = answers.scripted_value(tool, arguments, told)
+        except InputRequired as more:
+            return more.result
         except RpcError:
             raise
         except Exception as error:  # boundary: a tool's own failure is a result its caller has to see

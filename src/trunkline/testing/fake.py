@@ -8,6 +8,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequenc
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Any, Literal
 
+from trunkline.testing.asking import Ask
 from trunkline.testing.eras import METHODS, VERSIONS, Family, complete, family
 from trunkline.testing.faults import Fault, FaultPlan, FaultRule
 from trunkline.testing.ledger import Journal, Ledger, Received
@@ -84,6 +85,8 @@ class FakeServer(Offer):
         self.ledger = Ledger(keep)
         self.broadcasts: set[Callable[[str, Mapping[str, Any]], None]] = set()
         """One function per open memory connection that sends it a notification."""
+        self.askers: set[Callable[[Ask], None]] = set()
+        """One function per open memory connection that sends it a request nobody waits for."""
         self.endpoints: list[HttpServer] = []
         self.faults = FaultPlan()
 
@@ -130,6 +133,11 @@ class FakeServer(Offer):
         """Send a notification nobody asked for to every open memory connection."""
         for send in tuple(self.broadcasts):
             send(method, params or {})
+
+    def ask(self, question: Ask) -> None:
+        """Ask every open memory connection out of nowhere; the ledger holds the response."""
+        for put in tuple(self.askers):
+            put(question)
 
     async def serve(self, receive: Callable[[], Awaitable[bytes]], send: Callable[[bytes], None]) -> None:
         """Serve one connection in memory; returning means that the server exited.

@@ -6,8 +6,18 @@ import asyncio
 from collections.abc import Awaitable, Callable, Mapping
 from typing import TYPE_CHECKING, Any, cast
 
+from trunkline.testing import eras
+from trunkline.testing.asking import (
+    Answers,
+    Ask,
+    InputRequired,
+    read_answers,
+    read_response,
+    request_message,
+    write_question,
+)
 from trunkline.testing.dialogue import Conversation
-from trunkline.testing.effects import Effect, End, Ending, Invoke, Pause, Write
+from trunkline.testing.effects import Await, Effect, End, Ending, Invoke, Pause, Write, advance
 from trunkline.testing.exchange import Exchange
 from trunkline.testing.framing import Lines, decode, encode, error_message, note_message
 from trunkline.testing.script import Function, RpcError, Tool
@@ -45,6 +55,34 @@ class Context:
         """Send any notification as part of this exchange."""
         await self._send(self._exchange.note(method, params or {}))
 
+    async def ask(self, *asks: Ask, timeout: float | None = None) -> Answers:  # noqa: ASYNC109 - it cancels
+        """Ask the client and give its answers by key; a modern call starts again with them.
+
+        Args:
+            timeout: seconds after which a legacy request is cancelled at the client.
+
+        Raises:
+            TimeoutError: the client did not answer in time.
+        """
+        if eras.family(self.version or "") == "modern":
+            answered = read_answers(self._exchange.request.params)
+            if missing := [one for one in asks if one.key not in answered]:
+                raise InputRequired(missing, answered)
+            return answered
+        numbers = [self._exchange.conversation.number_request() for _ in asks]
+        for number, ask in zip(numbers, asks, strict=True):
+            await self._send(write_question(self._exchange, number, ask))
+        try:
+            async with asyncio.timeout(timeout):
+                return {
+                    ask.key: read_response(await _await(self._exchange, number))
+                    for number, ask in zip(numbers, asks, strict=True)
+                }
+        except TimeoutError:
+            for number in numbers:
+                await self.notify("notifications/cancelled", {"requestId": number, "reason": "too late"})
+            raise
+
     async def _send(self, data: bytes) -> None:
         await self._write(Write(data))
 
@@ -70,7 +108,7 @@ async def play(exchange: Exchange, write: Writer) -> Ending | None:
     if exchange.received.cancelled:
         context.cancelled.set()
     try:
-        effect = None if exchange.stopped else next(exchange.steps, None)
+        effect = None if exchange.stopped else advance(exchange.steps)
         while effect is not None:
             if isinstance(effect, End):
                 return effect.how
@@ -114,7 +152,11 @@ async def serve(
     def broadcast(method: str, params: Mapping[str, Any]) -> None:
         send(encode(note_message(method, params)))
 
+    def put(ask: Ask) -> None:
+        send(encode(request_message(conversation.number_request(), ask)))
+
     server.broadcasts.add(broadcast)
+    server.askers.add(put)
     try:
         async with asyncio.TaskGroup() as group:
             tasks = {group.create_task(read())}
@@ -123,6 +165,7 @@ async def serve(
                 task.cancel()
     finally:
         server.broadcasts.discard(broadcast)
+        server.askers.discard(put)
     return ending
 
 
@@ -139,19 +182,24 @@ async def _take(effect: Effect, exchange: Exchange, context: Context, write: Wri
                 value = await _invoke(tool, arguments, context)
             except Exception as error:  # boundary: the exchange turns a tool's own failure into its reply
                 return steps.throw(error)
-            return _advance(steps, value)
-    return _advance(steps, None)
+            return advance(steps, value)
+        case Await(number):
+            return advance(steps, await _await(exchange, number))
+    return advance(steps)
+
+
+async def _await(exchange: Exchange, number: str) -> Mapping[str, Any]:
+    future: asyncio.Future[Mapping[str, Any]] = asyncio.get_running_loop().create_future()
+
+    def take(response: Mapping[str, Any]) -> None:
+        if not future.done():
+            future.set_result(response)
+
+    exchange.conversation.await_response(number, take)
+    return await future
 
 
 async def _invoke(tool: Tool, arguments: dict[str, Any], context: Context) -> Any:
     function = cast(Function, tool.function)
     value = function(*(arguments, context)[: tool.takes])
     return await value if hasattr(value, "__await__") else value
-
-
-def _advance(steps: Any, value: Any) -> Effect | None:
-    try:
-        effect: Effect = steps.send(value)
-    except StopIteration:
-        return None
-    return effect

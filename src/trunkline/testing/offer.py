@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, TypedDict, TypeVar, Unpack, overload
 
+from trunkline.testing.asking import Ask, as_rounds
 from trunkline.testing.script import Function, Note, Prompt, Report, Resource, Tool, pad
 
 AnyFunction = TypeVar("AnyFunction", bound=Function)
@@ -30,7 +31,9 @@ class ToolScript(TypedDict, total=False):
     progress: Sequence[Note]
     """Notifications spread evenly over `delay`, for clients that ask for them."""
     reports: Report
-    """Answer with its own arguments or with facts of the server's process."""
+    """Answer with its own arguments, the client's answers, or facts of the server's process."""
+    asks: Sequence[Ask | Sequence[Ask]]
+    """Questions to the client before the result: of one round, or a list of rounds."""
     cancellable: bool
     """False records a cancellation and replies all the same."""
 
@@ -67,7 +70,7 @@ class Offer:
             self.tools[name] = listed
 
         def decorate(function: AnyFunction) -> AnyFunction:
-            if clash := script.keys() & {"returns", "error", "rpc_error", "reports"}:
+            if clash := script.keys() & {"returns", "error", "rpc_error", "reports", "asks"}:
                 raise ValueError(f"{function.__name__} is a function and cannot also have {', '.join(clash)}")
             chosen = listed.name or function.__name__
             self.tools[chosen] = listed._replace(
@@ -103,6 +106,7 @@ def _normalize(script: ToolScript) -> dict[str, Any]:
     return {
         **script,
         "progress": tuple(script.get("progress", ())),
+        "asks": as_rounds(script.get("asks", ())),
         "rpc_error": None if error is None else pad(error),
     }
 

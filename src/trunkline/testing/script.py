@@ -7,8 +7,8 @@ from typing import Any, Literal, NamedTuple
 
 Note = tuple[float, float | None, str | None]
 """One scripted progress notification: progress, total, message."""
-Report = Literal["arguments", "environment", "cwd", "pid"]
-"""What a tool that reports gives back: its own arguments, or facts about the server's process."""
+Report = Literal["arguments", "answers", "environment", "cwd", "pid"]
+"""What a tool that reports gives back: its arguments, what the client answered, or facts of the process."""
 Function = Callable[..., Any]
 
 
@@ -50,6 +50,8 @@ class Tool(NamedTuple):
     reports: Report | None = None
     cancellable: bool = True
     """Whether a cancellation stops it. If not, it is recorded and the reply comes all the same."""
+    asks: tuple[tuple[Any, ...], ...] = ()
+    """Rounds of questions to the client before it gives its result, see `asking.Ask`."""
     function: Function | None = None
     takes: int = 0
     """How many of arguments and context the function takes."""

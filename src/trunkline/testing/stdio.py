@@ -6,6 +6,7 @@ hold Python functions and therefore runs on asyncio; faults that need a byte str
 
 from __future__ import annotations
 
+import functools
 import heapq
 import json
 import os
@@ -13,11 +14,11 @@ import select
 import sys
 import time
 from collections.abc import Iterator
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from trunkline.testing.dialogue import Conversation
 from trunkline.testing.document import read_document, read_script
-from trunkline.testing.effects import End, Ending, Pause, Write
+from trunkline.testing.effects import Await, Effect, End, Ending, Pause, Write, advance
 from trunkline.testing.exchange import Exchange
 from trunkline.testing.framing import Lines, decode, encode, error_message
 from trunkline.testing.ledger import Journal, Received
@@ -90,9 +91,15 @@ class _Loop:
             exchange.on_cancel = lambda: exchange.finish() if exchange.cancellable else None
             self._advance(exchange)
 
-    def _advance(self, exchange: Exchange) -> None:
-        """Play an exchange up to its next wait; one that was cancelled is over already."""
-        for effect in exchange.steps:
+    def _advance(self, exchange: Exchange, value: Any = None) -> None:
+        """Play an exchange up to its next wait; one that was cancelled is over already.
+
+        Args:
+            value: what it waited for, if it was a response.
+        """
+        effect: Effect | None = None
+        while (effect := advance(exchange.steps, value)) is not None:
+            value = None
             match effect:
                 case Write():
                     self._write(effect)
@@ -101,6 +108,10 @@ class _Loop:
                 case Pause(float() | int() as seconds) if seconds > 0:
                     entry = (time.monotonic() + seconds, exchange.received.position, exchange)
                     heapq.heappush(self._timers, entry)
+                    return
+                case Await(number):
+                    take = functools.partial(self._advance, exchange)
+                    self._conversation.await_response(number, take)
                     return
                 case End(how):
                     self._end(how)

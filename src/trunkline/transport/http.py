@@ -20,8 +20,9 @@ from trunkline.errors import CallError, UnavailableError
 from trunkline.protocol.eras import Era
 from trunkline.protocol.frames import Frame, encode_notification
 from trunkline.protocol.headers import encode_value
-from trunkline.transport.http_answer import AnswerReader
+from trunkline.transport.http_answer import AnswerReader, CutStreamError, cut_off
 from trunkline.transport.http_client import TrackedBody, make_client
+from trunkline.transport.http_resume import Waits, listen, take_up
 from trunkline.transport.link import Inbox, Request, SessionLostError
 from trunkline.transport.network import cannot_connect, lost_connection
 
@@ -40,6 +41,8 @@ class HttpTransport(msgspec.Struct, frozen=True, kw_only=True):
     limits: Limits = Limits()
     client: Callable[[], aiohttp.ClientSession] = make_client
     answers: Callable[[str, Limits, Inbox], AnswerReader] = AnswerReader
+    jitter: Callable[[], float] = lambda: 0.5
+    """Gives a number from 0 to 1, drawn anew each time."""
 
     async def open(self) -> HttpLink:
         """Prepare the link; nothing is sent before the first request."""
@@ -66,6 +69,7 @@ class HttpLink:
         self._closed: asyncio.Future[str] = self._loop.create_future()
         self.unsolicited = Inbox()
         self._answers = settings.answers(settings.server, settings.limits, self.unsolicited)
+        self._listening: asyncio.Task[None] | None = None
 
     @property
     def lost(self) -> bool:
@@ -104,7 +108,12 @@ class HttpLink:
         try:
             response = await self._post(request.body, flight, self._headers_of(request))
             self._reading.add(response)
-            frame = await self._read(response, request)
+            try:
+                frame = await self._read(response, request)
+            except CutStreamError as cut:
+                self._reading.discard(response)
+                response.close()
+                response, frame = await self._resume(cut, request)
         except asyncio.CancelledError:
             self._abandon(request, response)
             raise
@@ -118,6 +127,20 @@ class HttpLink:
             self._reading.discard(response)
         self._drain(response)
         return frame
+
+    def listen(self) -> None:
+        """Open the stream on which a legacy server sends what belongs to no request; 405 means it has none.
+
+        Source: specification 2025-11-25, basic/transports, "Listening for Messages from the Server".
+        """
+        if self._listening is not None:
+            self._listening.cancel()
+        if not self._closed.done() and self._era is not None and self._era.family == "legacy":
+            settings = self._settings
+            waiting = listen(
+                self._get, self._answers.take_message, settings.limits.frame_bytes, Waits(settings.jitter)
+            )
+            self._listening = self._loop.create_task(waiting)
 
     async def notify(self, body: bytes) -> None:
         """POST a message that has no answer; what the server says to it is not looked at."""
@@ -134,6 +157,9 @@ class HttpLink:
             return
         self._closed.set_result("it was closed")
         self.unsolicited.close()
+        if self._listening is not None:
+            self._listening.cancel()
+            await asyncio.wait({self._listening})
         if self._session_id is not None:
             self._say_farewell(self._end_session())
         if self._farewells:
@@ -151,6 +177,25 @@ class HttpLink:
         return await self._client.post(
             self._url, data=TrackedBody(body, flight), headers=headers, allow_redirects=False
         )
+
+    async def _get(self, last_id: str | None) -> aiohttp.ClientResponse:
+        headers = {key: value for key, value in self._headers.items() if key != "Content-Type"}
+        headers["Accept"] = "text/event-stream"
+        if last_id is not None:
+            headers["Last-Event-ID"] = last_id
+        return await self._client.get(self._url, headers=headers, allow_redirects=False)
+
+    async def _resume(self, cut: CutStreamError, request: Request) -> tuple[aiohttp.ClientResponse, Frame]:
+        async def read(response: aiohttp.ClientResponse) -> Frame:
+            self._reading.add(response)
+            try:
+                return await self._answers.read(response, request)
+            finally:
+                self._reading.discard(response)
+
+        if self._closed.done() or self._era is None or self._era.family != "legacy":
+            raise cut_off(self._settings.server, cut.reason)
+        return await take_up(cut, self._get, read, self._settings.server, Waits(self._settings.jitter))
 
     def _common_headers(self) -> dict[str, str]:
         headers = {"User-Agent": f"trunkline/{__version__}", **self._settings.headers}

@@ -12,11 +12,28 @@ from trunkline.errors import OutcomeUnknownError, ProtocolError
 from trunkline.protocol.frames import Broken, Frame, decode_frames
 from trunkline.protocol.sse import EventParser, EventTooLarge
 from trunkline.transport.link import Inbox, Request, advance, report_log
+from trunkline.transport.network import describe
 from trunkline.transport.stream import oversized
 from trunkline.transport.verdict import judge_status
 
 _FIELDS = 1024
 """Bytes of an event that are not its message: the names of its fields, its type and its id."""
+
+
+class CutStreamError(Exception):
+    """An event stream ended before its answer, and may be taken up again.
+
+    Attributes:
+        last_id: the id of its last event.
+        retry_ms: when the server wants it to be taken up, or None.
+        reason: why it ended.
+    """
+
+    def __init__(self, last_id: str, retry_ms: int | None, reason: str) -> None:
+        super().__init__(reason)
+        self.last_id = last_id
+        self.retry_ms = retry_ms
+        self.reason = reason
 
 
 class AnswerReader:
@@ -33,6 +50,7 @@ class AnswerReader:
 
         Raises:
             CallError: the answer is a refusal, malformed, too large, or cut.
+            CutStreamError: it is cut, in a stream whose events have ids.
         """
         if response.content_type == "text/event-stream" and response.status < 400:
             return await self._read_events(response, request)
@@ -93,6 +111,7 @@ class AnswerReader:
 
     async def _read_events(self, response: aiohttp.ClientResponse, request: Request) -> Frame:
         parser = EventParser(self._limits.frame_bytes + _FIELDS)
+        reason = "the response stream ended before the answer"
         try:
             async for chunk in response.content.iter_any():
                 for event in parser.feed(chunk):
@@ -100,11 +119,21 @@ class AnswerReader:
                         return frame
         except EventTooLarge as cause:
             raise oversized(self._server, self._limits.frame_bytes) from cause
-        raise OutcomeUnknownError(
-            "the response stream ended before the answer",
-            server=self._server,
-            hint="The tool may have run; check its effect before calling again.",
-        )
+        except (aiohttp.ClientError, OSError) as cause:
+            if not parser.last_id:
+                raise
+            reason = f"the response stream broke before the answer ({describe(cause)})"
+        if parser.last_id:
+            raise CutStreamError(parser.last_id, parser.retry_ms, reason)
+        raise cut_off(self._server, reason)
+
+    def take_message(self, data: bytes) -> None:
+        """Take one message of a stream that answers nothing; an answer in it is nobody's."""
+        if len(data) > self._limits.frame_bytes:
+            return
+        for frame in decode_frames(data, self._limits):
+            if not isinstance(frame, Broken) and frame.method is not UNSET:
+                self._inbox.put(frame)
 
     def _take_event(self, data: bytes, request: Request) -> Frame | None:
         if len(data) > self._limits.frame_bytes:
@@ -128,3 +157,10 @@ class AnswerReader:
                     report_log(request.flight, frame.params)
                 self._inbox.put(frame)
         return None
+
+
+def cut_off(server: str, reason: str) -> OutcomeUnknownError:
+    """Give the error of a request whose response ended before the answer."""
+    return OutcomeUnknownError(
+        reason, server=server, hint="The tool may have run; check its effect before calling again."
+    )

@@ -116,6 +116,10 @@ class Link(Protocol):
         """Follow this era's rules from now on."""
         ...
 
+    def listen(self) -> None:
+        """Begin to take what the server sends outside exchanges, where that needs a stream of its own."""
+        ...
+
     async def request(self, request: Request) -> Frame:
         """Send one request and wait for its response."""
         ...

@@ -80,6 +80,9 @@ class MemoryLink:
         """A peer in memory has no standard error."""
         return ""
 
+    def listen(self) -> None:
+        """Everything comes on the one stream."""
+
     async def notify(self, body: bytes) -> None:
         """Send a message that has no answer."""
         self._core.notify(body)

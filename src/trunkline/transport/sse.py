@@ -135,6 +135,9 @@ class SseLink:
         self._reader = self._loop.create_task(self._read_all(response))
         await asyncio.shield(self._endpoint)
 
+    def listen(self) -> None:
+        """Everything comes on the one stream."""
+
     async def close(self) -> None:
         """End the stream and what is being posted; bounded, callable from any task."""
         if self._closing is None:

@@ -148,6 +148,9 @@ class StdioLink(asyncio.SubprocessProtocol):
         """The stream's state, for statistics and tests."""
         return self._core
 
+    def listen(self) -> None:
+        """Everything comes on the one stream."""
+
     async def notify(self, body: bytes) -> None:
         """Send a message that has no answer."""
         self._core.notify(body)

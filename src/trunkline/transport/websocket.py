@@ -157,6 +157,9 @@ class WebSocketLink:
         """A remote server's standard error is not ours to see."""
         return ""
 
+    def listen(self) -> None:
+        """Everything comes on the one stream."""
+
     async def notify(self, body: bytes) -> None:
         """Send a message that has no answer."""
         self._core.notify(body)

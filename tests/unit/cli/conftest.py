@@ -145,7 +145,7 @@ class World:
         self.read: list[tuple[str, ...]] = []
         self.closed = False
 
-    def open(self, config: Any) -> FakeTrunk:
+    def open(self, config: Any, handlers: Any = None) -> FakeTrunk:  # noqa: ARG002 - as `session.open_trunk`
         """Give the runtime over the servers of a configuration."""
         return FakeTrunk(config, self)
 

@@ -92,7 +92,7 @@ def hinted(monkeypatch: pytest.MonkeyPatch, world: Any) -> None:
     hints = {"git.log": {"readOnlyHint": True}, "git.status": {"destructiveHint": True}}
     opened = world.open
 
-    def open_trunk(config: Any) -> Any:
+    def open_trunk(config: Any, handlers: Any = None) -> Any:  # noqa: ARG001
         trunk = opened(config)
         trunk.catalog.tools = tuple(
             msgspec.structs.replace(known, annotations=hints.get(known.public_name, {}))

@@ -45,7 +45,7 @@ def changing(monkeypatch: pytest.MonkeyPatch, world: Any) -> list[int]:
     looks: list[int] = []
     opened = world.open
 
-    def open_trunk(config: Any) -> Any:
+    def open_trunk(config: Any, handlers: Any = None) -> Any:  # noqa: ARG001
         trunk = opened(config)
         status = trunk.status
 

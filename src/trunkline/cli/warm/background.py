@@ -19,6 +19,7 @@ from trunkline.cli.warm import place
 from trunkline.cli.warm.logfile import log_path, logging_to, state_folder
 from trunkline.cli.warm.record import LockedError, Record, claimed, make_folder, path_of, write_record
 from trunkline.cli.warm.template import template_running
+from trunkline.runtime.control_asking import forwarding
 from trunkline.runtime.control_server import ControlServer
 
 if TYPE_CHECKING:
@@ -80,7 +81,7 @@ async def _serve(
     config: Config, identity: Identity, record: Record, folder: Path, announce: Callable[[], None]
 ) -> int:
     ended = _signalled()
-    async with trunkline.connect(config) as trunk:
+    async with trunkline.connect(config, handlers=forwarding()) as trunk:
         server = ControlServer(trunk, digest=identity.digest)
         async with server.listening(str(path_of(folder, identity.name, place.SOCKET))):
             write_record(folder, record)

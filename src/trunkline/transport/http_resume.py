@@ -1,0 +1,116 @@
+"""Event streams of legacy Streamable HTTP that outlive their connection: resumed, or listened to.
+
+Source: specification 2025-11-25, basic/transports, "Resumability and Redelivery" and "Listening for
+Messages from the Server". Revision 2026-07-28 has neither.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+
+import aiohttp
+
+from trunkline.protocol.frames import Frame
+from trunkline.protocol.sse import EventParser, EventTooLarge
+from trunkline.transport.http_answer import CutStreamError, cut_off
+
+Get = Callable[[str | None], Awaitable[aiohttp.ClientResponse]]
+"""Opens the stream anew, after the event of this id."""
+
+_ATTEMPTS = 5
+"""Times in a row a response stream is taken up again without anything new."""
+_FIRST_WAIT = 1.0
+_LONGEST_WAIT = 30.0
+_FIELDS = 1024
+"""Bytes of an event that are not its message: the names of its fields, its type and its id."""
+
+
+class Waits:
+    """Seconds between attempts: what the server asked for, then random parts of a growing time.
+
+    Args:
+        jitter: gives a number from 0 to 1, drawn anew each time.
+    """
+
+    def __init__(self, jitter: Callable[[], float]) -> None:
+        self._jitter = jitter
+        self._longest = _FIRST_WAIT
+        self.taken = 0
+        """How many attempts were waited for in a row."""
+
+    def reset(self) -> None:
+        """The last attempt was of use."""
+        self._longest, self.taken = _FIRST_WAIT, 0
+
+    def next(self, retry_ms: int | None) -> float:
+        """Give the next wait; never less than the server asked for, within a bound."""
+        asked = min((retry_ms or 0) / 1000, _LONGEST_WAIT)
+        self.taken += 1
+        if retry_ms is not None and self.taken == 1:
+            return asked
+        longest, self._longest = self._longest, min(self._longest * 2, _LONGEST_WAIT)
+        return max(longest * self._jitter(), asked)
+
+
+async def take_up(
+    cut: CutStreamError,
+    get: Get,
+    read: Callable[[aiohttp.ClientResponse], Awaitable[Frame]],
+    server: str,
+    waits: Waits,
+) -> tuple[aiohttp.ClientResponse, Frame]:
+    """Take a response stream up where it ended, until it holds the answer.
+
+    The caller's deadline is the bound in time.
+
+    Raises:
+        OutcomeUnknownError: the server has no such stream any more, or gave nothing new several times.
+    """
+    while waits.taken < _ATTEMPTS:
+        await asyncio.sleep(waits.next(cut.retry_ms))
+        try:
+            response = await get(cut.last_id)
+        except (aiohttp.ClientError, OSError):
+            continue
+        try:
+            if not _is_event_stream(response):
+                break
+            return response, await read(response)
+        except CutStreamError as again:
+            if again.last_id != cut.last_id:
+                waits.reset()
+            cut = again
+        except (aiohttp.ClientError, OSError):
+            continue
+        finally:
+            if not response.content.is_eof():
+                response.close()
+    raise cut_off(server, cut.reason)
+
+
+async def listen(get: Get, take: Callable[[bytes], None], max_bytes: int, waits: Waits) -> None:
+    """Take messages for as long as the server has a stream for them; returns when it has none."""
+    last_id: str | None = None
+    retry_ms: int | None = None
+    while True:
+        parser = EventParser(max_bytes + _FIELDS, skips=True)
+        try:
+            response = await get(last_id)
+            try:
+                if not _is_event_stream(response):
+                    return
+                async for chunk in response.content.iter_any():
+                    for event in parser.feed(chunk):
+                        waits.reset()
+                        take(event.data)
+            finally:
+                response.close()
+        except (aiohttp.ClientError, OSError, EventTooLarge):
+            pass  # it is opened again below, as after an end in good order
+        last_id, retry_ms = parser.last_id or last_id, parser.retry_ms
+        await asyncio.sleep(waits.next(retry_ms))
+
+
+def _is_event_stream(response: aiohttp.ClientResponse) -> bool:
+    return response.status == 200 and response.content_type == "text/event-stream"
