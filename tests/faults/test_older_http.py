@@ -156,3 +156,24 @@ async def test_a_modern_pin_is_never_downgraded():
             with pytest.raises(trunkline.UnavailableError, match="a legacy revision"):
                 await trunk.call("older.echo")
         assert len(server.ledger) == 0
+
+
+async def test_a_url_whose_server_was_replaced_by_one_of_the_newer_transport_goes_on_without_an_error():
+    async with served(cut_after=3) as (server, streams), connect(streams, kind=None) as trunk:
+        await trunk.ready()
+        with pytest.raises(trunkline.OutcomeUnknownError):
+            await trunk.call("older.slow")
+        await streams.stop()
+        newer = await server.listen(port=streams.port, path="/sse")
+        try:
+            reply = await trunk.call("older.echo", {"n": 1})
+            assert (reply.value, reply.transport) == ({"n": 1}, "http")
+            assert trunk.status()["older"].transport == "http"
+        finally:
+            await newer.stop()
+
+
+async def test_an_endpoint_of_another_origin_is_told_of_also_where_the_transport_was_found_out():
+    async with served(endpoint="foreign") as (_, streams), connect(streams, kind=None) as trunk:
+        with pytest.raises(trunkline.UnavailableError, match="endpoint of another origin"):
+            await trunk.call("older.echo")

@@ -15,6 +15,7 @@ from trunkline.core.call import Flight
 from trunkline.protocol.frames import Encoder
 from trunkline.testing import FakeServer
 from trunkline.testing.streams import Quirks, StreamServer, serve_streams
+from trunkline.transport import posting
 from trunkline.transport.link import Request
 from trunkline.transport.sse import SseTransport
 
@@ -212,6 +213,20 @@ async def test_closing_ends_a_notification_that_is_not_taken():
             await link.close()
             with pytest.raises(trunkline.CallError):
                 await notifying
+
+
+async def test_a_notification_that_is_not_taken_ends_in_time(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(posting, "_TAKING", 0.02)
+
+    async def never(_: web.Request) -> web.StreamResponse:
+        await asyncio.Event().wait()
+        return web.Response()
+
+    async with answering(naming("/messages"), never) as url, opened(url, farewell=0.05) as link:
+        async with asyncio.timeout(5):
+            with pytest.raises(trunkline.OutcomeUnknownError, match="not taken a message"):
+                await link.notify(b"{}")
+        assert not link.lost
 
 
 async def test_a_cancelled_request_leaves_the_link_usable():

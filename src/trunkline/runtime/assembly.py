@@ -58,7 +58,7 @@ def _older(entry: Entry, limits: Limits, log: WireLog | None) -> Callable[[], Aw
     """Give the way to a URL that turns out to be of the older HTTP transport."""
     if not (isinstance(entry, HttpEntry) and entry.kind == "http"):
         return None
-    return functools.partial(_open_sse, entry, limits, _wire(entry, log))
+    return functools.partial(_open_sse, entry, limits, _wire(entry, log, "sse"))
 
 
 def client_identity(given: Mapping[str, str] | None, handlers: Handlers) -> ClientIdentity:
@@ -131,12 +131,12 @@ def _draw() -> float:
     return int.from_bytes(os.urandom(4)) / 2**32
 
 
-def _wire(entry: Entry, log: WireLog | None) -> Wire | None:
+def _wire(entry: Entry, log: WireLog | None, kind: str = "") -> Wire | None:
     if log is None:
         return None
     from trunkline.transport.wire import Wire
 
-    return Wire(log, entry.name, _kind(entry))
+    return Wire(log, entry.name, kind or _kind(entry))
 
 
 def _tap_stream(settings: Stream, wire: Wire) -> Stream:

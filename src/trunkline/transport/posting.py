@@ -8,7 +8,7 @@ from typing import Any
 
 from trunkline.core.call import Flight
 from trunkline.core.limits import Limits
-from trunkline.errors import CallError, UnavailableError
+from trunkline.errors import CallError, OutcomeUnknownError, UnavailableError
 from trunkline.protocol.frames import Frame
 from trunkline.transport.link import Request
 from trunkline.transport.stream import StreamCore
@@ -16,6 +16,8 @@ from trunkline.transport.stream import StreamCore
 Work = Coroutine[Any, Any, None]
 SESSION_LOST = "session_lost"
 """Code of the error of a post that found its stream forgotten; nothing more can be sent then."""
+_TAKING = 30.0
+"""Seconds a server may take to accept a message that has no answer."""
 _OVERTAKING = 0.5
 """Seconds a cancellation waits for the post of its request, which it must not overtake."""
 
@@ -52,7 +54,12 @@ class PostingCore(StreamCore):
         if self.lost:
             return
         task = self._own(self._post(body, Flight(self._loop.time())))
-        await asyncio.wait({task})
+        await asyncio.wait({task}, timeout=_TAKING)
+        if not task.done():
+            task.cancel()
+            raise OutcomeUnknownError(
+                f"the server has not taken a message within {_TAKING:g} s", server=self._server
+            )
         if task.cancelled():
             raise UnavailableError("the link is closed", server=self._server, delivery="unknown")
         if (error := task.exception()) is not None:
