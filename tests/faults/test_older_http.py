@@ -77,7 +77,7 @@ async def test_a_message_may_be_spread_over_several_lines():
 
 
 async def test_a_stream_that_broke_is_taken_up_where_it_ended():
-    async with served(ids=True, retry_ms=1, cut_after=3) as (server, streams), connect(streams) as trunk:
+    async with served(ids=True, retry_ms=1, cut_after=2) as (server, streams), connect(streams) as trunk:
         await trunk.ready()
         assert (await trunk.call("older.slow")).text == "done"
         assert [one.get("Last-Event-ID") for one in streams.headers] == [None, "2"]
@@ -86,7 +86,7 @@ async def test_a_stream_that_broke_is_taken_up_where_it_ended():
 
 
 async def test_a_stream_without_ids_that_broke_fails_what_was_in_flight_and_is_opened_anew():
-    async with served(cut_after=3) as (server, streams), connect(streams) as trunk:
+    async with served(cut_after=2) as (server, streams), connect(streams) as trunk:
         await trunk.ready()
         with pytest.raises(trunkline.OutcomeUnknownError) as caught:
             await trunk.call("older.slow")
@@ -127,7 +127,7 @@ async def test_a_post_that_is_not_taken_fails_its_call_alone(status: int, kind: 
 
 
 async def test_a_url_is_tried_as_the_newer_transport_first_and_what_it_is_is_remembered():
-    async with served(cut_after=3) as (server, streams), connect(streams, kind=None) as trunk:
+    async with served(cut_after=2) as (server, streams), connect(streams, kind=None) as trunk:
         await trunk.ready()
         assert trunk.status()["older"].transport == "sse"
         with pytest.raises(trunkline.OutcomeUnknownError):
@@ -159,7 +159,7 @@ async def test_a_modern_pin_is_never_downgraded():
 
 
 async def test_a_url_whose_server_was_replaced_by_one_of_the_newer_transport_goes_on_without_an_error():
-    async with served(cut_after=3) as (server, streams), connect(streams, kind=None) as trunk:
+    async with served(cut_after=2) as (server, streams), connect(streams, kind=None) as trunk:
         await trunk.ready()
         with pytest.raises(trunkline.OutcomeUnknownError):
             await trunk.call("older.slow")

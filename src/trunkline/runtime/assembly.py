@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from trunkline.transport.websocket import WebSocketTransport
     from trunkline.transport.wire import Wire
 
-Stream = TypeVar("Stream", "StdioTransport", "MemoryTransport", "WebSocketTransport")
+Stream = TypeVar("Stream", "StdioTransport", "MemoryTransport")
 
 
 def assemble(
@@ -101,7 +101,7 @@ async def _open(entry: Entry, limits: Limits, wire: Wire | None) -> Link:
             socket = WebSocketTransport(
                 server=entry.name, url=entry.url, headers=entry.headers, limits=limits
             )
-            return await (socket if wire is None else _tap_stream(socket, wire)).open()
+            return await (socket if wire is None else _tap_websocket(socket, wire, entry)).open()
         case HttpEntry():
             return await _open_sse(entry, limits, wire)
         case PeerEntry():
@@ -150,6 +150,13 @@ def _tap_http(settings: HttpTransport, wire: Wire, entry: HttpEntry) -> HttpTran
     from trunkline.transport.wire_http import tap_http
 
     return tap_http(settings, wire, entry.shown or origin(entry.url))
+
+
+def _tap_websocket(settings: WebSocketTransport, wire: Wire, entry: HttpEntry) -> WebSocketTransport:
+    from trunkline.config.url import origin
+    from trunkline.transport.wire_http import tap_websocket
+
+    return tap_websocket(settings, wire, entry.shown or origin(entry.url))
 
 
 def _address(entry: Entry) -> tuple[str, int] | None:
