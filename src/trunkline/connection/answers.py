@@ -53,6 +53,11 @@ class Answers:
         self.spent = 0
         self._workers = Workers(handlers.limits.concurrency)
 
+    def offers(self, method: str) -> bool:
+        """Whether the application answers such a question to people or models at all."""
+        handler = self.handlers.elicit if method == ELICIT else self.handlers.sample
+        return handler is not None
+
     async def answer(self, method: str, params: object, source: Source) -> Mapping[str, Any]:
         """Give the result of one question; the calls it belongs to are not idle meanwhile.
 

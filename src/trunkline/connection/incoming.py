@@ -15,7 +15,7 @@ from typing import Any
 from trunkline.connection.answers import DURING_CALLS, ELICIT, Answers
 from trunkline.connection.completions import Completions
 from trunkline.connection.news import News
-from trunkline.connection.refusal import RefusalError, malformed
+from trunkline.connection.refusal import RefusalError, malformed, not_offered
 from trunkline.connection.tally import Source
 from trunkline.core.call import Call, Flight
 from trunkline.errors import TrunklineError
@@ -144,6 +144,8 @@ class Incoming:
         if method == "ping":
             return encode_result(request_id, {})
         try:
+            if method in DURING_CALLS and not self._answers.offers(method):
+                raise not_offered(method)
             if method in DURING_CALLS and self.calls.keys().isdisjoint(source.flights):
                 raise malformed("no call of this client is in flight")
             result = await self._ask(method, params, source)
