@@ -13,7 +13,7 @@ from typing import Any
 from bench.answers import Family
 from bench.placement import choose
 from bench.tally import Tally
-from bench.target import Kind, Target, serve_http, stdio_target
+from bench.target import Kind, Target, serve_url, stdio_target
 from bench.verdict import CALL_BUDGETS, Verdict
 from bench.worker import Worker, WorkerError, last_line
 
@@ -35,14 +35,17 @@ class Row:
         return f"{self.kind} {self.family} x{self.in_flight}"
 
 
-_KINDS: tuple[tuple[Kind, int], ...] = (("stdio", 100), ("http", 50))
+_KINDS: tuple[tuple[Kind, int], ...] = (("stdio", 100), ("http", 50), ("sse", 50), ("websocket", 100))
 _FAMILIES: tuple[Family, ...] = ("legacy", "modern")
 ROWS = tuple(
     Row(kind=kind, family=family, in_flight=in_flight)
     for kind, many in _KINDS
     for in_flight in (1, many)
     for family in _FAMILIES
+    if (kind, family) != ("sse", "modern")
 )
+_WITHOUT_WEBSOCKET = ("sdk", "fastmcp")
+"""Contenders that have no WebSocket client."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -114,7 +117,10 @@ def measure_row(
             lanes = {
                 name: stack.enter_context(_open_lane(row, name.partition(":")[0], uvloop))
                 for name in contenders
+                if row.kind != "websocket" or name not in _WITHOUT_WEBSOCKET
             }
+            if not lanes:
+                return RowResult(row=row)
             for lane in lanes.values():
                 lane.wait_ready()
             return _interleave(row, lanes, rounds, round_seconds)
@@ -130,7 +136,7 @@ def judge(results: Sequence[RowResult], contender: str = "trunkline") -> list[Ve
             if base not in result.measured and not result.invalid:
                 continue
             row = result.row
-            must, aim = CALL_BUDGETS[row.kind, base, row.in_flight > 1]
+            must, aim = CALL_BUDGETS.get((row.kind, base, row.in_flight > 1), (None, None))
             ratio = result.ratio(contender, base)
             note = last_line(result.invalid)
             what = f"{row.label}: CPU per call / {base}"
@@ -153,7 +159,7 @@ def _open_lane(row: Row, contender: str, uvloop: bool) -> Iterator[Lane]:
 def _target(row: Row, tally: Path, processor: int | None, stack: ExitStack) -> Target:
     if row.kind == "stdio":
         return stdio_target(row.family, tally=tally, processor=processor)
-    return stack.enter_context(serve_http(row.family, tally, processor))
+    return stack.enter_context(serve_url(row.kind, row.family, tally, processor))
 
 
 def _interleave(row: Row, lanes: dict[str, Lane], rounds: int, round_seconds: float) -> RowResult:

@@ -80,6 +80,10 @@ class Sdk:
         if target.kind == "stdio":
             command, *args = target.command
             server = StdioServerParameters(command=command, args=args, env=dict(target.env))
+        elif target.kind == "sse":
+            from mcp.client.sse import sse_client
+
+            server = sse_client(target.url)
         mode = "legacy" if target.family == "legacy" else "auto"
         async with Client(server, mode=mode) as client:
             await client.list_tools()
@@ -104,13 +108,15 @@ class FastMcp:
     @asynccontextmanager
     async def connect(self, target: Target) -> AsyncIterator[Connection]:
         from fastmcp import Client
-        from fastmcp.client.transports import StdioTransport
+        from fastmcp.client.transports import SSETransport, StdioTransport
         from mcp_types import TextContent
 
         server: Any = target.url
         if target.kind == "stdio":
             command, *args = target.command
             server = StdioTransport(command, args, env=dict(target.env))
+        elif target.kind == "sse":
+            server = SSETransport(target.url)
         mode = "legacy" if target.family == "legacy" else "auto"
         async with Client(server, mode=mode) as client:
             await client.list_tools()
@@ -133,8 +139,10 @@ class Floor:
     @asynccontextmanager
     async def connect(self, target: Target) -> AsyncIterator[Connection]:
         from bench.floor import open_http, open_stdio
+        from bench.floor_streams import open_sse, open_websocket
 
-        async with (open_stdio if target.kind == "stdio" else open_http)(target) as (calls, revision):
+        ways = {"stdio": open_stdio, "http": open_http, "sse": open_sse, "websocket": open_websocket}
+        async with ways[target.kind](target) as (calls, revision):
             yield Connection(call=calls.call, revision=revision)
 
 
@@ -148,7 +156,7 @@ CONTENDERS: Mapping[str, Contender] = {
 
 def entry(target: Target) -> dict[str, Any]:
     """Give the target as an entry of `mcp.json`."""
-    if target.kind == "http":
-        return {"type": "http", "url": target.url}
+    if target.kind != "stdio":
+        return {"type": target.kind, "url": target.url}
     command, *args = target.command
     return {"command": command, "args": args, "env": dict(target.env)}

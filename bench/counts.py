@@ -22,7 +22,7 @@ from typing import Any
 from bench.answers import Family
 from bench.contenders import CONTENDERS, CallTool
 from bench.tally import Tally
-from bench.target import ROOT, Kind, Target, serve_http, stdio_target
+from bench.target import ROOT, Kind, Target, serve_url, stdio_target
 from bench.worker import Worker
 
 Counts = dict[str, float]
@@ -41,6 +41,8 @@ SCENARIOS: Mapping[str, tuple[Kind, Family]] = {
     "stdio modern": ("stdio", "modern"),
     "http legacy": ("http", "legacy"),
     "http modern": ("http", "modern"),
+    "sse legacy": ("sse", "legacy"),
+    "websocket modern": ("websocket", "modern"),
 }
 TOLERANCE = 0.10
 SLACK = 0.25
@@ -157,7 +159,7 @@ def _target(kind: Kind, family: Family, tally: Path) -> Iterator[Target]:
     if kind == "stdio":
         yield stdio_target(family, tally=tally)
         return
-    with serve_http(family, tally) as target:
+    with serve_url(kind, family, tally) as target:
         yield target
 
 

@@ -54,7 +54,7 @@ class StdioSession:
         frame = {"jsonrpc": "2.0", "id": identifier, "method": method, "params": params}
         self._writer.write(json.dumps(frame).encode() + b"\n")
         await self._writer.drain()
-        return _result(await answer)
+        return result_of(await answer)
 
     async def notify(self, method: str) -> None:
         self._writer.write(json.dumps({"jsonrpc": "2.0", "method": method}).encode() + b"\n")
@@ -90,7 +90,7 @@ class HttpSession:
         if self._modern:
             name = params.get("name")
             extra = f"Mcp-Method: {method}\r\n" + (f"Mcp-Name: {name}\r\n" if name else "")
-        return _result(json.loads(await self._post(frame, extra)))
+        return result_of(json.loads(await self._post(frame, extra)))
 
     async def notify(self, method: str) -> None:
         await self._post({"jsonrpc": "2.0", "method": method}, "")
@@ -183,7 +183,8 @@ async def open_http(target: Target) -> AsyncIterator[tuple[Calls, str]]:
     await session.close()
 
 
-def _result(message: dict[str, Any]) -> dict[str, Any]:
+def result_of(message: dict[str, Any]) -> dict[str, Any]:
+    """Give the result of an answer, or raise its error."""
     if "error" in message:
         raise RuntimeError(message["error"]["message"])
     result: dict[str, Any] = message["result"]

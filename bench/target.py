@@ -13,8 +13,14 @@ from typing import Literal
 
 from bench.answers import REVISIONS, Family
 
-Kind = Literal["stdio", "http"]
+Kind = Literal["stdio", "http", "sse", "websocket"]
 ROOT = Path(__file__).resolve().parent.parent
+_SERVERS: Mapping[Kind, tuple[str, str]] = {
+    "http": ("bench.server_http", "http://127.0.0.1:{}/mcp"),
+    "sse": ("bench.server_streams", "http://127.0.0.1:{}/sse"),
+    "websocket": ("bench.server_streams", "ws://127.0.0.1:{}/ws"),
+}
+"""Module and URL of the neutral server, where a client does not start it."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -47,9 +53,10 @@ def stdio_target(
 
 
 @contextmanager
-def serve_http(family: Family, tally: Path, processor: int | None = None) -> Iterator[Target]:
-    """Run a neutral HTTP server in a process of its own for the duration of the block."""
-    command = [sys.executable, "-S", "-m", "bench.server_http", "--family", family]
+def serve_url(kind: Kind, family: Family, tally: Path, processor: int | None = None) -> Iterator[Target]:
+    """Run a neutral server that has a URL in a process of its own for the duration of the block."""
+    module, url = _SERVERS[kind]
+    command = [sys.executable, "-S", "-m", module, "--family", family]
     command += ["--tally", str(tally)]
     if processor is not None:
         command += ["--processor", str(processor)]
@@ -60,7 +67,7 @@ def serve_http(family: Family, tally: Path, processor: int | None = None) -> Ite
         assert process.stdin is not None
         port = process.stdout.readline().strip().decode()
         try:
-            yield Target(kind="http", family=family, url=f"http://127.0.0.1:{port}/mcp")
+            yield Target(kind=kind, family=family, url=url.format(port))
         finally:
             process.stdin.close()
             process.wait(timeout=10)

@@ -15,13 +15,13 @@ from typing import Any, cast
 import pytest
 
 from bench import __main__ as command
-from bench import calls, report
+from bench import calls, report, websocket
 from bench.answers import Answers, Family
 from bench.calls import Lane, Measured, Row, RowResult
 from bench.child import run_round
 from bench.contenders import Connection
 from bench.tally import Tally
-from bench.target import ROOT, Kind, serve_http
+from bench.target import ROOT, Kind, serve_url
 from bench.verdict import Verdict
 from bench.worker import Worker, WorkerError, last_line
 
@@ -96,8 +96,10 @@ async def test_every_call_of_a_round_has_another_argument() -> None:
     assert first["total"] == sum(range(1, 11))
 
 
-@pytest.mark.parametrize("family", ["legacy", "modern"])
-@pytest.mark.parametrize("kind", ["stdio", "http"])
+@pytest.mark.parametrize(
+    ("kind", "family"),
+    [("stdio", "legacy"), ("stdio", "modern"), ("http", "legacy"), ("http", "modern"), ("sse", "legacy")],
+)
 def test_the_sdk_and_the_floor_are_counted_alike_on_both_families(kind: Kind, family: Family) -> None:
     row = Row(kind=kind, family=family, in_flight=2)
     result = calls.measure_row(row, ("sdk", "floor"), rounds=2, round_seconds=0.01, uvloop=False)
@@ -105,8 +107,29 @@ def test_the_sdk_and_the_floor_are_counted_alike_on_both_families(kind: Kind, fa
     assert {name: len(measured.cpu) for name, measured in result.measured.items()} == {"sdk": 2, "floor": 2}
 
 
-@pytest.mark.parametrize(("kind", "family"), [("stdio", "legacy"), ("http", "modern")])
-def test_fastmcp_is_counted_over_both_transports(kind: Kind, family: Family) -> None:
+@pytest.mark.parametrize("family", ["legacy", "modern"])
+def test_the_websocket_server_counts_calls_and_contenders_without_such_a_client_are_left_out(
+    family: Family,
+) -> None:
+    row = Row(kind="websocket", family=family, in_flight=3)
+    result = calls.measure_row(row, ("trunkline", "sdk", "floor"), rounds=1, round_seconds=0.01, uvloop=False)
+    assert (result.invalid, list(result.measured)) == ("", ["trunkline", "floor"])
+    alone = calls.measure_row(row, ("sdk",), rounds=1, round_seconds=0.01, uvloop=False)
+    assert (alone.invalid, alone.measured) == ("", {})
+
+
+@pytest.mark.parametrize("size", [0, 1, 125, 126, 65_535, 65_536])
+@pytest.mark.parametrize("mask", [b"", b"\x01\x80\xff\x00"])
+def test_the_servers_frames_survive_any_cut(size: int, mask: bytes) -> None:
+    payload = bytes(index % 251 for index in range(size))
+    data = websocket.encode_frame(1, payload, mask)
+    half, rest = websocket.split_frames(data[: len(data) // 2])
+    whole, left = websocket.split_frames(rest + data[len(data) // 2 :] + data[:1])
+    assert (half + whole, left) == ([(1, payload)], data[:1])
+
+
+@pytest.mark.parametrize(("kind", "family"), [("stdio", "legacy"), ("http", "modern"), ("sse", "legacy")])
+def test_fastmcp_is_counted_over_every_transport_it_has(kind: Kind, family: Family) -> None:
     row = Row(kind=kind, family=family, in_flight=1)
     result = calls.measure_row(row, ("fastmcp",), rounds=1, round_seconds=0.01, uvloop=False)
     assert (result.invalid, len(result.measured["fastmcp"].cpu)) == ("", 1)
@@ -164,7 +187,7 @@ def test_the_http_server_answers_with_the_status_the_specification_asks_for(
 ) -> None:
     Tally.create(tmp_path / "tally").close()
     body = json.dumps({"jsonrpc": "2.0", "method": "notifications/x"}).encode() if method == "POST" else None
-    with serve_http(family, tmp_path / "tally") as target:
+    with serve_url("http", family, tmp_path / "tally") as target:
         request = urllib.request.Request(target.url, data=body, headers=dict(headers), method=method)
         assert _status(request) == status
 

@@ -25,7 +25,8 @@ def test_every_block_of_the_page_runs(capsys: pytest.CaptureFixture[str]) -> Non
     assert "{'jsonrpc': '2.0', 'id': 1, 'result': {}}" in out
     assert "http://127.0.0.1:" in out
     assert "'mcpServers': {'child': {'command':" in out
-    assert len(blocks()) == 8
+    assert "ws://127.0.0.1:" in out
+    assert len(blocks()) == 9
 
 
 def test_the_table_lists_every_fault_and_no_other() -> None:

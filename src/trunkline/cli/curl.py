@@ -32,6 +32,7 @@ async def print_request(
 
     Raises:
         UsageError: the server is a program on this machine; the line for a shell is printed all the same.
+            Or it is reached over HTTP+SSE or WebSocket, where one request alone would say nothing.
         NotFoundError, AmbiguousNameError: a bare name that no server has, or several have.
     """
     from trunkline.cli.arguments import resolve_arguments
@@ -48,7 +49,13 @@ async def print_request(
         )
         arguments = resolve_arguments(given, tool.input_schema if tool is not None else None)
         era = _era_of(trunk, server, terminal)
+        transport = trunk.status()[server].transport
     entry = next(entry for entry in config.entries if entry.name == server)
+    if transport in ("sse", "websocket"):
+        raise UsageError(
+            f"{server} is reached over {transport}, where no request stands alone",
+            hint="--wire - shows every message of the call.",
+        )
     text = _render(entry, era, selector.tool if tool is None else tool.name, tool, arguments)
     secrets = Scrubber(secret for one in config.entries for secret in getattr(one, "secrets", ()))
     terminal.print_text(escape_text(secrets.clean(text), keep_lines=True))
@@ -93,12 +100,10 @@ def _render(entry: Entry, era: Era, name: str, tool: Tool | None, arguments: Map
             raise entry.error
         case StdioEntry():
             return render_pipe(entry, era, name, arguments)
-        case HttpEntry(kind="http"):
+        case HttpEntry():
             return render_curl(entry, era, name, arguments, _mirrored(tool, era, arguments))
         case _:
-            raise UsageError(
-                f"{entry.name} is not reached over Streamable HTTP", hint="--wire shows its messages."
-            )
+            raise UsageError(f"{entry.name} is a program of its own, so there is no HTTP request")
 
 
 def _mirrored(tool: Tool | None, era: Era, arguments: Mapping[str, Any]) -> dict[str, str]:

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from trunkline.transport.websocket import WebSocketTransport
     from trunkline.transport.wire import Wire
 
-Stream = TypeVar("Stream", "StdioTransport", "MemoryTransport", "WebSocketTransport")
+Stream = TypeVar("Stream", "StdioTransport", "MemoryTransport")
 
 
 def assemble(
@@ -60,7 +60,7 @@ def _older(entry: Entry, limits: Limits, log: WireLog | None) -> Callable[[], Aw
     """Give the way to a URL that turns out to be of the older HTTP transport."""
     if not (isinstance(entry, HttpEntry) and entry.kind == "http"):
         return None
-    return functools.partial(_open_sse, entry, limits, _wire(entry, log))
+    return functools.partial(_open_sse, entry, limits, _wire(entry, log, "sse"))
 
 
 def client_identity(given: Mapping[str, str] | None, handlers: Handlers) -> ClientIdentity:
@@ -103,7 +103,7 @@ async def _open(entry: Entry, limits: Limits, wire: Wire | None) -> Link:
             socket = WebSocketTransport(
                 server=entry.name, url=entry.url, headers=entry.headers, limits=limits
             )
-            return await (socket if wire is None else _tap_stream(socket, wire)).open()
+            return await (socket if wire is None else _tap_websocket(socket, wire, entry)).open()
         case HttpEntry():
             return await _open_sse(entry, limits, wire)
         case PeerEntry():
@@ -119,9 +119,7 @@ async def _open_sse(entry: HttpEntry, limits: Limits, wire: Wire | None) -> Link
     await import_off_loop("trunkline.transport.sse")
     from trunkline.transport.sse import SseTransport
 
-    remote = SseTransport(
-        server=entry.name, url=entry.url, headers=entry.headers, limits=limits, jitter=_draw
-    )
+    remote = SseTransport(server=entry.name, url=entry.url, headers=entry.headers, limits=limits, draw=_draw)
     if wire is not None:
         from trunkline.config.url import origin
         from trunkline.transport.wire_http import tap_sse
@@ -135,12 +133,12 @@ def _draw() -> float:
     return int.from_bytes(os.urandom(4)) / 2**32
 
 
-def _wire(entry: Entry, log: WireLog | None) -> Wire | None:
+def _wire(entry: Entry, log: WireLog | None, kind: str = "") -> Wire | None:
     if log is None:
         return None
     from trunkline.transport.wire import Wire
 
-    return Wire(log, entry.name, _kind(entry))
+    return Wire(log, entry.name, kind or _kind(entry))
 
 
 def _tap_stream(settings: Stream, wire: Wire) -> Stream:
@@ -154,6 +152,13 @@ def _tap_http(settings: HttpTransport, wire: Wire, entry: HttpEntry) -> HttpTran
     from trunkline.transport.wire_http import tap_http
 
     return tap_http(settings, wire, entry.shown or origin(entry.url))
+
+
+def _tap_websocket(settings: WebSocketTransport, wire: Wire, entry: HttpEntry) -> WebSocketTransport:
+    from trunkline.config.url import origin
+    from trunkline.transport.wire_http import tap_websocket
+
+    return tap_websocket(settings, wire, entry.shown or origin(entry.url))
 
 
 def _address(entry: Entry) -> tuple[str, int] | None:

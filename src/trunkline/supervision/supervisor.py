@@ -7,6 +7,7 @@ could not be started is tried again by a call once `_RETRY_AFTER` has passed.
 from __future__ import annotations
 
 import asyncio
+import functools
 import logging
 from collections.abc import Awaitable, Callable
 from typing import Any
@@ -20,7 +21,6 @@ from trunkline.core.status import ServerStatus, State
 from trunkline.errors import (
     CallError,
     OutcomeUnknownError,
-    ProtocolError,
     TrunklineError,
     UnavailableError,
 )
@@ -37,13 +37,12 @@ from trunkline.supervision.failure import (
 from trunkline.supervision.following import Following
 from trunkline.supervision.lists import Lists
 from trunkline.supervision.settings import ServerSettings
+from trunkline.supervision.ways import Ways
 from trunkline.telemetry.escape import escape_text
 from trunkline.transport.link import Link
 
 logger = logging.getLogger("trunkline.supervision")
 
-_OLDER_STATUS = (400, 404, 405)
-"""HTTP statuses with which a server of the older transport answers a request of the newer one."""
 _RETRY_AFTER = 1.0
 """Seconds during which calls to a server that could not be started fail at once with the reason."""
 _REVIVAL = Backoff(first=1.0, longest=60.0)
@@ -73,9 +72,7 @@ class Supervisor:
         self._error: TrunklineError | None = None
         self._stderr: Callable[[], str] = str
         self._phase = "not started"
-        self._family = settings.family
-        self._is_older = False
-        """Whether the server was last reached by the older of its transports."""
+        self._ways = Ways(settings)
         self._kind = settings.transport
         self._revision: str | None = None
         self._lives = 0
@@ -253,15 +250,15 @@ class Supervisor:
 
     async def _connect(self, links: list[Link]) -> Connection:
         try:
-            connection = await self._open_either(links)
+            connection = await self._ways.connect(functools.partial(self._open, links))
         except (UnavailableError, OutcomeUnknownError):
-            if self.settings.transport != "stdio" or self._family is not None or not links:
+            if self.settings.transport != "stdio" or self._ways.family is not None or not links:
                 raise
             # Some legacy servers exit when they meet a request they do not know.
             self._phase = "starting again with initialize"
             await links[-1].close()
             connection = await self._open(links, "legacy", self.settings.open_link)
-        self._family = self.settings.family or connection.agreed.era.family
+        self._ways.remember(connection)
         try:
             await self._list(connection)
         except (UnavailableError, OutcomeUnknownError):
@@ -270,7 +267,7 @@ class Supervisor:
                 raise
             # It may have ended over a list that is none of the tools: those are asked for alone now.
             await links[-1].close()
-            connection = await self._open_either(links)
+            connection = await self._ways.connect(functools.partial(self._open, links))
             await self._list(connection)
         self.connection = connection
         return connection
@@ -283,27 +280,6 @@ class Supervisor:
         self.lists.begin(connection)
         # A list whose pages do not end in time is used as far as it came.
         await self.lists.read_tools(connection, self._since + 0.9 * self.settings.connect_timeout)
-
-    async def _open_either(self, links: list[Link]) -> Connection:
-        """Connect to what a URL turns out to be: the newer transport first, then the older one.
-
-        Source: specification 2025-11-25, basic/transports, "Backwards Compatibility".
-        """
-        older = self.settings.open_older
-        if older is not None and self._is_older:
-            return await self._open(links, "legacy", older)
-        try:
-            return await self._open(links, self._family, self.settings.open_link)
-        except ProtocolError as newer:
-            if older is None or newer.status not in _OLDER_STATUS or self._family == "modern":
-                raise
-            self._phase = "trying the older HTTP transport"
-            try:
-                connection = await self._open(links, "legacy", older)
-            except CallError:
-                raise newer from None
-        self._is_older = True
-        return connection
 
     async def _open(
         self, links: list[Link], family: Family | None, opener: Callable[[], Awaitable[Link]]
@@ -357,8 +333,7 @@ class Supervisor:
     def _fail(self, error: TrunklineError) -> None:
         self._error = error
         # What is remembered of its protocol may have caused this: find out anew the next time.
-        self._family = self.settings.family
-        self._is_older = False
+        self._ways.forget()
         self._move("failed")
         self._settle(error)
 

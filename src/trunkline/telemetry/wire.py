@@ -48,7 +48,7 @@ class WireRecord(msgspec.Struct, frozen=True, kw_only=True):
     """Seconds since the log began."""
     server: str
     transport: str
-    """`stdio`, `http` or `memory`."""
+    """`stdio`, `http`, `sse`, `websocket` or `memory`."""
     direction: Direction
     summary: str = ""
     """Such as `tools/call #3`, `result #3`; or the line, or what happened."""

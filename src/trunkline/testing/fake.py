@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Literal
 
 from trunkline.testing.asking import Ask
@@ -21,6 +20,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from trunkline.testing.http import HttpServer
+    from trunkline.testing.streams import Endpoint
 
 Discover = Literal["answer", "error", "silent", "exit"]
 _DISCOVER_FAULTS = {
@@ -186,25 +186,44 @@ class FakeServer(Offer):
 
         return serve_url(self, json=json, path=path, sessions=sessions)
 
-    @asynccontextmanager
-    async def websocket(self) -> AsyncIterator[str]:
-        """Serve over WebSocket for the length of a context and give the `ws://` URL."""
-        from trunkline.testing.streams import Quirks, serve_streams
-
-        async with serve_streams(self, Quirks()) as served:
-            yield f"ws://127.0.0.1:{served.port}/ws"
-
-    @asynccontextmanager
-    async def sse(self, **quirks: Any) -> AsyncIterator[str]:
-        """Serve over the HTTP+SSE transport of 2024-11-05 for the length of a context and give the URL.
+    def websocket(
+        self, *, cut_after: int | None = None, delay: float = 0.0
+    ) -> AbstractAsyncContextManager[str]:
+        """Serve over WebSocket on a free port of 127.0.0.1 within an `async with`, which gives the URL.
 
         Args:
-            quirks: fields of `trunkline.testing.streams.Quirks`, such as `endpoint="foreign"`.
+            cut_after: break the connection, once, when so many messages were sent and another one is due.
+            delay: seconds before each message.
         """
-        from trunkline.testing.streams import Quirks, serve_streams
+        from trunkline.testing.streams import Quirks, serve_url
 
-        async with serve_streams(self, Quirks(**quirks)) as served:
-            yield f"{served.origin}/sse"
+        return serve_url(self, "websocket", Quirks(cut_after=cut_after, delay=delay))
+
+    def sse(
+        self,
+        *,
+        endpoint: Endpoint = "relative",
+        ids: bool = False,
+        retry_ms: int | None = None,
+        cut_after: int | None = None,
+        delay: float = 0.0,
+        lines: int = 1,
+        status: int = 202,
+    ) -> AbstractAsyncContextManager[str]:
+        """Serve over the HTTP+SSE transport of 2024-11-05, as `websocket` does.
+
+        Args:
+            endpoint: what the stream names: an endpoint that is `relative` or `absolute`, one of a `foreign`
+                origin, one that comes `late`, or `none`.
+            ids: number the events, so that a broken stream can be taken up where it ended.
+            retry_ms: the reconnection time to ask for.
+            lines: spread each message over so many lines of data.
+            status: what posts are answered with; any but 202 drops them.
+        """
+        from trunkline.testing.streams import Quirks, serve_url
+
+        quirks = Quirks(endpoint, ids, retry_ms, cut_after, delay, lines, status)
+        return serve_url(self, "sse", quirks)
 
     async def listen(
         self, *, port: int = 0, json: bool = True, path: str = "/mcp", sessions: bool = True

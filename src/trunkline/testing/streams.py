@@ -23,15 +23,17 @@ Endpoint = Literal["relative", "absolute", "foreign", "late", "none"]
 
 
 class Quirks(NamedTuple):
-    """How an event stream behaves."""
+    """How the connections of a server behave."""
 
     endpoint: Endpoint = "relative"
-    """What its first event names; `late` sends it after the server has seen 10 other events, `none` never."""
+    """What the first event of a stream names; `late` sends it after 10 other events, `none` never."""
     ids: bool = False
     """Number the events, so that a broken stream can be taken up again."""
     retry_ms: int | None = None
     cut_after: int | None = None
-    """Break the stream, once, after so many messages."""
+    """Break the connection, once, when so many messages were sent and another one is due."""
+    delay: float = 0.0
+    """Seconds before each message."""
     lines: int = 1
     """Spread each message over so many `data` lines."""
     status: int = 202
@@ -86,7 +88,7 @@ class StreamServer:
 
     async def start(self) -> None:
         """Listen on a free port, or again on the one it had."""
-        app = web.Application()
+        app = web.Application(client_max_size=1 << 30)
         app.router.add_get("/ws", self._socket)
         app.router.add_get("/sse", self._stream)
         app.router.add_post("/messages/{number}", self._post)
@@ -111,6 +113,10 @@ class StreamServer:
         """Scheme, host and port."""
         return f"http://{_HOST}:{self.port}"
 
+    async def take_post(self, session: Session, body: bytes) -> None:
+        """Let the server have a message that was posted; a test may put something slower in its place."""
+        session.frames.received.put_nowait(body)
+
     async def _socket(self, request: web.Request) -> web.StreamResponse:
         self.headers.append(dict(request.headers))
         socket = web.WebSocketResponse(protocols=("mcp",), max_msg_size=0)
@@ -118,7 +124,7 @@ class StreamServer:
         self.sockets.add(socket)
         frames = Frames(self.server)
         self._open.add(frames)
-        sending = asyncio.create_task(_send_all(socket, frames))
+        sending = asyncio.create_task(self._send_frames(request, socket, frames))
         try:
             async for message in socket:
                 frames.received.put_nowait(message.data.encode())
@@ -128,6 +134,25 @@ class StreamServer:
             self._open.discard(frames)
             await frames.end()
         return socket
+
+    async def _send_frames(self, request: web.Request, socket: web.WebSocketResponse, frames: Frames) -> None:
+        number = 0
+        while (frame := await frames.sent.get()) is not None:
+            number += 1
+            if await self._cuts(number) and request.transport is not None:
+                request.transport.abort()
+                return
+            await socket.send_frame(frame, WSMsgType.TEXT)
+        await socket.close()
+
+    async def _cuts(self, number: int) -> bool:
+        """Wait before a message; tell whether the connection breaks instead of it."""
+        if self.quirks.delay:
+            await asyncio.sleep(self.quirks.delay)
+        if self._cut or self.quirks.cut_after != number - 1:
+            return False
+        self._cut = True
+        return True
 
     async def _stream(self, request: web.Request) -> web.StreamResponse:
         self.headers.append(dict(request.headers))
@@ -157,8 +182,7 @@ class StreamServer:
         while (frame := await session.frames.sent.get()) is not None:
             event = self._event(frame, len(session.events) + 1)
             session.events.append(event)
-            if self.quirks.cut_after == len(session.events) and not self._cut:
-                self._cut = True
+            if await self._cuts(len(session.events)):
                 return
             await response.write(event)
 
@@ -177,14 +201,8 @@ class StreamServer:
         if session is None:
             return web.Response(status=404)
         if self.quirks.status == 202:
-            session.frames.received.put_nowait(await request.read())
+            await self.take_post(session, await request.read())
         return web.Response(status=self.quirks.status)
-
-
-async def _send_all(socket: web.WebSocketResponse, frames: Frames) -> None:
-    while (frame := await frames.sent.get()) is not None:
-        await socket.send_frame(frame, WSMsgType.TEXT)
-    await socket.close()
 
 
 def _spread(frame: bytes, lines: int) -> bytes:
@@ -194,6 +212,15 @@ def _spread(frame: bytes, lines: int) -> bytes:
         b"data: " + (b'"' if number else b"") + part + (b"," if number < len(parts) - 1 else b"") + b"\n"
         for number, part in enumerate(parts)
     )
+
+
+@asynccontextmanager
+async def serve_url(
+    server: FakeServer, kind: Literal["sse", "websocket"], quirks: Quirks
+) -> AsyncIterator[str]:
+    """Serve for the length of the context and give the URL."""
+    async with serve_streams(server, quirks) as streams:
+        yield f"{streams.origin}/sse" if kind == "sse" else f"ws://{_HOST}:{streams.port}/ws"
 
 
 @asynccontextmanager

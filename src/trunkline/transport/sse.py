@@ -7,10 +7,10 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Mapping
-from urllib.parse import urljoin, urlsplit
 
 import aiohttp
 import msgspec
+from yarl import URL
 
 from trunkline._version import __version__
 from trunkline.core.call import Flight
@@ -18,22 +18,17 @@ from trunkline.core.limits import Limits
 from trunkline.errors import CallError, ProtocolError, UnavailableError
 from trunkline.protocol.eras import Era
 from trunkline.protocol.lines import Oversized
-from trunkline.protocol.sse import Event, EventParser, EventTooLarge
+from trunkline.protocol.sse import Event
+from trunkline.transport.event_stream import EventStream, Reopening
 from trunkline.transport.http_client import TrackedBody, make_client
 from trunkline.transport.link import Inbox
-from trunkline.transport.network import cannot_connect, describe, lost_connection
+from trunkline.transport.network import cannot_connect, lost_connection
 from trunkline.transport.posting import SESSION_LOST, PostingCore
 from trunkline.transport.verdict import judge_status
 
-_FIELDS = 1024
-"""Bytes of an event that are not its message: the names of its fields, its type and its id."""
-_ATTEMPTS = 5
-"""Times in a row a broken stream is opened again before the link is lost."""
-_FIRST_WAIT = 1.0
-_LONGEST_WAIT = 30.0
-"""Seconds; a server's `retry` counts within them, and each wait is a random part of what it may be."""
-_FAREWELL = 2.0
 _EDGE = 2048
+_COURTESY = 4096
+"""Bytes of the answer to a post that are read and dropped, so that its connection can be used again."""
 
 
 class SseTransport(msgspec.Struct, frozen=True, kw_only=True):
@@ -44,10 +39,13 @@ class SseTransport(msgspec.Struct, frozen=True, kw_only=True):
     headers: Mapping[str, str] = {}
     limits: Limits = Limits()
     client: Callable[[], aiohttp.ClientSession] = make_client
-    jitter: Callable[[], float] = lambda: 0.5
+    reopening: Reopening = Reopening()
+    draw: Callable[[], float] = lambda: 0.5
     """Gives a number from 0 to 1, drawn anew each time."""
     heard: Callable[[bytes], None] | None = None
     """Told of every message that arrives."""
+    farewell: float = 2.0
+    """Seconds that what is being posted may take when the link is closed."""
 
     async def open(self) -> SseLink:
         """Open the stream and wait for its `endpoint` event; nothing is sent before it.
@@ -64,6 +62,24 @@ class SseTransport(msgspec.Struct, frozen=True, kw_only=True):
         return link
 
 
+def find_endpoint(url: str, data: str) -> URL | None:
+    """Give the URL that an `endpoint` event names, or None if it is not of the stream's own origin.
+
+    Parsed by what sends the requests, so that both read it alike; credentials in it are refused.
+
+    Args:
+        url: the stream's.
+        data: what the event says, absolute or relative to it.
+    """
+    base = URL(url)
+    try:
+        endpoint = base.join(URL(data.strip()))
+        same = endpoint.origin() == base.origin() and endpoint.user is None and endpoint.password is None
+    except (ValueError, TypeError):
+        return None
+    return endpoint.with_fragment(None) if same else None
+
+
 class SseLink:
     """One event stream and the endpoint that belongs to it."""
 
@@ -76,13 +92,21 @@ class SseLink:
         self._core = PostingCore(settings.server, settings.limits, self._post)
         self._headers = {"User-Agent": f"trunkline/{__version__}", **settings.headers}
         self._post_headers = {**self._headers, "Content-Type": "application/json"}
-        self._endpoint: asyncio.Future[str] = self._loop.create_future()
-        self._last_id: str | None = None
-        self._retry_ms: int | None = None
+        self._stream = EventStream(
+            settings.server,
+            settings.url,
+            client=self._client,
+            headers=self._headers,
+            limits=settings.limits,
+            reopening=settings.reopening,
+            draw=settings.draw,
+        )
+        self._endpoint: asyncio.Future[URL] = self._loop.create_future()
         self._reader: asyncio.Task[None] | None = None
         self._closing: asyncio.Task[None] | None = None
         self.next_id = self._core.next_id
         self.request = self._core.request
+        self.notify = self._core.deliver
         self.wait_closed = self._core.wait_lost
 
     @property
@@ -107,16 +131,12 @@ class SseLink:
 
     async def begin(self) -> None:
         """Open the stream, and return once the server has named its endpoint."""
-        response = await self._open_stream()
+        response = await self._stream.open()
         self._reader = self._loop.create_task(self._read_all(response))
         await asyncio.shield(self._endpoint)
 
     def listen(self) -> None:
         """Everything comes on the one stream."""
-
-    async def notify(self, body: bytes) -> None:
-        """Send a message that has no answer."""
-        self._core.notify(body)
 
     async def close(self) -> None:
         """End the stream and what is being posted; bounded, callable from any task."""
@@ -126,7 +146,7 @@ class SseLink:
         await asyncio.shield(self._closing)
 
     async def _end(self) -> None:
-        await self._core.finish_posting(_FAREWELL)
+        await self._core.finish_posting(self._settings.farewell)
         if self._reader is not None:
             self._reader.cancel()
             await asyncio.wait({self._reader})
@@ -148,9 +168,9 @@ class SseLink:
             )
         except (aiohttp.ClientError, OSError) as cause:
             if flight.delivery == "never_sent":
-                raise cannot_connect(server, url, cause) from cause
+                raise cannot_connect(server, self._settings.url, cause) from cause
             raise lost_connection(server, cause) from cause
-        response.release()
+        await self._finish(response)
         if response.status in (404, 410):
             raise UnavailableError(
                 f"the server no longer knows our stream (HTTP {response.status})",
@@ -163,28 +183,24 @@ class SseLink:
         if response.status >= 300:
             raise judge_status(server, response.status, response.headers)
 
-    async def _open_stream(self) -> aiohttp.ClientResponse:
-        settings = self._settings
-        headers = {**self._headers, "Accept": "text/event-stream", "Cache-Control": "no-store"}
-        if self._last_id is not None:
-            headers["Last-Event-ID"] = self._last_id
+    async def _finish(self, response: aiohttp.ClientResponse) -> None:
+        """Read what little a server says to a post; one that says more, or slowly, loses its connection."""
+        rest = _COURTESY
+        if response.content.at_eof():
+            return
         try:
-            response = await self._client.get(settings.url, headers=headers, allow_redirects=False)
-        except (aiohttp.ClientError, OSError) as cause:
-            raise cannot_connect(settings.server, settings.url, cause) from cause
-        if response.status != 200 or response.content_type != "text/event-stream":
+            async with asyncio.timeout(self._settings.farewell):
+                while rest > 0 and (chunk := await response.content.readany()):
+                    rest -= len(chunk)
+        except (aiohttp.ClientError, OSError, TimeoutError):
             response.close()
-            raise judge_status(settings.server, response.status, response.headers)
-        return response
+        finally:
+            response.release()
 
     async def _read_all(self, response: aiohttp.ClientResponse) -> None:
         reason = "its reading was stopped"
         try:
-            while True:
-                reason = await self._read(response)
-                if self._last_id is None:
-                    return  # what was missed could not be sent again
-                response = await self._reopen(reason)
+            reason = await self._stream.follow(response, self._take)
         except CallError as cause:
             reason = cause.message
             if not self._endpoint.done():
@@ -194,28 +210,10 @@ class SseLink:
             if not self._endpoint.done():
                 self._endpoint.set_exception(self._no_endpoint(reason))
 
-    async def _read(self, response: aiohttp.ClientResponse) -> str:
-        """Take events until the stream ends; give the reason."""
-        parser = EventParser(self._settings.limits.frame_bytes + _FIELDS, skips=True)
-        try:
-            async for chunk in response.content.iter_any():
-                for event in parser.feed(chunk):
-                    self._take(event)
-                self._retry_ms = parser.retry_ms if parser.retry_ms is not None else self._retry_ms
-        except EventTooLarge:
-            return f"it sent an event of over {2 * self._settings.limits.frame_bytes:,} bytes"
-        except (aiohttp.ClientError, OSError) as cause:
-            return f"its event stream broke ({describe(cause)})"
-        finally:
-            response.close()
-        return "its event stream ended"
-
     def _take(self, event: Event) -> None:
-        if event.id is not None:
-            self._last_id = event.id
         if event.event == "endpoint":
             self._learn_endpoint(event.data.decode("utf-8", "replace"))
-        elif event.event == "message" and self._endpoint.done():
+        elif event.event == "message":
             self._hear(event)
 
     def _hear(self, event: Event) -> None:
@@ -227,9 +225,9 @@ class SseLink:
         self._core.receive([data if event.oversized is None else event.oversized])
 
     def _learn_endpoint(self, data: str) -> None:
-        url = urljoin(self._settings.url, data.strip())
+        url = find_endpoint(self._settings.url, data)
         server = self._settings.server
-        if _origin(url) != _origin(self._settings.url):
+        if url is None:
             raise ProtocolError(
                 "the server names an endpoint of another origin; nothing is sent there",
                 code="foreign_endpoint",
@@ -242,19 +240,6 @@ class SseLink:
         elif self._endpoint.result() != url:
             raise UnavailableError("the server opened another session", server=server)
 
-    async def _reopen(self, reason: str) -> aiohttp.ClientResponse:
-        """Open the stream again after it broke, where it ended, with growing random waits."""
-        wait = _FIRST_WAIT if self._retry_ms is None else self._retry_ms / 1000
-        for _ in range(_ATTEMPTS):
-            await asyncio.sleep(min(wait, _LONGEST_WAIT) * self._settings.jitter())
-            try:
-                return await self._open_stream()
-            except UnavailableError:
-                wait = max(wait, _FIRST_WAIT) * 2
-        raise UnavailableError(
-            f"{reason}, and could not be opened again in {_ATTEMPTS} attempts", server=self._settings.server
-        )
-
     def _no_endpoint(self, reason: str) -> ProtocolError:
         return ProtocolError(
             f"the server named no endpoint: {reason}",
@@ -263,12 +248,3 @@ class SseLink:
             delivery="never_sent",
             hint="Check that the URL is the server's SSE endpoint.",
         )
-
-
-def _origin(url: str) -> tuple[str, str | None, int | None]:
-    try:
-        parts = urlsplit(url)
-        port = parts.port or {"http": 80, "https": 443}.get(parts.scheme)
-    except ValueError:
-        return "", None, None
-    return parts.scheme, parts.hostname, port

@@ -1,34 +1,48 @@
 """websocket: one message per text frame over `ws://` or `wss://`, as servers of every family offer it.
 
 The revisions define no WebSocket transport; this is the custom one that SDKs share: subprotocol `mcp`,
-a JSON-RPC message in each text frame, the rules of stdio for everything else.
+a JSON-RPC message in each text frame, the rules of stdio for everything else. A server that answers
+without naming the subprotocol, or in binary frames, is understood all the same.
 """
 
 from __future__ import annotations
 
 import asyncio
-from collections import deque
+import socket as sockets
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from typing import Any, Literal
 
 import aiohttp
 import msgspec
 
+from trunkline._version import __version__
 from trunkline.core.limits import Limits
 from trunkline.protocol.lines import Endless, Oversized
+from trunkline.telemetry.escape import escape_text
 from trunkline.transport.http_client import make_client
 from trunkline.transport.link import Inbox
-from trunkline.transport.network import cannot_connect
+from trunkline.transport.network import cannot_connect, describe
 from trunkline.transport.stream import StreamCore
 from trunkline.transport.verdict import judge_status
 
-_HEARTBEAT = 30.0
-"""Seconds between pings of the WebSocket protocol; one that is not answered ends the link."""
-_MOST_WAITING = 256
-"""Messages that wait to be written before the rest is held back, where a cancelled call can take it back."""
-_FAREWELL = 2.0
-"""Seconds the closing handshake may take."""
 _EDGE = 2048
+_CLOSES = {
+    1000: "its work is done",
+    1001: "it is going away",
+    1002: "a protocol error",
+    1003: "a kind of message it does not take",
+    1007: "text it cannot read",
+    1008: "its policy",
+    1009: "a message that is too big for it",
+    1011: "an error of its own",
+    1012: "it restarts",
+    1013: "it is overloaded",
+    1014: "a bad gateway",
+    3000: "authorization is missing",
+    3003: "it is forbidden",
+}
+"""What close codes mean. Sources: RFC 6455, section 7.4.1, and IANA's registry of WebSocket close codes."""
 
 
 class WebSocketTransport(msgspec.Struct, frozen=True, kw_only=True):
@@ -40,6 +54,10 @@ class WebSocketTransport(msgspec.Struct, frozen=True, kw_only=True):
     limits: Limits = Limits()
     client: Callable[[], aiohttp.ClientSession] = lambda: make_client(traces=(refuse_redirects(),))
     core: Callable[[str, Limits, Callable[[bytes], None]], StreamCore] = StreamCore
+    heartbeat: float = 30.0
+    """Seconds of silence before a ping; one that brings nothing for half as long ends the link."""
+    farewell: float = 2.0
+    """Seconds the closing handshake may take."""
 
     async def open(self) -> WebSocketLink:
         """Shake hands.
@@ -52,12 +70,12 @@ class WebSocketTransport(msgspec.Struct, frozen=True, kw_only=True):
             socket = await client.ws_connect(
                 self.url,
                 protocols=("mcp",),
-                headers=self.headers,
-                heartbeat=_HEARTBEAT,
+                headers={"User-Agent": f"trunkline/{__version__}", **self.headers},
+                heartbeat=self.heartbeat,
                 max_msg_size=2 * self.limits.frame_bytes + 1,
                 compress=0,
                 decode_text=False,
-                timeout=aiohttp.ClientWSTimeout(ws_close=_FAREWELL),
+                timeout=aiohttp.ClientWSTimeout(ws_close=self.farewell),
             )
         except (aiohttp.WSServerHandshakeError, _RedirectedError) as refused:
             await client.close()
@@ -69,6 +87,20 @@ class WebSocketTransport(msgspec.Struct, frozen=True, kw_only=True):
             await client.close()
             raise
         return WebSocketLink(self, client, socket)
+
+
+def describe_close(code: int | None, text: str) -> str:
+    """Say why a server closed its WebSocket.
+
+    Args:
+        code: its close code; None or 0 where it gave none.
+        text: what it said besides.
+    """
+    if not code:
+        return "it closed the WebSocket without saying why"
+    meaning = f" ({_CLOSES[code]})" if code in _CLOSES else ""
+    said = f", saying {escape_text(text)!r}" if text else ""
+    return f"it closed the WebSocket with code {code}{meaning}{said}"
 
 
 def refuse_redirects() -> aiohttp.TraceConfig:
@@ -90,7 +122,7 @@ class _RedirectedError(aiohttp.ClientError):
 
 
 class WebSocketLink:
-    """One open WebSocket. One task reads and one writes, both owned by the link."""
+    """One open WebSocket: callers write in their own tasks, one task of the link reads."""
 
     kind = "websocket"
 
@@ -100,19 +132,16 @@ class WebSocketLink:
         client: aiohttp.ClientSession,
         socket: aiohttp.ClientWebSocketResponse[Literal[False]],
     ) -> None:
-        self._limits = settings.limits
+        self._settings = settings
         self._client = client
         self._socket = socket
         self._core = settings.core(settings.server, settings.limits, self._write)
-        self._waiting: deque[bytes] = deque()
-        self._wanted = asyncio.Event()
         self._closing: asyncio.Task[None] | None = None
         self.next_id = self._core.next_id
         self.request = self._core.request
         self.adopt = self._core.adopt
         self.wait_closed = self._core.wait_lost
-        loop = asyncio.get_running_loop()
-        self._tasks = (loop.create_task(self._read_all()), loop.create_task(self._write_all()))
+        self._reader = asyncio.get_running_loop().create_task(self._read_all())
 
     @property
     def lost(self) -> bool:
@@ -136,39 +165,49 @@ class WebSocketLink:
         self._core.notify(body)
 
     async def close(self) -> None:
-        """Close in good order, bounded in time, and end both tasks."""
+        """Close in good order, bounded in time, and end the reading."""
         if self._closing is None:
             self._core.lose("it was closed")
             self._closing = asyncio.ensure_future(self._end())
         await asyncio.shield(self._closing)
 
     async def _end(self) -> None:
-        for task in self._tasks:
-            task.cancel()
-        await asyncio.wait(self._tasks)
-        await self._socket.close()
+        self._reader.cancel()
+        await asyncio.wait({self._reader})
+        raw = self._socket.get_extra_info("socket")
+        with suppress(TimeoutError):
+            async with asyncio.timeout(self._settings.farewell):
+                await self._socket.close()
+        _cut(raw)
         await self._client.close()
 
     def _write(self, data: bytes) -> None:
-        self._waiting.extend(frame for frame in data.split(b"\n") if frame)
-        self._wanted.set()
-        if len(self._waiting) >= _MOST_WAITING:
-            self._core.pause()
+        for frame in data.split(b"\n"):
+            if frame:
+                self._send(frame)
 
-    async def _write_all(self) -> None:
-        while True:
-            while self._waiting:
-                frame = self._waiting.popleft()
-                try:
-                    await self._socket.send_frame(frame, aiohttp.WSMsgType.TEXT)
-                except (aiohttp.ClientError, OSError) as cause:
-                    self._core.lose(f"writing failed: {cause}")
-                    return
-                if len(self._waiting) == _MOST_WAITING // 2:
-                    self._core.resume()
-            self._wanted.clear()
-            if not self._waiting:
-                await self._wanted.wait()
+    def _send(self, frame: bytes) -> None:
+        """Hand one frame to the socket at once; while the peer takes no more, the rest stays in the core.
+
+        The frame is written in the first step of aiohttp's coroutine. It stops there only to wait for the
+        peer, which a callback does as well, without a task.
+        """
+        sending = self._socket.send_frame(frame, aiohttp.WSMsgType.TEXT)
+        try:
+            drained: asyncio.Future[None] = sending.send(None)
+        except StopIteration:
+            return
+        except (aiohttp.ClientError, OSError) as cause:
+            self._core.lose(f"writing failed: {describe(cause)}")
+            return
+        sending.close()
+        self._core.pause()
+        drained.add_done_callback(self._go_on)
+
+    def _go_on(self, drained: asyncio.Future[None]) -> None:
+        # Asked for here, so that nobody is told of an error that was never looked at; reading meets it too.
+        if not drained.cancelled() and drained.exception() is None:
+            self._core.resume()
 
     async def _read_all(self) -> None:
         reason = "its reading was stopped"
@@ -180,23 +219,30 @@ class WebSocketLink:
                 self._take(message.data)
             reason = self._describe_end(message)
         except (aiohttp.ClientError, OSError) as cause:
-            reason = f"reading failed: {cause}"
+            reason = f"reading failed: {describe(cause)}"
         finally:
             self._core.lose(reason)
 
     def _take(self, data: bytes) -> None:
         arrived: bytes | Oversized | Endless = data
-        if len(data) > self._limits.frame_bytes:
+        if len(data) > self._settings.limits.frame_bytes:
             arrived = Oversized(head=data[:_EDGE], tail=data[-_EDGE:], ended=True)
         self._core.receive([arrived])
 
     def _describe_end(self, message: Any) -> str:
-        if message.type is aiohttp.WSMsgType.ERROR:
-            code = getattr(message.data, "code", None)
-            if code == aiohttp.WSCloseCode.MESSAGE_TOO_BIG:
-                return f"it sent a message of over {2 * self._limits.frame_bytes:,} bytes"
-            return f"its WebSocket broke: {message.data}"
-        code = self._socket.close_code
-        if code in (None, aiohttp.WSCloseCode.ABNORMAL_CLOSURE):
+        if message.type is aiohttp.WSMsgType.CLOSE:
+            return describe_close(message.data, message.extra or "")
+        if message.type is not aiohttp.WSMsgType.ERROR:
             return "its WebSocket ended without a closing handshake"
-        return f"it closed the WebSocket with code {code}"
+        if isinstance(message.data, aiohttp.ServerTimeoutError):
+            return f"it did not answer a ping within {self._settings.heartbeat / 2:g} s"
+        if getattr(message.data, "code", None) == aiohttp.WSCloseCode.MESSAGE_TOO_BIG:
+            return f"it sent a message of over {2 * self._settings.limits.frame_bytes:,} bytes"
+        return f"its WebSocket broke ({describe(message.data)})"
+
+
+def _cut(raw: Any) -> None:
+    """End a socket whose peer may not have read all that was to be sent, which would keep it open."""
+    if raw is not None:
+        with suppress(OSError):
+            raw.shutdown(sockets.SHUT_RDWR)

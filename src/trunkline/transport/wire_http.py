@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import functools
+from collections.abc import Sequence
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
 
 import aiohttp
 from msgspec.structs import replace
@@ -21,6 +23,7 @@ from trunkline.transport.wire import Wire
 
 if TYPE_CHECKING:
     from trunkline.transport.sse import SseTransport
+    from trunkline.transport.websocket import WebSocketTransport
 
 
 def tap_http(settings: HttpTransport, wire: Wire, url: str) -> HttpTransport:
@@ -37,8 +40,25 @@ def tap_http(settings: HttpTransport, wire: Wire, url: str) -> HttpTransport:
 
 
 def tap_sse(settings: SseTransport, wire: Wire, url: str) -> SseTransport:
-    """Give the same settings, whose links show everything; `url` as in `tap_http`."""
-    return replace(settings, client=functools.partial(make_tapped_client, wire, url), heard=wire.received)
+    """Give the same settings, whose links show everything; `url` as in `tap_http`.
+
+    Where messages are posted names a session, so it is shown as an endpoint of the server's origin only.
+    """
+    parts = urlsplit(url)
+    posts = f"{parts.scheme}://{parts.netloc}/[endpoint]"
+    client = functools.partial(make_tapped_client, wire, url, posts=posts)
+    return replace(settings, client=client, heard=wire.received)
+
+
+def tap_websocket(settings: WebSocketTransport, wire: Wire, url: str) -> WebSocketTransport:
+    """Give the same settings, whose links show the handshake and every frame; `url` as in `tap_http`."""
+    from trunkline.transport.websocket import refuse_redirects
+    from trunkline.transport.wire_stream import WireCore
+
+    def client() -> aiohttp.ClientSession:
+        return make_tapped_client(wire, url, more=(refuse_redirects(),))
+
+    return replace(settings, client=client, core=functools.partial(WireCore, wire=wire))
 
 
 class WireAnswers(AnswerReader):
@@ -71,30 +91,39 @@ class WireAnswers(AnswerReader):
         return super()._take_event(data, request)
 
 
-def make_tapped_client(wire: Wire, url: str) -> aiohttp.ClientSession:
-    """Give a client that shows its requests and the heads of their responses; `url` as in `tap_http`."""
-    seen = _Requests(wire, url)
+def make_tapped_client(
+    wire: Wire, url: str, *, posts: str = "", more: Sequence[aiohttp.TraceConfig] = ()
+) -> aiohttp.ClientSession:
+    """Give a client that shows its requests and the heads of their responses; `url` as in `tap_http`.
+
+    Args:
+        posts: how the URL of a POST is shown, where that is another one.
+        more: further traces of the client.
+    """
+    seen = _Requests(wire, url, posts or url)
     trace = aiohttp.TraceConfig()
     trace.on_request_start.append(seen.start)
     trace.on_request_headers_sent.append(seen.head)
     trace.on_request_chunk_sent.append(seen.body)
     trace.on_request_end.append(seen.answer)
     trace.on_request_exception.append(seen.fail)
-    return make_client(traces=(trace,))
+    return make_client(traces=(trace, *more))
 
 
 class _Requests:
     """The HTTP requests of one client; what is known of one is kept in aiohttp's context for it."""
 
-    def __init__(self, wire: Wire, url: str) -> None:
+    def __init__(self, wire: Wire, url: str, posts: str) -> None:
         self._wire = wire
         self._url = url
+        self._posts = posts
         self._count = 0
 
     async def start(self, _: Any, context: SimpleNamespace, params: Any) -> None:
         self._count += 1
         context.shown = False
-        context.exchange = Exchange(number=self._count, method=params.method, url=self._url)
+        url = self._posts if params.method == "POST" else self._url
+        context.exchange = Exchange(number=self._count, method=params.method, url=url)
 
     async def head(self, _: Any, context: SimpleNamespace, params: Any) -> None:
         """The headers are final; a body, if any, leaves in the same turn."""

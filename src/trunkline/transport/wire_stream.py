@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Callable, Iterable, Iterator
-from typing import TYPE_CHECKING, TypeVar
+from typing import TypeVar
 
 from msgspec.structs import replace
 
@@ -15,10 +15,7 @@ from trunkline.transport.stdio import StdioTransport
 from trunkline.transport.stream import StreamCore
 from trunkline.transport.wire import Wire
 
-if TYPE_CHECKING:
-    from trunkline.transport.websocket import WebSocketTransport
-
-Settings = TypeVar("Settings", StdioTransport, MemoryTransport, "WebSocketTransport")
+Settings = TypeVar("Settings", StdioTransport, MemoryTransport)
 
 
 def tap_stream(settings: Settings, wire: Wire) -> Settings:
