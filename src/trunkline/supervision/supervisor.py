@@ -19,7 +19,6 @@ from trunkline.core.call import Flight
 from trunkline.core.events import NOBODY, EventSink
 from trunkline.core.status import ServerStatus, State
 from trunkline.errors import (
-    CallError,
     OutcomeUnknownError,
     TrunklineError,
     UnavailableError,
