@@ -24,7 +24,8 @@ demo: .venv/.ready .peers/.ready ## the main job, on real servers
 	@$(PY) -m demo
 
 test: check .venv/.ready .peers/.ready ## everything CI runs: check, then the whole test suite
-	$(PYTEST) tests
+	$(PYTEST) tests -n auto --maxprocesses 8 --dist worksteal -m "not soak and not alone"
+	$(PYTEST) tests -m "alone and not soak"
 
 check: .venv/.ready ## format, lint, types, import rule, lock, repository rules; a minute at most
 	$(BIN)/ruff format --check .

@@ -16,6 +16,10 @@ from pathlib import Path
 from typing import NamedTuple
 
 import pytest
+from hypothesis import HealthCheck, settings
+
+settings.register_profile("a busy machine", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("a busy machine")
 
 ROOT = Path(__file__).resolve().parent.parent
 PROC = Path("/proc/self")

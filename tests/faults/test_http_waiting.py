@@ -14,7 +14,7 @@ import pytest
 import trunkline
 from trunkline.testing import FakeServer, Fault
 
-pytestmark = pytest.mark.anyio
+pytestmark = [pytest.mark.anyio, pytest.mark.alone]
 
 SLACK = 0.05
 Serve = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]

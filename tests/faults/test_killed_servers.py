@@ -13,7 +13,7 @@ import pytest
 import trunkline
 from trunkline.testing import FakeServer, Fault
 
-pytestmark = pytest.mark.anyio
+pytestmark = [pytest.mark.anyio, pytest.mark.alone]
 
 KILLS = 100
 SERVERS = 4

@@ -64,6 +64,7 @@ async def test_a_server_that_closes_its_output_and_lives_on_is_noticed(tmp_path:
         assert (await trunk.call("fake.echo", {"n": 1})).value == {"n": 1}
 
 
+@pytest.mark.alone
 async def test_a_killed_server_is_noticed_and_started_again(tmp_path: Path):
     async with trunkline.connect({"fake": echoing(tmp_path)}) as trunk:
         for _ in range(3):

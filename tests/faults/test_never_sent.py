@@ -67,6 +67,7 @@ async def test_a_server_that_dies_at_every_start_never_sends_and_shows_its_stder
     assert error.hint
 
 
+@pytest.mark.alone
 async def test_a_deadline_that_passes_while_connecting_never_sent(tmp_path: Path):
     server = FakeServer()
     server.tool("echo", reports="arguments")

@@ -12,15 +12,22 @@ from aiohttp import web
 
 import trunkline
 from trunkline.core.call import Flight
-from trunkline.protocol.frames import Encoder
+from trunkline.protocol.frames import Encoder, Frame
 from trunkline.transport.event_stream import Reopening
-from trunkline.transport.link import Request
+from trunkline.transport.link import Link, Request
 from trunkline.transport.sse import SseTransport
 
 pytestmark = pytest.mark.anyio
 
 AT_ONCE = Reopening(shortest=0.0, first=0.0)
 ENDPOINT = b"event: endpoint\ndata: /messages\n\n"
+
+
+async def next_of(link: Link) -> Frame:
+    assert await link.unsolicited.wait()
+    frame = link.unsolicited.take()
+    assert frame is not None
+    return frame
 
 
 class Streams:
@@ -81,7 +88,7 @@ async def test_a_stream_that_is_taken_up_again_loses_no_message():
     streams = Streams(ENDPOINT + message(1), message(2), message(3, b": stay\n\n"))
     async with streams.opened(reopening=AT_ONCE) as link:
         async with asyncio.timeout(5):
-            assert [(await link.unsolicited.get()).method for _ in range(3)] == ["x1", "x2", "x3"]
+            assert [(await next_of(link)).method for _ in range(3)] == ["x1", "x2", "x3"]
         assert streams.seen == [None, "1", "2"]
         assert not link.lost
 
@@ -91,7 +98,7 @@ async def test_a_message_starts_the_count_of_attempts_anew():
     streams = Streams(ENDPOINT + message(1), *losses, message(2), *losses, message(3, b": stay\n\n"))
     async with streams.opened(reopening=AT_ONCE) as link:
         async with asyncio.timeout(5):
-            assert [(await link.unsolicited.get()).method for _ in range(3)] == ["x1", "x2", "x3"]
+            assert [(await next_of(link)).method for _ in range(3)] == ["x1", "x2", "x3"]
 
 
 @pytest.mark.parametrize("then", [500, 502, 503, 429, b"", ENDPOINT])
@@ -142,7 +149,7 @@ async def test_an_empty_id_says_that_there_is_nothing_to_take_up():
 async def test_closing_ends_a_link_that_waits_to_open_its_stream_again():
     streams = Streams(ENDPOINT + message(1))
     async with streams.opened(reopening=Reopening(shortest=60.0, longest=60.0)) as link:
-        await link.unsolicited.get()
+        await next_of(link)
     assert link.lost
 
 

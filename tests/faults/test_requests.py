@@ -145,24 +145,30 @@ async def test_cancelling_a_request_reaches_the_server_and_leaves_the_link_usabl
 
 
 @EVERY
-@pytest.mark.over("memory", "stdio")
+@pytest.mark.over("memory")
 async def test_a_server_lost_during_a_request_is_told_truly_and_the_next_one_works(
     way: Any, reach: Any, method: str, ask: Ask
 ):
-    if method == "tools/list" and way.carrier == "stdio":
-        pytest.skip("it would never be ready")
     server = offering(eras=[way.family])
-    if way.carrier == "stdio":
-        server.fault(method, Fault.crash_before_reply)
     async with reach(server, way) as trunk:
         await trunk.ready()
-        if way.carrier != "stdio":
-            server.fault(method, Fault.crash_before_reply, times=1)
+        server.fault(method, Fault.crash_before_reply, times=1)
         with pytest.raises(trunkline.OutcomeUnknownError) as caught:
             await ask(trunk)
         assert caught.value.delivery == "unknown"
-        if way.carrier != "stdio":
-            await ask(trunk)
+        await ask(trunk)
+
+
+@pytest.mark.parametrize("method", [method for method in ASKS if method != "tools/list"])
+@pytest.mark.over("stdio")
+async def test_a_process_that_exits_during_a_request_is_told_truly(way: Any, reach: Any, method: str):
+    server = offering(eras=[way.family])
+    server.fault(method, Fault.crash_before_reply)
+    async with reach(server, way) as trunk:
+        await trunk.ready()
+        with pytest.raises(trunkline.OutcomeUnknownError) as caught:
+            await ASKS[method](trunk)
+        assert caught.value.delivery == "unknown"
 
 
 @EVERY
