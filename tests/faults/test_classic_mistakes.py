@@ -85,7 +85,7 @@ async def test_mistake_two_a_request_before_the_endpoint():
         entry = {"type": "sse", "url": f"{streams.origin}/sse"}
         async with trunkline.connect({"older": entry}, policy={"defaults": {"connect": 0.2}}) as trunk:
             await trunk.ready()
-            assert trunk.status()["older"].state == "failed"
+            assert trunk.status()["older"].state == "backoff"
         assert streams.posts == []
 
 

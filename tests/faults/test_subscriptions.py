@@ -210,7 +210,7 @@ async def test_closing_the_trunk_ends_every_iteration_and_every_wait(path: str, 
     server = watchable(path)
     async with open_path(server, path) as trunk:
         updates = await trunk.subscribe(A)
-        events = trunk.events()
+        events = trunk.events(ResourceUpdated)
         waits = [asyncio.ensure_future(anext(stream, "end")) for stream in (updates, events)]
         await asyncio.sleep(0)
     assert await asyncio.wait_for(asyncio.gather(*waits), 10) == ["end", "end"]

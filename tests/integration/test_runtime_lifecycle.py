@@ -36,7 +36,7 @@ async def test_ready_starts_a_lost_server_again(tmp_path: Path) -> None:
             while trunk.status()["echo"].state == "ready":  # noqa: ASYNC110 - there is no event to wait for yet
                 await asyncio.sleep(0)
         lost = trunk.status()["echo"]
-        assert (lost.state, lost.hint) == ("stopped", "The next call starts it again.")
+        assert (lost.state, lost.hint) == ("backoff", "The next call starts it again.")
         assert "SIGKILL" in (lost.last_error or "")
         await trunk.ready("echo")
         assert trunk.status()["echo"].state == "ready"

@@ -109,7 +109,8 @@ async def test_a_server_that_dies_is_started_again_while_somebody_is_subscribed(
     server = watchable(family)
     server.tool("die")
     server.fault("die", Fault.crash_before_reply)
-    async with trunkline.connect({"fake": server}) as trunk:
+    policy = {"defaults": {"auto_reconnect": False}}
+    async with trunkline.connect({"fake": server}, policy=policy) as trunk:
         updates = await trunk.subscribe(A)
         for _ in range(3):
             with pytest.raises(trunkline.CallError):

@@ -36,6 +36,10 @@ def _is_count(value: object) -> bool:
     return whole and not isinstance(value, bool) and value > 0  # type: ignore[operator]  # a number by now
 
 
+def _is_zero(value: object) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool) and value == 0
+
+
 _SECONDS = Rule(
     f"a number of seconds greater than 0 and at most {MAX_SECONDS}",
     _is_seconds,
@@ -45,6 +49,20 @@ _SECONDS = Rule(
 )
 _COUNT = Rule(
     "a whole number greater than 0", _is_count, int, "100", {"type": "integer", "exclusiveMinimum": 0}
+)
+_SECONDS_OR_OFF = Rule(
+    f"a number of seconds from 0, which is off, to {MAX_SECONDS}",
+    lambda value: _is_seconds(value) or _is_zero(value),
+    float,
+    "30",
+    {"type": "number", "minimum": 0, "maximum": MAX_SECONDS},
+)
+_COUNT_OR_OFF = Rule(
+    "a whole number from 0, which is off",
+    lambda value: _is_count(value) or _is_zero(value),
+    int,
+    "5",
+    {"type": "integer", "minimum": 0},
 )
 _SWITCH = Rule("true or false", lambda value: isinstance(value, bool), bool, "true", {"type": "boolean"})
 _ERA = Rule(
@@ -63,6 +81,12 @@ SERVER_RULES = {
     "connect": _SECONDS,
     "era": _ERA,
     "trust": _SWITCH,
+    "health_check_interval": _SECONDS_OR_OFF,
+    "auto_reconnect": _SWITCH,
+    "max_restarts": _COUNT_OR_OFF,
+    "restart_delay": _SECONDS_OR_OFF,
+    "restart_delay_max": _SECONDS_OR_OFF,
+    "probe_interval": _SECONDS_OR_OFF,
     **LIMIT_RULES,
 }
 """Keys of `[servers."glob"]`."""

@@ -24,6 +24,18 @@ class ServerPolicy(msgspec.Struct, frozen=True, kw_only=True):
     """Protocol family: `legacy` shakes hands, `modern` is stateless, `auto` finds out by itself."""
     trust: bool = False
     """Whether the server's annotations may relax policy. Off, because any server may claim anything."""
+    health_check_interval: float = 30.0
+    """Seconds within which a server that no longer answers is noticed; 0 for no health checks."""
+    auto_reconnect: bool = True
+    """Whether a server that is lost or cannot be reached is tried again although nobody calls it."""
+    max_restarts: int = 5
+    """Restarts in 30 s after which a server has failed and is tried rarely; 0 for any number."""
+    restart_delay: float = 2.0
+    """Longest wait before the first attempt nobody asks for, in seconds; it doubles with each failure."""
+    restart_delay_max: float = 30.0
+    """Longest such wait, in seconds. The wait is a random part of it, and no call waits for it."""
+    probe_interval: float = 60.0
+    """Longest wait between attempts at a server that has failed, in seconds; 0 for none."""
     limits: Limits = Limits()
     """How much the server may send."""
 

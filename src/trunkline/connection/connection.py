@@ -81,6 +81,8 @@ class Connection:
         self._limits = limits
         self._answers = answers
         self._incoming = Incoming(server, link, answers)
+        self.calls = self._incoming.calls
+        """The calls in flight."""
         self._notices = notices
         self._streams = Streams()
         self._session = Session(server, self._reopen, connect_timeout)
@@ -135,7 +137,7 @@ class Connection:
         flight = call.flight
         flight.phase = "waiting for the answer"
         flight.stderr = self.link.stderr_tail
-        calls = self._incoming.calls
+        calls = self.calls
         calls[flight] = call
         if self._answers.asks_people:
             flight.context = copy_context()

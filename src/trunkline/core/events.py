@@ -1,4 +1,4 @@
-"""What happens on servers while nobody calls them, as values: lists that change, resources, log messages.
+"""What happens to servers and on them, as values: their states, lists that change, resources, log messages.
 
 Everything in them but `server` comes from the server and is untrusted.
 """
@@ -10,6 +10,7 @@ from typing import Any, Protocol
 import msgspec
 
 from trunkline.core.call import LogLevel
+from trunkline.core.status import State
 
 
 class Event(msgspec.Struct, frozen=True, kw_only=True):
@@ -17,6 +18,17 @@ class Event(msgspec.Struct, frozen=True, kw_only=True):
 
     server: str
     """Configured name of the server."""
+
+
+class ServerChanged(Event, frozen=True, kw_only=True):
+    """A server went from one state to another; `ready` with `restarts` is one that came back."""
+
+    state: State
+    before: State
+    reason: str | None = None
+    """Why, in words that are safe to show; None when the application asked for it."""
+    restarts: int = 0
+    """How often it became ready again after it was lost."""
 
 
 class ListChanged(Event, frozen=True, kw_only=True):

@@ -6,7 +6,9 @@ from typing import Literal
 
 import msgspec
 
-State = Literal["stopped", "connecting", "ready", "failed"]
+State = Literal["stopped", "connecting", "ready", "degraded", "backoff", "failed", "draining"]
+"""`degraded`: connected, but without an answer to health checks; `backoff`: down, and tried again soon;
+`failed`: down, and tried again rarely; `draining`: takes no more calls and ends when those in flight have."""
 
 
 class ServerStatus(msgspec.Struct, frozen=True, kw_only=True):
@@ -33,6 +35,8 @@ class ServerStatus(msgspec.Struct, frozen=True, kw_only=True):
     """Last lines of its standard error, when it failed."""
     restarts: int = 0
     """How often it was started again after it was lost."""
+    retry_in: float | None = None
+    """Seconds until it is tried again although nobody calls it; None when it is not."""
     latency_ms: float | None = None
     """Time of the last answered call, in milliseconds."""
     last_check: float | None = None

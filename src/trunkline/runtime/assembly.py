@@ -10,13 +10,16 @@ from urllib.parse import urlsplit
 
 from trunkline.config.entry import BadEntry, Entry, HttpEntry, PeerEntry, StdioEntry
 from trunkline.config.policy import Policy
+from trunkline.config.settings import ServerPolicy
 from trunkline.connection.declared import declare
 from trunkline.connection.negotiation import ClientIdentity
+from trunkline.core.backoff import Backoff
 from trunkline.core.handlers import Handlers
 from trunkline.core.limits import Limits
 from trunkline.runtime.importing import import_off_loop
 from trunkline.security.redact import Redactor
 from trunkline.security.sanitize import sanitize_text
+from trunkline.supervision.recovery import RestartPolicy
 from trunkline.supervision.settings import ServerSettings
 from trunkline.transport.link import Link
 
@@ -51,8 +54,19 @@ def assemble(
         limits=rules.limits,
         family=None if rules.era == "auto" else rules.era,
         connect_timeout=rules.connect,
+        restart=_restart_policy(rules),
+        health_check_interval=rules.health_check_interval,
         clean=_cleaner(entry.secrets) if isinstance(entry, StdioEntry | HttpEntry) else sanitize_text,
         draw=_draw,
+    )
+
+
+def _restart_policy(rules: ServerPolicy) -> RestartPolicy:
+    return RestartPolicy(
+        automatic=rules.auto_reconnect,
+        most=rules.max_restarts,
+        backoff=Backoff(first=rules.restart_delay, longest=rules.restart_delay_max),
+        probe=rules.probe_interval,
     )
 
 

@@ -11,6 +11,12 @@ from trunkline.errors import (
     TrunklineError,
     UnavailableError,
 )
+from trunkline.supervision.recovery import Ending, RestartPolicy
+
+_UNUSABLE = frozenset(
+    ("command_not_found", "missing_directory", "no_common_revision", "foreign_endpoint", "internal")
+)
+"""Codes of failed starts that only a person can mend."""
 
 
 def start_failed(server: str, phase: str, cause: CallError) -> CallError:
@@ -54,6 +60,38 @@ def lost_server(server: str, reason: str) -> UnavailableError:
     return UnavailableError(
         f"the server was lost: {reason}", code="lost", server=server, hint="The next call starts it again."
     )
+
+
+def silent(server: str, reason: str) -> UnavailableError:
+    """Tell that a connected server gives no sign of life."""
+    return UnavailableError(
+        f"the server gives no sign of life: {reason}",
+        code="silent",
+        server=server,
+        hint="If it is only slow, raise `health_check_interval` of this server in trunkline.toml.",
+    )
+
+
+def exhausted(server: str, cause: TrunklineError, policy: RestartPolicy) -> UnavailableError:
+    """Tell that a server was started again too often in too short a time."""
+    error = UnavailableError(
+        f"it was started again {policy.most} times in {policy.window:g} s; the last time: {describe(cause)}",
+        code="restarts_exhausted",
+        server=server,
+        status=cause.status if isinstance(cause, CallError) else None,
+        hint=cause.hint,
+    )
+    error.__cause__ = cause
+    return error
+
+
+def ending_of(error: TrunklineError) -> Ending:
+    """Say what a failed start means for the next one."""
+    if isinstance(error, ConfigError):
+        return "invalid"
+    if isinstance(error, CallError) and (error.code in _UNUSABLE or error.status in (401, 403)):
+        return "unusable"
+    return "refused"
 
 
 def internal(cause: BaseException) -> UnavailableError:

@@ -9,7 +9,7 @@ from trunkline.core.call import Call
 from trunkline.core.events import NOBODY, EventSink
 from trunkline.core.reply import Reply
 from trunkline.core.status import ServerStatus
-from trunkline.errors import NotFoundError
+from trunkline.errors import NotFoundError, OutcomeUnknownError, UnavailableError
 from trunkline.supervision.failure import ended
 from trunkline.supervision.settings import ServerSettings
 from trunkline.supervision.supervisor import Supervisor
@@ -87,6 +87,12 @@ class Fleet:
         """Wait until the fleet takes calls."""
         await self._running.wait()
 
+    async def drain(self, grace: float) -> None:
+        """Take no more calls and let those in flight end for at most `grace` seconds."""
+        async with asyncio.TaskGroup() as group:
+            for supervisor in self._supervisors.values():
+                group.create_task(supervisor.drain(grace))
+
     def stop(self) -> None:
         """End every server; `run` returns when all have ended."""
         self._stopping.set()
@@ -102,7 +108,11 @@ class Fleet:
             raise NotFoundError(f"there is no server {call.server!r}", server=call.server)
         connection = supervisor.live or await supervisor.connect(call.flight)
         call.flight.attempts += 1
-        reply = await connection.call(call)
+        try:
+            reply = await connection.call(call)
+        except (UnavailableError, OutcomeUnknownError):
+            supervisor.suspect()
+            raise
         supervisor.note_answer(call.flight)
         return reply
 

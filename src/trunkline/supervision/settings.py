@@ -10,6 +10,7 @@ from trunkline.connection.negotiation import ClientIdentity
 from trunkline.core.handlers import Handlers
 from trunkline.core.limits import Limits
 from trunkline.protocol.eras import Family
+from trunkline.supervision.recovery import RestartPolicy
 from trunkline.telemetry.escape import escape_text
 from trunkline.transport.link import Link
 
@@ -32,6 +33,9 @@ class ServerSettings(msgspec.Struct, frozen=True, kw_only=True):
     """The only protocol family to try, or None to find out."""
     connect_timeout: float = 30.0
     """Seconds from start to a listed catalog."""
+    restart: RestartPolicy = RestartPolicy()
+    health_check_interval: float = 30.0
+    """Seconds within which a frozen server is noticed; 0 for no health checks."""
     clean: Callable[[str], str] = escape_text
     """Makes a text of the server safe to show, without the secrets we know of."""
     draw: Callable[[], float] = lambda: 0.5

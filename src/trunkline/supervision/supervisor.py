@@ -1,52 +1,47 @@
-"""One server's life: started when wanted, owned by one task, its state readable at any moment.
+"""One server's life: kept connected by one task, its state readable at any moment.
 
-The first cut of the supervisor: a server that was lost is started again by the next call; one that
-could not be started is tried again by a call once `_RETRY_AFTER` has passed.
+What state follows what is in `states`, when it is tried again in `recovery`, how it is noticed that it no
+longer answers in `liveness`. One attempt at a time serves all callers who wait.
 """
 
 from __future__ import annotations
 
 import asyncio
-import functools
 import logging
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
 from typing import Any
 
-from trunkline.connection.answers import Answers
 from trunkline.connection.connection import Connection
-from trunkline.core.backoff import Backoff
 from trunkline.core.call import Flight
 from trunkline.core.events import NOBODY, EventSink
-from trunkline.core.status import ServerStatus, State
-from trunkline.errors import (
-    OutcomeUnknownError,
-    TrunklineError,
-    UnavailableError,
-)
-from trunkline.protocol.eras import Family
+from trunkline.core.status import ServerStatus
+from trunkline.errors import OutcomeUnknownError, TrunklineError, UnavailableError
+from trunkline.supervision.condition import Condition
 from trunkline.supervision.failure import (
     describe,
     ended,
+    ending_of,
+    exhausted,
     internal,
     lost_server,
+    silent,
     start_failed,
     too_slow,
     unavailable,
 )
 from trunkline.supervision.following import Following
 from trunkline.supervision.lists import Lists
+from trunkline.supervision.liveness import Liveness
+from trunkline.supervision.opening import Opening
+from trunkline.supervision.recovery import Ending, Recovery
 from trunkline.supervision.settings import ServerSettings
-from trunkline.supervision.ways import Ways
 from trunkline.telemetry.escape import escape_text
 from trunkline.transport.link import Link
 
 logger = logging.getLogger("trunkline.supervision")
 
-_RETRY_AFTER = 1.0
-"""Seconds during which calls to a server that could not be started fail at once with the reason."""
-_REVIVAL = Backoff(first=1.0, longest=60.0)
-_STEADY = 60.0
-"""Seconds of life after which a loss does not count as one more in a row."""
+_LOOK_AGAIN = 0.01
+"""Seconds between two looks at whether the calls of a draining server have ended."""
 
 
 class Supervisor:
@@ -61,22 +56,19 @@ class Supervisor:
         self.connection: Connection | None = None
         self.last_answer: float | None = None
         self.latency: float | None = None
-        self._answers = Answers(settings.name, settings.handlers)
         self._loop = asyncio.get_running_loop()
         self._wanted = asyncio.Event()
         self._stopping = asyncio.Event()
         self._attempt: asyncio.Future[Connection | TrunklineError] = self._loop.create_future()
-        self._state: State = "stopped"
-        self._since = self._loop.time()
-        self._error: TrunklineError | None = None
-        self._stderr: Callable[[], str] = str
-        self._phase = "not started"
-        self._ways = Ways(settings)
-        self._kind = settings.transport
-        self._revision: str | None = None
-        self._lives = 0
-        self._losses = 0
-        self._revival: asyncio.TimerHandle | None = None
+        self._condition = Condition(settings.name, events)
+        self._recovery = Recovery(settings.restart)
+        self._due: float | None = None
+        self._open_from = 0.0
+        self._liveness: Liveness | None = None
+        self._opening = Opening(settings, self.lists, self.following)
+        self._taken = False
+        self._begun = self._doubted = False
+        self._ready_since = 0.0
 
     def start(self) -> None:
         """Ask for a connection without waiting for it."""
@@ -90,24 +82,37 @@ class Supervisor:
         self._settle(ended(self.settings.name))
         self.following.subscriptions.end(lambda: ended(self.settings.name))
 
+    async def drain(self, grace: float) -> None:
+        """Take no more calls, let those in flight end for at most `grace` seconds, then end the server."""
+        if (connection := self.live) is not None:
+            self._condition.change("draining")
+            self.connection = None
+            until = self._loop.time() + grace
+            while (  # noqa: ASYNC110 - calls are only counted, which costs nothing
+                connection.calls and not connection.link.lost and self._loop.time() < until
+            ):
+                await asyncio.sleep(_LOOK_AGAIN)
+        self.stop()
+
     def status(self) -> ServerStatus:
         """Say how the server is doing."""
-        now = self._loop.time()
+        now, condition = self._loop.time(), self._condition
         answers = [moment for moment in (self.last_answer, self.lists.last_read) if moment is not None]
-        down = self._state != "ready" and self._error is not None
+        error = condition.error
         return ServerStatus(
-            state=self._state,
-            since=now - self._since,
-            era=self._revision,
-            transport=self._kind,
+            state=condition.state,
+            since=now - condition.since,
+            era=self._opening.revision,
+            transport=self._opening.kind,
             tools=self.lists.count("tools"),
             resources=self.lists.count("resources"),
             templates=self.lists.count("templates"),
             prompts=self.lists.count("prompts"),
-            last_error=describe(self._error) if self._error is not None else None,
-            hint=self._error.hint if self._error is not None else None,
-            stderr=self._stderr() if down else "",
-            restarts=max(0, self._lives - 1),
+            last_error=describe(error) if error is not None else None,
+            hint=error.hint if error is not None else None,
+            stderr=self._opening.stderr() if error is not None else "",
+            restarts=condition.restarts,
+            retry_in=max(0.0, self._due - now) if self._due is not None else None,
             latency_ms=self.latency * 1000 if self.latency is not None else None,
             last_check=now - max(answers) if answers else None,
             dropped_notifications=self.following.dropped(self.connection),
@@ -116,13 +121,22 @@ class Supervisor:
     def note_answer(self, flight: Flight) -> None:
         """A call was answered; its time counts as latency where nothing else was waited for."""
         self.last_answer = now = self._loop.time()
+        if self._doubted:
+            self._trust()
         if flight.activity == flight.started:
             self.latency = now - flight.started
 
+    def suspect(self) -> None:
+        """A call could not reach the server, or lost it: find out at once whether it still answers."""
+        if self._liveness is not None:
+            self._liveness.suspect()
+
     async def settled(self) -> TrunklineError | None:
         """Wait until the server is ready or failed, starting it again if it was lost; give the failure."""
-        if self.live is None and self._attempt.done() and self._state != "failed" and self._may_start():
+        if self.live is None and self._condition.state != "failed" and self._may_start():
             self.start()
+        if self.live is None and not self._is_trying():
+            return self._condition.error or ended(self.settings.name)
         outcome = await asyncio.shield(self._attempt)
         return outcome if isinstance(outcome, TrunklineError) else None
 
@@ -141,19 +155,21 @@ class Supervisor:
         """
         if (connection := self.live) is not None:
             return connection
-        flight.stderr = self._stderr_now
-        if self._stopping.is_set():
+        flight.stderr = self._opening.stderr
+        if self._stopping.is_set() or self._condition.state == "draining":
             raise ended(self.settings.name)
         if self._may_start():
             self.start()
+        elif not self._is_trying():
+            raise self._unavailable(self._condition.error or ended(self.settings.name))
         flight.connecting = True
         try:
             outcome = await asyncio.shield(self._attempt)
         finally:
             flight.connecting = False
-            flight.phase = f"waiting for the server: {self._phase}"
+            flight.phase = f"waiting for the server: {self._opening.phase}"
         if isinstance(outcome, TrunklineError):
-            raise unavailable(self.settings.name, outcome, self._stderr()) from outcome
+            raise self._unavailable(outcome)
         flight.activity = self._loop.time()
         return outcome
 
@@ -167,51 +183,56 @@ class Supervisor:
         """Own the server until `stop`: the body of its one task."""
         stopping: asyncio.Future[Any] = asyncio.ensure_future(self._stopping.wait())
         try:
-            while not stopping.done():
-                wanted = asyncio.ensure_future(self._wanted.wait())
-                await asyncio.wait({wanted, stopping}, return_when=asyncio.FIRST_COMPLETED)
-                if stopping.done():
-                    wanted.cancel()
-                    break
-                self._wanted.clear()
+            while await self._rest(stopping):
                 try:
                     await self._live(stopping)
                 except Exception as cause:  # boundary: a fault in one server's life must not end the others
-                    self._fail(self._internal(cause))
-                self._revive()
+                    if self._condition.state == "connecting":
+                        self._end_life("unusable", self._internal(cause))
+                    elif self._condition.state in ("ready", "degraded"):
+                        self._end_life("lost", self._internal(cause))
         finally:
-            if self._revival is not None:
-                self._revival.cancel()
             stopping.cancel()
             self.stop()
-            self._move("stopped")
+            self._due = None
+            self._condition.change("ended")
 
-    def _revive(self) -> None:
-        """Start a server that was lost again if somebody is subscribed to it; calls start it themselves."""
-        self._losses += 1
-        if self.following.subscriptions and not self._stopping.is_set():
-            delay = _RETRY_AFTER + _REVIVAL.delay(self._losses, self.settings.draw())
-            self._revival = self._loop.call_later(delay, self._start_if_down)
-
-    def _start_if_down(self) -> None:
-        if self.live is None and self._may_start():
-            self.start()
+    async def _rest(self, stopping: asyncio.Future[Any]) -> bool:
+        """Wait until an attempt is wanted or due; False when the server is to end."""
+        wanted = asyncio.ensure_future(self._wanted.wait())
+        left = None if self._due is None else max(0.0, self._due - self._loop.time())
+        try:
+            await asyncio.wait({wanted, stopping}, timeout=left, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            wanted.cancel()
+        if stopping.done():
+            return False
+        self._condition.change("wanted" if self._wanted.is_set() else "due")
+        self.start()
+        self._wanted.clear()
+        self._due = None
+        self._recovery.begin(self._loop.time(), first=not self._begun)
+        self._begun = True
+        return True
 
     def _may_start(self) -> bool:
-        if self._state == "connecting" or self._wanted.is_set() or self._stopping.is_set():
+        """Whether a caller's wish begins an attempt now; a connection that is lost may not be noticed yet."""
+        if self._is_trying() or self._stopping.is_set() or self._condition.state == "draining":
             return False
-        return self._state != "failed" or self._loop.time() - self._since >= _RETRY_AFTER
+        return self._loop.time() >= self._open_from
+
+    def _is_trying(self) -> bool:
+        return self._wanted.is_set() or self._condition.state == "connecting"
 
     async def _live(self, stopping: asyncio.Future[Any]) -> None:
         """One life of the server, from start to loss."""
-        self._move("connecting")
         links: list[Link] = []
         try:
             connection = await self._start(links, stopping)
             if connection is not None:
                 await self._serve(connection, stopping)
         finally:
-            self.connection = None
+            self.connection = self._liveness = None
             try:
                 await self.lists.end()
             finally:
@@ -219,7 +240,8 @@ class Supervisor:
                     await asyncio.shield(link.close())
 
     async def _start(self, links: list[Link], stopping: asyncio.Future[Any]) -> Connection | None:
-        starting = asyncio.ensure_future(self._connect(links))
+        deadline = self._loop.time() + 0.9 * self.settings.connect_timeout
+        starting = asyncio.ensure_future(self._opening.connect(links, deadline))
         either: set[asyncio.Future[Any]] = {starting, stopping}
         try:
             await asyncio.wait(
@@ -234,125 +256,105 @@ class Supervisor:
             # Asked for here, so that nobody is told of an error that was never looked at.
             cause = None if starting.cancelled() else starting.exception()
         if stopping.done():
-            self._fail(ended(self.settings.name))
+            self._settle(ended(self.settings.name))
         elif starting.cancelled():
-            self._fail(too_slow(self.settings.name, self._phase, self.settings.connect_timeout))
+            self._fail(too_slow(self.settings.name, self._opening.phase, self.settings.connect_timeout))
         elif cause is not None:
             self._fail(self._explain(cause))
         else:
-            connection = starting.result()
-            self._lives += 1
-            self._move("ready")
+            self.connection = connection = starting.result()
+            self._condition.change("opened")
+            self._ready_since = self._condition.since
             self._settle(connection)
             return connection
         return None
 
-    async def _connect(self, links: list[Link]) -> Connection:
-        try:
-            connection = await self._ways.connect(functools.partial(self._open, links))
-        except (UnavailableError, OutcomeUnknownError):
-            if self.settings.transport != "stdio" or self._ways.family is not None or not links:
-                raise
-            # Some legacy servers exit when they meet a request they do not know.
-            self._phase = "starting again with initialize"
-            await links[-1].close()
-            connection = await self._open(links, "legacy", self.settings.open_link)
-        self._ways.remember(connection)
-        try:
-            await self._list(connection)
-        except (UnavailableError, OutcomeUnknownError):
-            await self.lists.end()
-            if not self.lists.suspects:
-                raise
-            # It may have ended over a list that is none of the tools: those are asked for alone now.
-            await links[-1].close()
-            connection = await self._ways.connect(functools.partial(self._open, links))
-            await self._list(connection)
-        self.connection = connection
-        return connection
-
-    async def _list(self, connection: Connection) -> None:
-        self._revision = connection.revision
-        self._kind = connection.link.kind
-        self._phase = "listing tools"
-        self.following.attach(connection)
-        self.lists.begin(connection)
-        # A list whose pages do not end in time is used as far as it came.
-        await self.lists.read_tools(connection, self._since + 0.9 * self.settings.connect_timeout)
-
-    async def _open(
-        self, links: list[Link], family: Family | None, opener: Callable[[], Awaitable[Link]]
-    ) -> Connection:
-        settings = self.settings
-        self._phase = "starting the process" if settings.transport == "stdio" else "connecting"
-        link = await opener()
-        links.append(link)
-        self._stderr = link.stderr_tail
-        self._phase = "negotiating the protocol"
-        return await Connection.open(
-            settings.name,
-            link,
-            settings.identity,
-            family=family,
-            limits=settings.limits,
-            answers=self._answers,
-            notices=self.following.notices,
-            connect_timeout=settings.connect_timeout,
-        )
-
     async def _serve(self, connection: Connection, stopping: asyncio.Future[Any]) -> None:
-        """Stay with a ready connection until it is lost or the server is stopped."""
+        """Stay with a ready connection until it is lost, gives no sign of life, or the server is to end."""
         self.lists.follow()
         lost = asyncio.ensure_future(connection.link.wait_closed())
         owned: set[asyncio.Future[Any]] = {
             asyncio.ensure_future(connection.serve()),
             asyncio.ensure_future(self.following.keep(connection)),
-            lost,
         }
+        ends: set[asyncio.Future[Any]] = {lost, stopping}
+        ends.update(self._watch_over(connection))
         try:
-            await asyncio.wait({lost, stopping}, return_when=asyncio.FIRST_COMPLETED)
+            await asyncio.wait(ends, return_when=asyncio.FIRST_COMPLETED)
         finally:
+            owned |= ends - {stopping}
+            reasons = [one for one in ends - {stopping} if one.done() and not one.cancelled()]
             for task in owned:
                 task.cancel()
             await asyncio.wait(owned)
-        if self._loop.time() - self._since > _STEADY:
-            self._losses = 0
-        if not stopping.done():
-            reason = "" if lost.cancelled() else lost.result()
-            self._error = lost_server(self.settings.name, reason)
-            self._move("stopped")
-            self._log(logging.INFO, "lost", reason)
+        if stopping.done():
+            return
+        if lost in reasons:
+            error = lost_server(self.settings.name, lost.result())
+        else:
+            error = silent(self.settings.name, reasons[0].result())
+            self.connection = None
+        self._end_life("lost", error)
 
-    def _move(self, state: State) -> None:
-        self._state = state
-        self._since = self._loop.time()
-        if state == "ready":
-            self._error = None
+    def _watch_over(self, connection: Connection) -> list[asyncio.Future[Any]]:
+        settings = self.settings
+        if not settings.health_check_interval:
+            return []
+        self._liveness = Liveness(
+            connection,
+            interval=settings.health_check_interval,
+            draw=settings.draw,
+            doubt=self._doubt,
+            trust=self._trust,
+        )
+        return [asyncio.ensure_future(self._liveness.run())]
+
+    def _doubt(self, reason: str) -> None:
+        self._doubted = True
+        if self._condition.state == "ready":
+            self._condition.change("silent", silent(self.settings.name, reason))
+
+    def _trust(self) -> None:
+        self._doubted = False
+        if self._condition.state == "degraded":
+            self._condition.change("answered")
 
     def _fail(self, error: TrunklineError) -> None:
-        self._error = error
         # What is remembered of its protocol may have caused this: find out anew the next time.
-        self._ways.forget()
-        self._move("failed")
-        self._settle(error)
+        self._opening.forget()
+        self._end_life(ending_of(error), error)
+
+    def _end_life(self, ending: Ending, error: TrunklineError) -> None:
+        """Decide what follows, and tell who waits unless an attempt for them begins at once."""
+        now, condition = self._loop.time(), self._condition
+        if condition.state == "draining":
+            return
+        life = now - self._ready_since if ending == "lost" else 0.0
+        watched = bool(self.following.subscriptions)
+        verdict = self._recovery.end(ending, now, life, self.settings.draw(), watched=watched)
+        if verdict.trigger == "exhausted":
+            error = exhausted(self.settings.name, error, self.settings.restart)
+        self._due, self._open_from = verdict.due, verdict.open_from
+        condition.change(verdict.trigger, error)
+        if verdict.open_from > now:
+            self._wanted.clear()
+            self._settle(error)
+
+    def _unavailable(self, cause: TrunklineError) -> UnavailableError:
+        error = unavailable(self.settings.name, cause, self._opening.stderr())
+        error.__cause__ = cause
+        return error
 
     def _explain(self, cause: BaseException) -> TrunklineError:
         if isinstance(cause, OutcomeUnknownError | UnavailableError):
-            return start_failed(self.settings.name, self._phase, cause)
+            return start_failed(self.settings.name, self._opening.phase, cause)
         return cause if isinstance(cause, TrunklineError) else self._internal(cause)
 
     def _internal(self, cause: BaseException) -> TrunklineError:
-        self._log(logging.ERROR, "an internal error", type(cause).__name__, cause)
+        line = escape_text(f"{self.settings.name}: an internal error: {type(cause).__name__}")
+        logger.error("%s", line, exc_info=cause, extra={"server": self.settings.name})
         return internal(cause)
 
     def _settle(self, outcome: Connection | TrunklineError) -> None:
         if not self._attempt.done():
             self._attempt.set_result(outcome)
-
-    def _log(self, level: int, what: str, why: str, cause: BaseException | None = None) -> None:
-        """Tell it on one line, although a server may have written a part of it."""
-        line = escape_text(f"{self.settings.name}: {what}: {why}")
-        logger.log(level, "%s", line, exc_info=cause, extra={"server": self.settings.name})
-
-    def _stderr_now(self) -> str:
-        return self._stderr()

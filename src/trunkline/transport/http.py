@@ -21,7 +21,7 @@ from trunkline.protocol.eras import Era
 from trunkline.protocol.frames import Frame, encode_notification
 from trunkline.protocol.headers import encode_value
 from trunkline.transport.http_answer import AnswerReader, CutStreamError, cut_off
-from trunkline.transport.http_client import TrackedBody, make_client
+from trunkline.transport.http_client import FreshConnector, TrackedBody, make_client
 from trunkline.transport.http_resume import Waits, listen, take_up
 from trunkline.transport.link import Inbox, Request, SessionLostError
 from trunkline.transport.network import cannot_connect, lost_connection
@@ -85,6 +85,16 @@ class HttpLink:
         """Follow this era's headers and way of cancelling from now on."""
         self._era = era
         self._headers = self._common_headers()
+
+    def frozen(self) -> bool:
+        """Nothing is known of its process."""
+        return False
+
+    def distrust(self) -> None:
+        """Use no connection of the pool again that was opened before now."""
+        connector = self._client.connector
+        if isinstance(connector, FreshConnector):
+            connector.distrust()
 
     def stderr_tail(self) -> str:
         """A remote server's standard error is not ours to see."""

@@ -45,6 +45,7 @@ class FreshConnector(aiohttp.TCPConnector):
     def __init__(self, *, limit: int) -> None:
         super().__init__(limit=limit)
         self._used: WeakSet[Any] = WeakSet()
+        self._doubted: WeakSet[Any] = WeakSet()
 
     async def connect(self, req: Any, traces: Any, timeout: Any) -> Any:  # noqa: ASYNC109 - aiohttp's signature
         while True:
@@ -53,9 +54,13 @@ class FreshConnector(aiohttp.TCPConnector):
             if protocol not in self._used:
                 self._used.add(protocol)
                 return connection
-            if not _has_news(connection.transport):
+            if protocol not in self._doubted and not _has_news(connection.transport):
                 return connection
             connection.close()
+
+    def distrust(self) -> None:
+        """Use no connection again that was opened before now: the server may be gone without a word."""
+        self._doubted.update(self._used)
 
 
 def _has_news(transport: Any) -> bool:

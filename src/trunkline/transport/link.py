@@ -191,6 +191,14 @@ class Link(Protocol):
         """End the link and everything it owns; bounded, callable from any task, more than once."""
         ...
 
+    def frozen(self) -> bool:
+        """Whether the server is known to be stopped: it will not answer, however long one waits."""
+        ...
+
+    def distrust(self) -> None:
+        """The server did not answer in time: what idles may be dead, so open anew what can be opened anew."""
+        ...
+
     def stderr_tail(self) -> str:
         """Give the last lines the server wrote to its standard error, or ""."""
         ...

@@ -76,6 +76,13 @@ class MemoryLink:
         """What the peer sends outside exchanges."""
         return self._core.inbox
 
+    def frozen(self) -> bool:
+        """Nothing is known of its process."""
+        return False
+
+    def distrust(self) -> None:
+        """There is nothing to open anew but the link itself."""
+
     def stderr_tail(self) -> str:
         """A peer in memory has no standard error."""
         return ""

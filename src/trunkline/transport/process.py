@@ -35,6 +35,8 @@ async def end_process(pid: int, exited: asyncio.Future[int], grace: float, *, po
 
 async def _end_in_steps(pid: int, exited: asyncio.Future[int], grace: float, *, polite: bool) -> None:
     for number in (None, signal.SIGTERM, signal.SIGKILL):
+        if number != signal.SIGKILL and is_stopped(pid):
+            continue
         if number is not None:
             signal_group(pid, number)
         elif not polite:
@@ -67,6 +69,15 @@ def signal_group(pid: int, number: int) -> bool:
     except (ProcessLookupError, PermissionError):
         return False
     return True
+
+
+def is_stopped(pid: int) -> bool:
+    """Whether a process is stopped by a signal; it takes none but SIGKILL and SIGCONT then. Linux only."""
+    try:
+        with open(f"/proc/{pid}/stat", "rb") as file:
+            return file.read().rpartition(b")")[2].split()[0] in (b"T", b"t")
+    except (OSError, IndexError):
+        return False
 
 
 def describe_exit(code: int) -> str:

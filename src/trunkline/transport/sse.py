@@ -125,6 +125,13 @@ class SseLink:
         version = {"MCP-Protocol-Version": era.revision} if era.version_header else {}
         self._post_headers = {**self._headers, **version, "Content-Type": "application/json"}
 
+    def frozen(self) -> bool:
+        """Nothing is known of its process."""
+        return False
+
+    def distrust(self) -> None:
+        """There is nothing to open anew but the link itself."""
+
     def stderr_tail(self) -> str:
         """A remote server's standard error is not ours to see."""
         return ""

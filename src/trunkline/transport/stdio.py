@@ -21,7 +21,7 @@ from trunkline.protocol.lines import LineFramer
 from trunkline.transport.child import Child
 from trunkline.transport.link import Inbox
 from trunkline.transport.pipes import OWN_PIPES, ChildPipes
-from trunkline.transport.process import describe_exit, end_process, signal_group
+from trunkline.transport.process import describe_exit, end_process, is_stopped, signal_group
 from trunkline.transport.stderr import StderrTail
 from trunkline.transport.stream import StreamCore
 
@@ -150,6 +150,13 @@ class StdioLink(asyncio.SubprocessProtocol):
 
     def listen(self) -> None:
         """Everything comes on the one stream."""
+
+    def frozen(self) -> bool:
+        """Whether its process was stopped by a signal, such as SIGSTOP."""
+        return not self._exited.done() and is_stopped(self.pid)
+
+    def distrust(self) -> None:
+        """There is nothing to open anew but the process itself."""
 
     async def notify(self, body: bytes) -> None:
         """Send a message that has no answer."""

@@ -153,6 +153,13 @@ class WebSocketLink:
         """What the server sends outside exchanges."""
         return self._core.inbox
 
+    def frozen(self) -> bool:
+        """Nothing is known of its process."""
+        return False
+
+    def distrust(self) -> None:
+        """There is nothing to open anew but the link itself."""
+
     def stderr_tail(self) -> str:
         """A remote server's standard error is not ours to see."""
         return ""
