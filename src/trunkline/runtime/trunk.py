@@ -129,6 +129,16 @@ class Trunk(Calls, Requests, Watching):
             self._bus.close()
             self._insight.close()
 
+    async def drain(self, grace: float) -> None:
+        """Take no more calls, let those in flight end for at most `grace` seconds, then close.
+
+        Raises:
+            UnavailableError: to who calls from now on, with `delivery="never_sent"`.
+        """
+        if self._root is not None:
+            await self._fleet.drain(grace)
+        await self.aclose()
+
     @property
     def catalog(self) -> Catalog:
         """What exists, as of now; the tools of a lost server stay listed."""

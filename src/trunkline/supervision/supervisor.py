@@ -290,11 +290,12 @@ class Supervisor:
         if stopping.done():
             return
         if lost in reasons:
-            error = lost_server(self.settings.name, lost.result())
-        else:
-            error = silent(self.settings.name, reasons[0].result())
-            self.connection = None
+            self._end_life("lost", lost_server(self.settings.name, lost.result()))
+            return
+        self.connection = None
+        error = silent(self.settings.name, reasons[0].result())
         self._end_life("lost", error)
+        await asyncio.shield(connection.link.close(error.message))
 
     def _watch_over(self, connection: Connection) -> list[asyncio.Future[Any]]:
         settings = self.settings

@@ -73,6 +73,11 @@ class Trunk:
         self._finalizer.detach()
         self._thread.close()
 
+    @mirrors(AsyncTrunk.drain)
+    def drain(self, grace: float) -> None:
+        self._thread.run(lambda: self._trunk.drain(grace))
+        self.close()
+
     @property
     def config(self) -> Config:
         """The configuration in force."""

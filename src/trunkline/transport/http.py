@@ -165,11 +165,11 @@ class HttpLink:
         except (aiohttp.ClientError, OSError) as cause:
             raise self._network_error(cause, flight) from cause
 
-    async def close(self) -> None:
+    async def close(self, reason: str = "it was closed") -> None:
         """End the session at the server, where there is one, and every connection."""
         if self._closed.done():
             return
-        self._closed.set_result("it was closed")
+        self._closed.set_result(reason)
         self.unsolicited.close()
         if self._listening is not None:
             self._listening.cancel()

@@ -187,8 +187,12 @@ class Link(Protocol):
         """Wait until the link is lost; give the reason in words."""
         ...
 
-    async def close(self) -> None:
-        """End the link and everything it owns; bounded, callable from any task, more than once."""
+    async def close(self, reason: str = "it was closed") -> None:
+        """End the link and everything it owns; bounded, callable from any task, more than once.
+
+        Args:
+            reason: told to the calls in flight.
+        """
         ...
 
     def frozen(self) -> bool:

@@ -94,9 +94,9 @@ class MemoryLink:
         """Send a message that has no answer."""
         self._core.notify(body)
 
-    async def close(self) -> None:
+    async def close(self, reason: str = "it was closed") -> None:
         """End the connection and the task that serves it."""
-        self._core.lose("it was closed")
+        self._core.lose(reason)
         self._to_peer.put_nowait(b"")
         self._task.cancel()
         _, late = await asyncio.wait({self._task}, timeout=_GRACE)

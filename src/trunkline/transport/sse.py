@@ -145,10 +145,10 @@ class SseLink:
     def listen(self) -> None:
         """Everything comes on the one stream."""
 
-    async def close(self) -> None:
+    async def close(self, reason: str = "it was closed") -> None:
         """End the stream and what is being posted; bounded, callable from any task."""
         if self._closing is None:
-            self._core.lose("it was closed")
+            self._core.lose(reason)
             self._closing = asyncio.ensure_future(self._end())
         await asyncio.shield(self._closing)
 

@@ -162,10 +162,10 @@ class StdioLink(asyncio.SubprocessProtocol):
         """Send a message that has no answer."""
         self._core.notify(body)
 
-    async def close(self) -> None:
+    async def close(self, reason: str = "it was closed") -> None:
         """End the process: close its input, then SIGTERM, then SIGKILL to its whole group."""
         if self._closing is None:
-            self._core.lose("it was closed")
+            self._core.lose(reason)
             self._closing = asyncio.ensure_future(self._end())
         await asyncio.shield(self._closing)
 

@@ -171,10 +171,10 @@ class WebSocketLink:
         """Send a message that has no answer."""
         self._core.notify(body)
 
-    async def close(self) -> None:
+    async def close(self, reason: str = "it was closed") -> None:
         """Close in good order, bounded in time, and end the reading."""
         if self._closing is None:
-            self._core.lose("it was closed")
+            self._core.lose(reason)
             self._closing = asyncio.ensure_future(self._end())
         await asyncio.shield(self._closing)
 
