@@ -7,6 +7,7 @@ from typing import Literal
 import msgspec
 
 from trunkline.core.limits import Limits
+from trunkline.core.tls import TlsSettings
 
 Era = Literal["auto", "legacy", "modern"]
 
@@ -24,6 +25,10 @@ class ServerPolicy(msgspec.Struct, frozen=True, kw_only=True):
     """Protocol family: `legacy` shakes hands, `modern` is stateless, `auto` finds out by itself."""
     trust: bool = False
     """Whether the server's annotations may relax policy. Off, because any server may claim anything."""
+    proxy: str = "environment"
+    """Proxy to reach the server's URL through: as the environment says, none, or this one."""
+    tls: TlsSettings = TlsSettings()
+    """How the server is trusted, and how we show who we are."""
     limits: Limits = Limits()
     """How much the server may send."""
 
