@@ -18,16 +18,20 @@ from trunkline.config.policy_rule import Rule
 from trunkline.config.schema import POLICY_SCHEMA
 from trunkline.config.settings import ServerPolicy, ToolPolicy
 from trunkline.core.limits import Limits
+from trunkline.core.tls import TlsSettings
 
 PAGE = Path(__file__).with_name("trunkline-toml.md")
 TOOL_RULES = policy_rule.TOOL_RULES
 SERVER_RULES = {key: rule for key, rule in policy_rule.SERVER_RULES.items() if "." not in key}
+TLS_RULES = {key.removeprefix("tls."): rule for key, rule in policy_rule.TLS_RULES.items()}
 LIMIT_RULES = {key.removeprefix("limits."): rule for key, rule in policy_rule.LIMIT_RULES.items()}
+INNER = ("tls", "limits")
 PATTERN = "The most specific table that matches decides, each key on its own; patterns know *, ? and [abc]."
 TABLES = {
     "defaults": "What holds for every server and tool unless a more specific table says otherwise.",
     "servers": f"Settings by server name or pattern. {PATTERN}",
     "tools": f"Settings by `server.tool` or pattern. {PATTERN}",
+    "tls": "How servers with an `https://` or `wss://` URL are trusted.",
     "limits": "The same as `limits` in `defaults`, which wins.",
     "profiles": "Named sets of the same tables; those of the active one count as written last.",
 }
@@ -58,9 +62,10 @@ def schema() -> dict[str, Any]:
         "description": "How Trunkline treats the servers of mcp.json and their tools.",
         **_object({**overlay, "profiles": {"$ref": "#/$defs/profiles"}}),
         "$defs": {
-            "defaults": _described("defaults", _object(_settings(every) | _limits())),
-            "servers": _described("servers", _map(_object(_settings(SERVER_RULES) | _limits()))),
+            "defaults": _described("defaults", _object(_settings(every) | _inner())),
+            "servers": _described("servers", _map(_object(_settings(SERVER_RULES) | _inner()))),
             "tools": _described("tools", _map(_object(_settings(TOOL_RULES)))),
+            "tls": _described("tls", _object(_fields(TLS_RULES, (TlsSettings,)))),
             "limits": _described("limits", _object(_fields(LIMIT_RULES, (Limits,)))),
             "profiles": _described("profiles", _map(_object(overlay))),
         },
@@ -81,6 +86,7 @@ def _sections() -> Iterator[str]:
     for heading, rules, structs in (
         ('[servers."glob"]', SERVER_RULES, (ServerPolicy,)),
         ('[tools."glob"]', TOOL_RULES, (ToolPolicy,)),
+        ("tls", TLS_RULES, (TlsSettings,)),
         ("limits", LIMIT_RULES, (Limits,)),
     ):
         yield f"\n## {heading}\n\n| key | value | default | meaning |\n|---|---|---|---|\n"
@@ -88,7 +94,9 @@ def _sections() -> Iterator[str]:
             default = json.dumps(field["default"])
             yield f"| `{key}` | {rules[key].wanted} | `{default}` | {field['description']} |\n"
         if structs == (ServerPolicy,):
-            yield f"| `limits` | a table | see [limits](#limits) | {docstrings(ServerPolicy)['limits']} |\n"
+            for name in INNER:
+                text = docstrings(ServerPolicy)[name]
+                yield f"| `{name}` | a table | see [{name}](#{name}) | {text} |\n"
 
 
 def _settings(rules: Mapping[str, Rule]) -> dict[str, Any]:
@@ -108,8 +116,9 @@ def _fields(rules: Mapping[str, Rule], structs: tuple[type, ...]) -> dict[str, A
     }
 
 
-def _limits() -> dict[str, Any]:
-    return {"limits": {"$ref": "#/$defs/limits", "description": docstrings(ServerPolicy)["limits"]}}
+def _inner() -> dict[str, Any]:
+    texts = docstrings(ServerPolicy)
+    return {name: {"$ref": f"#/$defs/{name}", "description": texts[name]} for name in INNER}
 
 
 def _plain(value: Any) -> Any:

@@ -20,8 +20,9 @@ from trunkline.config import Limits, ServerPolicy, ToolPolicy
 from trunkline.config.expansion import Scope
 from trunkline.config.mistakes import diagnose
 from trunkline.config.policy_file import examine_policy
-from trunkline.config.policy_rule import LIMIT_RULES, SERVER_RULES, TOOL_RULES
+from trunkline.config.policy_rule import LIMIT_RULES, SERVER_RULES, TLS_RULES, TOOL_RULES
 from trunkline.config.schema import POLICY_SCHEMA, policy_schema, servers_schema
+from trunkline.core.tls import TlsSettings
 
 ROOT = Path(__file__).resolve().parents[2]
 POLICY = jsonschema_rs.validator_for(json.loads(policy_schema()))
@@ -98,6 +99,9 @@ def members(schema: Any) -> list[dict[str, Any]]:
     return found
 
 
+INNER = {"limits", "tls"}
+
+
 def fields(struct: type) -> dict[str, str]:
     """Give the docstring of every field; fails when one has none."""
     body = ast.parse(inspect.getsource(struct)).body[0].body  # type: ignore[attr-defined]
@@ -110,22 +114,24 @@ def fields(struct: type) -> dict[str, str]:
 
 
 @pytest.mark.parametrize(
-    ("table", "struct"), [("servers", ServerPolicy), ("tools", ToolPolicy), ("limits", Limits)]
+    ("table", "struct"),
+    [("servers", ServerPolicy), ("tools", ToolPolicy), ("tls", TlsSettings), ("limits", Limits)],
 )
 def test_every_setting_is_in_the_schema_with_its_docstring_and_default(table: str, struct: type) -> None:
     schema = json.loads(policy_schema())["$defs"][table]
     listed = schema.get("properties") or schema["additionalProperties"]["properties"]
     assert {key: value["description"] for key, value in listed.items()} == fields(struct)
     made = struct()
-    assert {key: value["default"] for key, value in listed.items() if key != "limits"} == {
-        key: getattr(made, key) for key in fields(struct) if key != "limits"
+    assert {key: value["default"] for key, value in listed.items() if key not in INNER} == {
+        key: getattr(made, key) for key in fields(struct) if key not in INNER
     }
 
 
 def test_every_setting_can_be_written_in_a_file() -> None:
-    assert set(SERVER_RULES) == {*ServerPolicy.__struct_fields__, *LIMIT_RULES} - {"limits"}
+    assert set(SERVER_RULES) == {*ServerPolicy.__struct_fields__, *LIMIT_RULES, *TLS_RULES} - INNER
     assert set(TOOL_RULES) == set(ToolPolicy.__struct_fields__)
     assert {key.removeprefix("limits.") for key in LIMIT_RULES} == set(Limits.__struct_fields__)
+    assert {key.removeprefix("tls.") for key in TLS_RULES} == set(TlsSettings.__struct_fields__)
     defaults = json.loads(policy_schema())["$defs"]["defaults"]["properties"]
     assert set(defaults) == set(ServerPolicy.__struct_fields__) | set(ToolPolicy.__struct_fields__)
 

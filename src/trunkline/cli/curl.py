@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from trunkline.cli.selectors import Selector
     from trunkline.config.entry import Entry
     from trunkline.config.loading import Config
+    from trunkline.config.policy import Policy
     from trunkline.core.tool import Tool
     from trunkline.protocol.eras import Era
     from trunkline.runtime.trunk import Trunk
@@ -56,7 +57,7 @@ async def print_request(
             f"{server} is reached over {transport}, where no request stands alone",
             hint="--wire - shows every message of the call.",
         )
-    text = _render(entry, era, selector.tool if tool is None else tool.name, tool, arguments)
+    text = _render(entry, config.policy, era, selector.tool if tool is None else tool.name, tool, arguments)
     secrets = Scrubber(secret for one in config.entries for secret in getattr(one, "secrets", ()))
     terminal.print_text(escape_text(secrets.clean(text), keep_lines=True))
     if "***" in text or "[redacted]" in secrets.clean(text):
@@ -91,8 +92,10 @@ def _era_of(trunk: Trunk, server: str, terminal: Terminal) -> Era:
     return ERAS.get(status.era or "", MODERN)
 
 
-def _render(entry: Entry, era: Era, name: str, tool: Tool | None, arguments: Mapping[str, Any]) -> str:
-    from trunkline.cli.shell import render_curl, render_pipe
+def _render(
+    entry: Entry, policy: Policy, era: Era, name: str, tool: Tool | None, arguments: Mapping[str, Any]
+) -> str:
+    from trunkline.cli.shell import render_curl, render_pipe, way_options
     from trunkline.config.entry import BadEntry, HttpEntry, StdioEntry
 
     match entry:
@@ -101,7 +104,8 @@ def _render(entry: Entry, era: Era, name: str, tool: Tool | None, arguments: Map
         case StdioEntry():
             return render_pipe(entry, era, name, arguments)
         case HttpEntry():
-            return render_curl(entry, era, name, arguments, _mirrored(tool, era, arguments))
+            way = way_options(policy.for_server(entry.name), policy.folder)
+            return render_curl(entry, era, name, arguments, _mirrored(tool, era, arguments), way)
         case _:
             raise UsageError(f"{entry.name} is a program of its own, so there is no HTTP request")
 

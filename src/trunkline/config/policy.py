@@ -11,16 +11,18 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from fnmatch import translate
+from pathlib import Path
 from typing import Any, TypeVar
 
 import msgspec
 
 from trunkline.config.explanation import Explanation, Setting
 from trunkline.config.policy_position import Place, Places
-from trunkline.config.policy_rule import LIMIT_PREFIX
+from trunkline.config.policy_rule import LIMIT_PREFIX, TLS_PREFIX
 from trunkline.config.settings import ServerPolicy, ToolPolicy
 from trunkline.config.wording import KeyPath, describe_path, nearest
 from trunkline.core.limits import Limits
+from trunkline.core.tls import TlsSettings
 from trunkline.errors import ConfigError
 
 _Key = TypeVar("_Key")
@@ -110,16 +112,18 @@ class Policy:
             places=self._places,
         )
 
+    @property
+    def folder(self) -> Path:
+        """Where relative paths of the settings begin: the folder of the file, else the working directory."""
+        return Path(self.source or "").parent
+
     def for_server(self, name: str) -> ServerPolicy:
         """Give the settings of a server; the same object every time."""
         if (known := self._by_server.get(name)) is None:
             values = {key: value for key, (value, _) in self._decide(name, None).items()}
-            limits = {
-                key.removeprefix(LIMIT_PREFIX): values.pop(key)
-                for key in list(values)
-                if key.startswith(LIMIT_PREFIX)
-            }
-            known = ServerPolicy(**values, limits=Limits(**limits))
+            limits = Limits(**_take(values, LIMIT_PREFIX))
+            tls = TlsSettings(**_take(values, TLS_PREFIX))
+            known = ServerPolicy(**values, limits=limits, tls=tls)
             _make_room(self._by_server)[name] = known
         return known
 
@@ -198,9 +202,14 @@ def _matching(tables: tuple[Table, ...], name: str) -> list[Table]:
 
 def _flatten(settings: ServerPolicy | ToolPolicy) -> dict[str, Any]:
     values: dict[str, Any] = {name: getattr(settings, name) for name in settings.__struct_fields__}
-    if isinstance(limits := values.pop("limits", None), Limits):
-        values |= {f"{LIMIT_PREFIX}{name}": getattr(limits, name) for name in limits.__struct_fields__}
+    for prefix, kind in ((TLS_PREFIX, TlsSettings), (LIMIT_PREFIX, Limits)):
+        if isinstance(inner := values.pop(prefix.removesuffix("."), None), kind):
+            values |= {f"{prefix}{name}": getattr(inner, name) for name in kind.__struct_fields__}
     return values
+
+
+def _take(values: dict[str, Any], prefix: str) -> dict[str, Any]:
+    return {key.removeprefix(prefix): values.pop(key) for key in list(values) if key.startswith(prefix)}
 
 
 def _make_room(cache: dict[_Key, _Value]) -> dict[_Key, _Value]:

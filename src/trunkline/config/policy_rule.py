@@ -7,8 +7,11 @@ from typing import Any, get_args
 
 import msgspec
 
+from trunkline.config import proxy
+from trunkline.config.reference import REFERENCE
 from trunkline.config.settings import Era
 from trunkline.core.limits import Limits
+from trunkline.core.tls import Version
 
 MAX_SECONDS = 1_000_000_000
 """Longest span accepted, some thirty years; an endless one would break the promise that calls end."""
@@ -73,6 +76,40 @@ _ERA = Rule(
     {"enum": list(get_args(Era))},
 )
 
+_PROXY = Rule(
+    proxy.WANTED, proxy.is_proxy, str, '"http://proxy.example:3128"', {"type": "string", "minLength": 4}
+)
+_PATH = Rule(
+    "a path",
+    lambda value: isinstance(value, str) and bool(value) and "\0" not in value,
+    str,
+    '"corporate-ca.pem"',
+    {"type": "string", "minLength": 1},
+)
+_SECRET = Rule(
+    "a reference to an environment variable such as ${KEY_PASSWORD}, never the secret itself",
+    lambda value: isinstance(value, str) and REFERENCE.fullmatch(value) is not None,
+    str,
+    '"${KEY_PASSWORD}"',
+    {"type": "string", "pattern": r"^\$\{[A-Za-z_][A-Za-z0-9_]*\}$"},
+)
+_VERSION = Rule(
+    '"1.2" or "1.3"',
+    lambda value: value in get_args(Version),
+    str,
+    '"1.3"',
+    {"enum": list(get_args(Version))},
+)
+
+TLS_PREFIX = "tls."
+TLS_RULES = {
+    f"{TLS_PREFIX}ca": _PATH,
+    f"{TLS_PREFIX}cert": _PATH,
+    f"{TLS_PREFIX}key": _PATH,
+    f"{TLS_PREFIX}key_password": _SECRET,
+    f"{TLS_PREFIX}minimum": _VERSION,
+    f"{TLS_PREFIX}verify": _SWITCH,
+}
 LIMIT_PREFIX = "limits."
 LIMIT_RULES = {f"{LIMIT_PREFIX}{name}": _COUNT for name in Limits.__struct_fields__}
 SERVER_RULES = {
@@ -87,6 +124,8 @@ SERVER_RULES = {
     "restart_delay": _SECONDS_OR_OFF,
     "restart_delay_max": _SECONDS_OR_OFF,
     "probe_interval": _SECONDS_OR_OFF,
+    "proxy": _PROXY,
+    **TLS_RULES,
     **LIMIT_RULES,
 }
 """Keys of `[servers."glob"]`."""

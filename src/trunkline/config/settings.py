@@ -7,6 +7,7 @@ from typing import Literal
 import msgspec
 
 from trunkline.core.limits import Limits
+from trunkline.core.tls import TlsSettings
 
 Era = Literal["auto", "legacy", "modern"]
 
@@ -36,6 +37,10 @@ class ServerPolicy(msgspec.Struct, frozen=True, kw_only=True):
     """Longest such wait, in seconds. The wait is a random part of it, and no call waits for it."""
     probe_interval: float = 60.0
     """Longest wait between attempts at a server that has failed, in seconds; 0 for none."""
+    proxy: str = "environment"
+    """Proxy to reach the server's URL through: as the environment says, none, or this one."""
+    tls: TlsSettings = TlsSettings()
+    """How the server is trusted, and how we show who we are."""
     limits: Limits = Limits()
     """How much the server may send."""
 

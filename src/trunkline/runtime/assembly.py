@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import functools
 import os
+import ssl
 from collections.abc import Awaitable, Callable, Mapping
-from typing import TYPE_CHECKING, TypeVar, cast
+from pathlib import Path
+from typing import TYPE_CHECKING, NamedTuple, TypeVar, cast
 from urllib.parse import urlsplit
 
 from trunkline.config.entry import BadEntry, Entry, HttpEntry, PeerEntry, StdioEntry
@@ -15,7 +17,7 @@ from trunkline.connection.declared import declare
 from trunkline.connection.negotiation import ClientIdentity
 from trunkline.core.backoff import Backoff
 from trunkline.core.handlers import Handlers
-from trunkline.core.limits import Limits
+from trunkline.runtime.egress import Contexts, context_for, find_egress, warn_of_trust
 from trunkline.runtime.importing import import_off_loop
 from trunkline.security.redact import Redactor
 from trunkline.security.sanitize import sanitize_text
@@ -26,6 +28,7 @@ from trunkline.transport.link import Link
 if TYPE_CHECKING:
     from trunkline.telemetry.wire_log import WireLog
     from trunkline.transport.http import HttpTransport
+    from trunkline.transport.http_client import Egress
     from trunkline.transport.memory import MemoryTransport
     from trunkline.transport.stdio import StdioTransport
     from trunkline.transport.websocket import WebSocketTransport
@@ -34,21 +37,44 @@ if TYPE_CHECKING:
 Stream = TypeVar("Stream", "StdioTransport", "MemoryTransport")
 
 
+class _Way(NamedTuple):
+    """What leads to a server besides its entry."""
+
+    rules: ServerPolicy
+    folder: Path
+    """Where relative paths of the rules begin."""
+    context: ssl.SSLContext | None
+
+    async def find(self, entry: HttpEntry) -> Egress:
+        """Give the way out to a URL."""
+        return await find_egress(entry, self.rules, self.folder, self.context)
+
+
 def assemble(
-    entry: Entry, policy: Policy, identity: ClientIdentity, handlers: Handlers, log: WireLog | None = None
+    entry: Entry,
+    policy: Policy,
+    identity: ClientIdentity,
+    handlers: Handlers,
+    log: WireLog | None = None,
+    contexts: Contexts = None,
 ) -> ServerSettings:
     """Give the settings of one server; a bad entry gives one that fails with its error.
 
     Args:
         log: where everything on the server's links is shown, or None.
+        contexts: the application's own TLS contexts.
     """
     rules = policy.for_server(entry.name)
+    given = context_for(entry.name, contexts)
+    way = _Way(rules, policy.folder, given)
+    if isinstance(entry, HttpEntry):
+        warn_of_trust(entry, rules, given)
     return ServerSettings(
         name=entry.name,
         transport=_kind(entry),
         address=_address(entry),
-        open_link=functools.partial(_open, entry, rules.limits, _wire(entry, log)),
-        open_older=_older(entry, rules.limits, log),
+        open_link=functools.partial(_open, entry, way, _wire(entry, log)),
+        open_older=_older(entry, way, log),
         identity=identity,
         handlers=handlers,
         limits=rules.limits,
@@ -70,11 +96,11 @@ def _restart_policy(rules: ServerPolicy) -> RestartPolicy:
     )
 
 
-def _older(entry: Entry, limits: Limits, log: WireLog | None) -> Callable[[], Awaitable[Link]] | None:
+def _older(entry: Entry, way: _Way, log: WireLog | None) -> Callable[[], Awaitable[Link]] | None:
     """Give the way to a URL that turns out to be of the older HTTP transport."""
     if not (isinstance(entry, HttpEntry) and entry.kind == "http"):
         return None
-    return functools.partial(_open_sse, entry, limits, _wire(entry, log, "sse"))
+    return functools.partial(_open_sse, entry, way, _wire(entry, log, "sse"))
 
 
 def client_identity(given: Mapping[str, str] | None, handlers: Handlers) -> ClientIdentity:
@@ -87,7 +113,8 @@ def client_identity(given: Mapping[str, str] | None, handlers: Handlers) -> Clie
     )
 
 
-async def _open(entry: Entry, limits: Limits, wire: Wire | None) -> Link:
+async def _open(entry: Entry, way: _Way, wire: Wire | None) -> Link:
+    limits = way.rules.limits
     match entry:
         case StdioEntry():
             from trunkline.transport.stdio import StdioTransport
@@ -107,7 +134,12 @@ async def _open(entry: Entry, limits: Limits, wire: Wire | None) -> Link:
             from trunkline.transport.http import HttpTransport
 
             remote = HttpTransport(
-                server=entry.name, url=entry.url, headers=entry.headers, limits=limits, jitter=_draw
+                server=entry.name,
+                url=entry.url,
+                headers=entry.headers,
+                limits=limits,
+                egress=await way.find(entry),
+                jitter=_draw,
             )
             return await (remote if wire is None else _tap_http(remote, wire, entry)).open()
         case HttpEntry(kind="ws"):
@@ -115,11 +147,15 @@ async def _open(entry: Entry, limits: Limits, wire: Wire | None) -> Link:
             from trunkline.transport.websocket import WebSocketTransport
 
             socket = WebSocketTransport(
-                server=entry.name, url=entry.url, headers=entry.headers, limits=limits
+                server=entry.name,
+                url=entry.url,
+                headers=entry.headers,
+                limits=limits,
+                egress=await way.find(entry),
             )
             return await (socket if wire is None else _tap_websocket(socket, wire, entry)).open()
         case HttpEntry():
-            return await _open_sse(entry, limits, wire)
+            return await _open_sse(entry, way, wire)
         case PeerEntry():
             from trunkline.transport.memory import MemoryTransport, Peer
 
@@ -129,11 +165,18 @@ async def _open(entry: Entry, limits: Limits, wire: Wire | None) -> Link:
             raise entry.error
 
 
-async def _open_sse(entry: HttpEntry, limits: Limits, wire: Wire | None) -> Link:
+async def _open_sse(entry: HttpEntry, way: _Way, wire: Wire | None) -> Link:
     await import_off_loop("trunkline.transport.sse")
     from trunkline.transport.sse import SseTransport
 
-    remote = SseTransport(server=entry.name, url=entry.url, headers=entry.headers, limits=limits, draw=_draw)
+    remote = SseTransport(
+        server=entry.name,
+        url=entry.url,
+        headers=entry.headers,
+        limits=way.rules.limits,
+        egress=await way.find(entry),
+        draw=_draw,
+    )
     if wire is not None:
         from trunkline.config.url import origin
         from trunkline.transport.wire_http import tap_sse

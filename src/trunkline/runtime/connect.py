@@ -8,6 +8,7 @@ from typing import Any
 
 from trunkline.core.handlers import Handlers
 from trunkline.core.principal import Principal
+from trunkline.runtime.egress import Contexts
 from trunkline.runtime.trunk import Trunk
 from trunkline.telemetry.tracer import Tracing
 from trunkline.telemetry.wire_log import WireTarget
@@ -25,6 +26,7 @@ def connect(
     name: str | None = None,
     tracing: Tracing | bool | None = None,
     wire: WireTarget | None = None,
+    tls: Contexts = None,
 ) -> Trunk:
     """Open many MCP servers as one catalog: `async with connect("mcp.json") as trunk: ...`.
 
@@ -43,6 +45,8 @@ def connect(
             OpenTelemetry, True imports it, False never does, and a `Tracing` says more.
         wire: a file, or a function that takes each `WireRecord`: everything sent and received, with
             secrets removed.
+        tls: the application's own `ssl.SSLContext`, for all servers or by server name; it replaces the `tls`
+            settings of `policy`.
     """
     return Trunk(
         target,
@@ -55,4 +59,5 @@ def connect(
         name=name,
         tracing=tracing,
         wire=wire,
+        tls=tls,
     )

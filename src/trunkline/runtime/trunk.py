@@ -25,6 +25,7 @@ from trunkline.errors import (
 )
 from trunkline.runtime.assembly import assemble, client_identity
 from trunkline.runtime.calls import Calls
+from trunkline.runtime.egress import Contexts
 from trunkline.runtime.events import Bus
 from trunkline.runtime.explain import explain
 from trunkline.runtime.handle import Handles, finish
@@ -61,6 +62,7 @@ class Trunk(Calls, Requests, Watching):
         name: str | None = None,
         tracing: Tracing | bool | None = None,
         wire: WireTarget | None = None,
+        tls: Contexts = None,
     ) -> None:
         self._target = target
         self._require = (require,) if isinstance(require, str) else tuple(require)
@@ -73,6 +75,7 @@ class Trunk(Calls, Requests, Watching):
         self._name = name
         self._tracing = tracing
         self._wire = wire
+        self._contexts = tls
         self._bus = Bus()
         self._root: asyncio.Task[None] | None = None
 
@@ -256,7 +259,9 @@ class Trunk(Calls, Requests, Watching):
 
     def _assemble(self, entry: Entry) -> ServerSettings:
         self._insight.learn(entry)
-        return assemble(entry, self._policy, self._identity, self._handlers, self._insight.wire)
+        return assemble(
+            entry, self._policy, self._identity, self._handlers, self._insight.wire, self._contexts
+        )
 
     def _check_required(self, config: Config) -> None:
         servers = [entry.name for entry in config.entries]

@@ -14,7 +14,11 @@ from trunkline.errors import (
 from trunkline.supervision.recovery import Ending, RestartPolicy
 
 _UNUSABLE = frozenset(
-    ("command_not_found", "missing_directory", "no_common_revision", "foreign_endpoint", "internal")
+    (
+        *("command_not_found", "missing_directory", "no_common_revision", "foreign_endpoint", "internal"),
+        *("tls_untrusted", "tls_wrong_name", "tls_expired", "tls_client_certificate", "tls_version"),
+        *("tls_not_spoken", "proxy_authorization"),
+    )
 )
 """Codes of failed starts that only a person can mend."""
 

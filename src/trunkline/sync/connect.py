@@ -9,6 +9,7 @@ from typing import Any
 from trunkline.core.handlers import Handlers
 from trunkline.core.principal import Principal
 from trunkline.runtime.connect import connect as connect_async
+from trunkline.runtime.egress import Contexts
 from trunkline.sync.trunk import Trunk
 from trunkline.telemetry.tracer import Tracing
 from trunkline.telemetry.wire_log import WireTarget
@@ -26,6 +27,7 @@ def connect(
     name: str | None = None,
     tracing: Tracing | bool | None = None,
     wire: WireTarget | None = None,
+    tls: Contexts = None,
 ) -> Trunk:
     """Open many MCP servers as one catalog: `with connect("mcp.json") as trunk: ...`.
 
@@ -51,5 +53,6 @@ def connect(
             name=name,
             tracing=tracing,
             wire=wire,
+            tls=tls,
         )
     )

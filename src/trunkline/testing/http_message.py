@@ -69,7 +69,7 @@ class RequestParser:
                 raise MalformedRequestError(f"not a header field: {field!r}")
             key, value = name.lower(), value.strip(" \t")
             headers[key] = f"{headers[key]}, {value}" if key in headers else value
-        return parts[0], parts[1], headers
+        return parts[0], _path_of(parts[1]), headers
 
     def _take_length(self, headers: Mapping[str, str]) -> bytes | None:
         try:
@@ -97,6 +97,13 @@ class RequestParser:
                 return bytes(body)
             body += self._buffer[end + 2 : end + 2 + size]
         return None
+
+
+def _path_of(target: str) -> str:
+    """Give the path of a request's target, which may be a whole URL (RFC 9112, section 3.2.2)."""
+    if "://" not in target.partition("?")[0]:
+        return target
+    return "/" + target.partition("://")[2].partition("/")[2]
 
 
 def render_head(status: int, headers: Mapping[str, str]) -> bytes:

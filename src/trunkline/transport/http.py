@@ -21,7 +21,7 @@ from trunkline.protocol.eras import Era
 from trunkline.protocol.frames import Frame, encode_notification
 from trunkline.protocol.headers import encode_value
 from trunkline.transport.http_answer import AnswerReader, CutStreamError, cut_off
-from trunkline.transport.http_client import FreshConnector, TrackedBody, make_client
+from trunkline.transport.http_client import DIRECT, Egress, FreshConnector, TrackedBody, make_client
 from trunkline.transport.http_resume import Waits, listen, take_up
 from trunkline.transport.link import Inbox, Request, SessionLostError
 from trunkline.transport.network import cannot_connect, lost_connection
@@ -39,7 +39,8 @@ class HttpTransport(msgspec.Struct, frozen=True, kw_only=True):
     url: str
     headers: Mapping[str, str] = {}
     limits: Limits = Limits()
-    client: Callable[[], aiohttp.ClientSession] = make_client
+    egress: Egress = DIRECT
+    client: Callable[[Egress], aiohttp.ClientSession] = make_client
     answers: Callable[[str, Limits, Inbox], AnswerReader] = AnswerReader
     jitter: Callable[[], float] = lambda: 0.5
     """Gives a number from 0 to 1, drawn anew each time."""
@@ -58,7 +59,7 @@ class HttpLink:
         self._settings = settings
         self._loop = asyncio.get_running_loop()
         self._url = settings.url
-        self._client = settings.client()
+        self._client = settings.client(settings.egress)
         self._era: Era | None = None
         self._session_id: str | None = None
         self._headers = self._common_headers()
@@ -248,7 +249,7 @@ class HttpLink:
     def _network_error(self, cause: Exception, flight: Flight) -> CallError:
         if flight.delivery == "never_sent":
             return cannot_connect(self._settings.server, self._url, cause)
-        return lost_connection(self._settings.server, cause)
+        return lost_connection(self._settings.server, self._url, cause)
 
     def _abandon(self, request: Request, response: aiohttp.ClientResponse | None) -> None:
         """Cancel at the server: closing the stream does it in modern eras, a notification before."""

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import select
+import ssl
 from collections.abc import Sequence
 from typing import Any
 from weakref import WeakSet
 
 import aiohttp
+import msgspec
 from aiohttp.payload import BytesPayload
 
 from trunkline.core.call import Flight
@@ -16,10 +18,29 @@ _POOL = 256
 """Connections to one server at a time; further requests wait within their deadline."""
 
 
-def make_client(traces: Sequence[aiohttp.TraceConfig] = ()) -> aiohttp.ClientSession:
+class Egress(msgspec.Struct, frozen=True, kw_only=True):
+    """The way out to one server."""
+
+    tls: ssl.SSLContext | None = None
+    """How TLS is spoken; None for aiohttp's own way, which trusts the authorities of the system."""
+    proxy: str | None = None
+    """URL of the proxy, which may hold credentials, or None for a direct way."""
+
+    def __repr__(self) -> str:
+        """Show no credentials."""
+        return f"Egress(tls={self.tls is not None}, proxy={self.proxy is not None})"
+
+
+DIRECT = Egress()
+
+
+def make_client(
+    egress: Egress = DIRECT, *, traces: Sequence[aiohttp.TraceConfig] = ()
+) -> aiohttp.ClientSession:
     """Give a client without cookies, proxies from the environment, or time limits of its own."""
     return aiohttp.ClientSession(
-        connector=FreshConnector(limit=_POOL),
+        connector=FreshConnector(limit=_POOL, tls=egress.tls),
+        proxy=egress.proxy,
         cookie_jar=aiohttp.DummyCookieJar(),
         timeout=aiohttp.ClientTimeout(total=None, connect=None, sock_connect=None, sock_read=None),
         read_bufsize=256 * 1024,
@@ -42,8 +63,8 @@ class TrackedBody(BytesPayload):
 class FreshConnector(aiohttp.TCPConnector):
     """Reuses a connection only if the server has not closed it in the meantime."""
 
-    def __init__(self, *, limit: int) -> None:
-        super().__init__(limit=limit)
+    def __init__(self, *, limit: int, tls: ssl.SSLContext | None = None) -> None:
+        super().__init__(limit=limit, ssl=True if tls is None else tls)
         self._used: WeakSet[Any] = WeakSet()
         self._doubted: WeakSet[Any] = WeakSet()
 

@@ -3,18 +3,39 @@
 from __future__ import annotations
 
 import os
+import ssl
 from urllib.parse import urlsplit
 
 import aiohttp
 
-from trunkline.errors import OutcomeUnknownError, UnavailableError
+from trunkline.errors import CallError, OutcomeUnknownError, UnavailableError
+from trunkline.transport.tls import explain_tls
+from trunkline.transport.verdict import PROXY_HINT, refused_by_proxy
 
 _LONGEST = 200
 _DEFAULT_PORTS = {"https": 443, "wss": 443}
 
 
-def cannot_connect(server: str, url: str, cause: BaseException) -> UnavailableError:
+def cannot_connect(server: str, url: str, cause: BaseException) -> CallError:
     """Give the error of a request none of whose bytes left."""
+    if isinstance(cause, aiohttp.ClientProxyConnectionError):
+        return UnavailableError(
+            f"cannot connect to the proxy {cause.host}:{cause.port} ({describe(cause)})",
+            code="proxy_unreachable",
+            server=server,
+            hint=PROXY_HINT,
+        )
+    if isinstance(cause, aiohttp.ClientHttpProxyError):
+        return refused_by_proxy(server, cause.status)
+    if (failed := explain_tls(server, host_of(url), tls_cause(cause))) is not None:
+        return failed
+    if isinstance(getattr(cause, "os_error", None), ConnectionResetError):
+        return UnavailableError(
+            f"cannot connect to {host_of(url)}: it ended the connection during the TLS handshake",
+            code="tls_refused",
+            server=server,
+            hint="It may want a client certificate (`tls.cert`) or another version of TLS; see its log.",
+        )
     return UnavailableError(
         f"cannot connect to {host_of(url)} ({describe(cause)})",
         code="connect_failed",
@@ -23,13 +44,28 @@ def cannot_connect(server: str, url: str, cause: BaseException) -> UnavailableEr
     )
 
 
-def lost_connection(server: str, cause: BaseException) -> OutcomeUnknownError:
-    """Give the error of a request whose bytes left and whose answer did not come."""
+def lost_connection(server: str, url: str, cause: BaseException) -> CallError:
+    """Give the error of a request whose bytes left and whose answer did not come.
+
+    With TLS 1.3 a server says only after the handshake that it does not accept us; it has read nothing then.
+    """
+    failed = explain_tls(server, host_of(url), tls_cause(cause))
+    if failed is not None and failed.code == "tls_client_certificate":
+        failed.delivery = "refused"
+        return failed
     return OutcomeUnknownError(
         f"the connection was lost before the answer ({describe(cause)})",
         server=server,
         hint="The tool may have run; check its effect before calling again.",
     )
+
+
+def tls_cause(cause: BaseException) -> BaseException | None:
+    """Give the error of TLS that this one came of, or None."""
+    inner = [getattr(cause, "certificate_error", None), getattr(cause, "os_error", None), cause.__cause__]
+    # Errors of aiohttp are errors of TLS by inheritance, but say nothing: what they wrap does.
+    found = [one for one in (*inner, cause) if isinstance(one, ssl.SSLError)]
+    return found[0] if found else None
 
 
 def host_of(url: str) -> str:

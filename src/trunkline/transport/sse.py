@@ -20,7 +20,7 @@ from trunkline.protocol.eras import Era
 from trunkline.protocol.lines import Oversized
 from trunkline.protocol.sse import Event
 from trunkline.transport.event_stream import EventStream, Reopening
-from trunkline.transport.http_client import TrackedBody, make_client
+from trunkline.transport.http_client import DIRECT, Egress, TrackedBody, make_client
 from trunkline.transport.link import Inbox
 from trunkline.transport.network import cannot_connect, lost_connection
 from trunkline.transport.posting import SESSION_LOST, PostingCore
@@ -38,7 +38,8 @@ class SseTransport(msgspec.Struct, frozen=True, kw_only=True):
     url: str
     headers: Mapping[str, str] = {}
     limits: Limits = Limits()
-    client: Callable[[], aiohttp.ClientSession] = make_client
+    egress: Egress = DIRECT
+    client: Callable[[Egress], aiohttp.ClientSession] = make_client
     reopening: Reopening = Reopening()
     draw: Callable[[], float] = lambda: 0.5
     """Gives a number from 0 to 1, drawn anew each time."""
@@ -88,7 +89,7 @@ class SseLink:
     def __init__(self, settings: SseTransport) -> None:
         self._settings = settings
         self._loop = asyncio.get_running_loop()
-        self._client = settings.client()
+        self._client = settings.client(settings.egress)
         self._core = PostingCore(settings.server, settings.limits, self._post)
         self._headers = {"User-Agent": f"trunkline/{__version__}", **settings.headers}
         self._post_headers = {**self._headers, "Content-Type": "application/json"}
@@ -176,7 +177,7 @@ class SseLink:
         except (aiohttp.ClientError, OSError) as cause:
             if flight.delivery == "never_sent":
                 raise cannot_connect(server, self._settings.url, cause) from cause
-            raise lost_connection(server, cause) from cause
+            raise lost_connection(server, self._settings.url, cause) from cause
         await self._finish(response)
         if response.status in (404, 410):
             raise UnavailableError(

@@ -14,6 +14,10 @@ from trunkline.errors import (
     UnavailableError,
 )
 
+PROXY_HINT = (
+    'Check `proxy` of this server in trunkline.toml, or HTTPS_PROXY and NO_PROXY; "none" goes directly.'
+)
+
 
 def retry_after(headers: Mapping[str, str]) -> float | None:
     """Give the seconds of a `Retry-After` header, or None; a date counts from the answer's own `Date`.
@@ -44,6 +48,8 @@ def judge_status(server: str, status: int, headers: Mapping[str, str]) -> CallEr
             status=status,
             hint="Give the server's entry an `Authorization` header, such as `Bearer ${TOKEN}`.",
         )
+    if status == 407:
+        return refused_by_proxy(server, status)
     if status == 429:
         return RejectedError(
             "the server is limiting requests (HTTP 429)",
@@ -80,4 +86,19 @@ def judge_status(server: str, status: int, headers: Mapping[str, str]) -> CallEr
         server=server,
         status=status,
         hint="Check that the URL is the server's MCP endpoint.",
+    )
+
+
+def refused_by_proxy(server: str, status: int) -> UnavailableError:
+    """Give the error of a request that a proxy did not let through."""
+    wants = status == 407
+    return UnavailableError(
+        "the proxy wants a user and a password (HTTP 407)"
+        if wants
+        else f"the proxy did not connect us (HTTP {status})",
+        code="proxy_authorization" if wants else "proxy_refused",
+        server=server,
+        status=status,
+        delivery="never_sent",
+        hint='Write `proxy` as "http://${PROXY_USER}:${PROXY_PASSWORD}@host:port".' if wants else PROXY_HINT,
     )

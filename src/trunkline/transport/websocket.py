@@ -20,7 +20,7 @@ from trunkline._version import __version__
 from trunkline.core.limits import Limits
 from trunkline.protocol.lines import Endless, Oversized
 from trunkline.telemetry.escape import escape_text
-from trunkline.transport.http_client import make_client
+from trunkline.transport.http_client import DIRECT, Egress, make_client
 from trunkline.transport.link import Inbox
 from trunkline.transport.network import cannot_connect, describe
 from trunkline.transport.stream import StreamCore
@@ -52,7 +52,10 @@ class WebSocketTransport(msgspec.Struct, frozen=True, kw_only=True):
     url: str
     headers: Mapping[str, str] = {}
     limits: Limits = Limits()
-    client: Callable[[], aiohttp.ClientSession] = lambda: make_client(traces=(refuse_redirects(),))
+    egress: Egress = DIRECT
+    client: Callable[[Egress], aiohttp.ClientSession] = lambda egress: make_client(
+        egress, traces=(refuse_redirects(),)
+    )
     core: Callable[[str, Limits, Callable[[bytes], None]], StreamCore] = StreamCore
     heartbeat: float = 30.0
     """Seconds of silence before a ping; one that brings nothing for half as long ends the link."""
@@ -65,7 +68,7 @@ class WebSocketTransport(msgspec.Struct, frozen=True, kw_only=True):
         Raises:
             CallError: nobody listens there, or the server refused with an HTTP status.
         """
-        client = self.client()
+        client = self.client(self.egress)
         try:
             socket = await client.ws_connect(
                 self.url,

@@ -17,7 +17,7 @@ from trunkline.protocol.frames import Frame
 from trunkline.telemetry.wire import Exchange
 from trunkline.transport.http import HttpTransport
 from trunkline.transport.http_answer import AnswerReader
-from trunkline.transport.http_client import make_client
+from trunkline.transport.http_client import Egress, make_client
 from trunkline.transport.link import Inbox, Request
 from trunkline.transport.wire import Wire
 
@@ -55,8 +55,8 @@ def tap_websocket(settings: WebSocketTransport, wire: Wire, url: str) -> WebSock
     from trunkline.transport.websocket import refuse_redirects
     from trunkline.transport.wire_stream import WireCore
 
-    def client() -> aiohttp.ClientSession:
-        return make_tapped_client(wire, url, more=(refuse_redirects(),))
+    def client(egress: Egress) -> aiohttp.ClientSession:
+        return make_tapped_client(wire, url, egress, more=(refuse_redirects(),))
 
     return replace(settings, client=client, core=functools.partial(WireCore, wire=wire))
 
@@ -92,7 +92,7 @@ class WireAnswers(AnswerReader):
 
 
 def make_tapped_client(
-    wire: Wire, url: str, *, posts: str = "", more: Sequence[aiohttp.TraceConfig] = ()
+    wire: Wire, url: str, egress: Egress, *, posts: str = "", more: Sequence[aiohttp.TraceConfig] = ()
 ) -> aiohttp.ClientSession:
     """Give a client that shows its requests and the heads of their responses; `url` as in `tap_http`.
 
@@ -107,7 +107,7 @@ def make_tapped_client(
     trace.on_request_chunk_sent.append(seen.body)
     trace.on_request_end.append(seen.answer)
     trace.on_request_exception.append(seen.fail)
-    return make_client(traces=(trace, *more))
+    return make_client(egress, traces=(trace, *more))
 
 
 class _Requests:
