@@ -257,8 +257,10 @@ class Requests:
             raise InvalidArgumentsError(
                 f"`tools/call` takes a name and arguments, not {', '.join(sorted(foreign))}", server=server
             )
-        route = self._routes.server(server)
-        tool = f"{route.server}.{params.get('name', '')}"
+        name = params.get("name")
+        if not isinstance(name, str) or not name:
+            raise InvalidArgumentsError("`tools/call` needs the tool's name", server=server)
+        tool = self._routes.own_tool(server, name)
         reply = await self.call(tool, params.get("arguments"), timeout=timeout, on_progress=on_progress)
         return cast(Reply, reply)
 
