@@ -104,6 +104,25 @@ async def test_what_changed_while_no_stream_was_open_is_found_out():
         assert (await first(updates)).missed
 
 
+async def test_a_stream_that_ends_while_the_next_is_asked_for_leaves_updates_missed():
+    server = watchable()
+    server.resource("file:///b")
+    async with trunkline.connect({"fake": server}) as trunk:
+        updates = await trunk.subscribe(A)
+        events = trunk.events(ListChanged)
+        server.fault(LISTEN, Fault.delay(3.0), times=1)
+        other = asyncio.ensure_future(trunk.subscribe("file:///b", "fake", timeout=20))
+        await asyncio.sleep(1)
+        server.end_streams()
+        await asyncio.sleep(1)
+        server.notify_resource(A)
+        server.tool("new", returns="n")
+        server.notify_list("tools")
+        await other
+        assert await first(updates, 10) == ResourceUpdated(server="fake", uri=A, missed=True)
+        assert (await first(events, 10)).added == ("new",)
+
+
 @pytest.mark.parametrize("family", ["legacy", "modern"])
 async def test_a_server_that_dies_is_started_again_while_somebody_is_subscribed(family: str):
     server = watchable(family)

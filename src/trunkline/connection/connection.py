@@ -150,7 +150,7 @@ class Connection:
             del calls[flight]
             if self._answers.tally.counts:
                 self._incoming.release(flight)
-        result = self._result_of(frame, call.name, any_type=call.any_result)
+        result = self._result_of(frame, call.public_name, any_type=call.any_result)
         flight.delivery = "answered"
         return Reply(
             raw=result,

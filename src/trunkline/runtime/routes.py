@@ -102,6 +102,25 @@ class Routes:
             service=self._other,
         )
 
+    def own_tool(self, server: str, tool: str) -> str:
+        """Give the public name of a tool of this very server.
+
+        Raises:
+            NotFoundError: there is no such server, or the public name leads to another one.
+        """
+        if server not in self._fleet:
+            raise no_server(server, self._fleet)
+        public_name = f"{server}.{tool}"
+        pair = split_name(public_name, self._fleet.servers, separators=_SEPARATOR)
+        if pair is not None and pair[0] != server:
+            raise NotFoundError(
+                f"the public name of this tool belongs to the server {pair[0]!r}",
+                server=server,
+                tool=public_name,
+                hint="Rename one of the two servers.",
+            )
+        return public_name
+
     async def settle(self, selector: str, timeout: float | None, server: str | None = None) -> None:  # noqa: ASYNC109
         """Wait until what a name means can be known: every server, or the one given, is ready or failed.
 

@@ -15,6 +15,7 @@ from trunkline.core.backoff import Backoff
 from trunkline.errors import CallError, ServerError
 from trunkline.protocol.lists import CHANGES
 from trunkline.protocol.subscriptions import declared_lists, declares_updates
+from trunkline.security.uris import without_secrets
 from trunkline.supervision.failure import refused_subscription, unsupported_subscription
 from trunkline.supervision.subscriptions import Subscriptions
 from trunkline.telemetry.escape import escape_text
@@ -110,11 +111,11 @@ class Subscribing:
         except ServerError as refusal:
             failure = refusal
             if not self._wanted.is_blamed(uri, failure):
-                self._log(f"could not subscribe to {uri}: {failure.message}")
+                self._log(f"could not subscribe to {without_secrets(uri)}: {failure.message}")
                 return False
             self._wanted.refuse(uri, lambda: refused_subscription(server, failure))
         except (CallError, TimeoutError) as error:
-            self._log(f"could not subscribe to {uri}: {_reason(error)}")
+            self._log(f"could not subscribe to {without_secrets(uri)}: {_reason(error)}")
             return False
         else:
             self._have.add(uri)
@@ -128,7 +129,7 @@ class Subscribing:
             async with asyncio.timeout(self._timeout):
                 await self._connection.request("resources/unsubscribe", {"uri": uri})
         except (CallError, TimeoutError) as error:
-            self._log(f"could not unsubscribe from {uri}: {_reason(error)}")
+            self._log(f"could not unsubscribe from {without_secrets(uri)}: {_reason(error)}")
 
     def _log(self, what: str) -> None:
         line = escape_text(f"{self._connection.server}: {what}")
