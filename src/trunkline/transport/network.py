@@ -80,5 +80,7 @@ def describe(cause: BaseException) -> str:
         cause = cause.os_error
     if isinstance(cause, OSError) and cause.errno is not None and cause.errno > 0:
         return os.strerror(cause.errno)
+    if isinstance(cause, aiohttp.InvalidURL):
+        return "a URL that cannot be used"  # its own text repeats the URL, with the credentials in it
     text = str(cause) or type(cause).__name__
     return text if len(text) <= _LONGEST else text[:_LONGEST] + "…"
