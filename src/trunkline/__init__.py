@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from trunkline.core.events import ListChanged as ListChanged
     from trunkline.core.events import LogMessage as LogMessage
     from trunkline.core.events import ResourceUpdated as ResourceUpdated
+    from trunkline.core.events import ServerChanged as ServerChanged
     from trunkline.core.handlers import HandlerLimits as HandlerLimits
     from trunkline.core.handlers import Handlers as Handlers
     from trunkline.core.principal import Principal as Principal
@@ -87,6 +88,7 @@ _HOMES = {
     "Template": "core.resource",
     "Event": "core.events",
     "ListChanged": "core.events",
+    "ServerChanged": "core.events",
     "LogMessage": "core.events",
     "ResourceUpdated": "core.events",
     "Subscription": "supervision.subscription",

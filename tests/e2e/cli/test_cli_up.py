@@ -73,7 +73,7 @@ def test_up_prints_the_status_once_every_server_is_ready_or_failed(warm: Any) ->
     assert re.search(r"^broken +(backoff|failed)", run.out, re.MULTILINE)
     assert "broken" in run.err.splitlines()[-1]
     document = json.loads(warm.run("up", "--wait", "--json").out)
-    assert [server["state"] for server in document["servers"]][0] == "ready"
+    assert next(server["state"] for server in document["servers"]) == "ready"
     assert document["servers"][1]["state"] in ("backoff", "failed")
 
 
