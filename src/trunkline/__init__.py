@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from trunkline.core.completion import CompletionReply as CompletionReply
     from trunkline.core.elicitation import ElicitRequest as ElicitRequest
     from trunkline.core.elicitation import ElicitResult as ElicitResult
+    from trunkline.core.events import CallFinished as CallFinished
     from trunkline.core.events import Event as Event
     from trunkline.core.events import ListChanged as ListChanged
     from trunkline.core.events import LogMessage as LogMessage
@@ -89,6 +90,7 @@ _HOMES = {
     "Event": "core.events",
     "ListChanged": "core.events",
     "ServerChanged": "core.events",
+    "CallFinished": "core.events",
     "LogMessage": "core.events",
     "ResourceUpdated": "core.events",
     "Subscription": "supervision.subscription",

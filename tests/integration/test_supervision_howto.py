@@ -6,6 +6,7 @@ import re
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -24,7 +25,13 @@ def test_a_program_prints_what_the_page_shows(program: str, output: str):
 
 
 def test_the_page_has_its_programs():
-    assert len(PROGRAMS) == TEXT.count("```python") == 2
+    assert len(PROGRAMS) == 2
+    (handlers,) = (
+        block for block in re.findall(r"```python\n(.*?)```", TEXT, re.DOTALL) if "on_error" in block
+    )
+    names: dict[str, Any] = {}
+    exec(compile(handlers, "keep-servers-alive.md", "exec"), names)
+    assert names["handlers"].on_connect is not None
 
 
 def test_the_defaults_are_those_in_force():
