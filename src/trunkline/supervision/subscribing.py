@@ -102,7 +102,7 @@ class Subscribing:
             self._working.discard(uri)
 
     async def _subscribe(self, uri: str) -> bool:
-        server, session = self._connection.server, self._connection.sessions
+        server = self._connection.server
         if not self._possible:
             self._wanted.refuse(
                 uri, lambda: unsupported_subscription(server, "it offers no updates of resources")
@@ -121,10 +121,8 @@ class Subscribing:
             self._log(f"could not subscribe to {without_secrets(uri)}: {_reason(error)}")
             return False
         else:
-            # In a session that was opened meanwhile, it may not be what was agreed to.
-            if session == self._connection.sessions:
-                self._have.add(uri)
-                self._wanted.agree(uri)
+            self._have.add(uri)
+            self._wanted.agree(uri)
         return True
 
     async def _unsubscribe(self, uri: str) -> bool:
