@@ -155,6 +155,26 @@ async def test_a_subscription_request_that_is_lost_is_sent_again():
         assert len(server.ledger.of("resources/subscribe")) == 3
 
 
+@pytest.mark.parametrize("hung", ["file:///hung", "logging/setLevel"])
+async def test_a_request_that_is_never_answered_holds_up_no_other_subscription(hung: str):
+    server = watchable("legacy")
+    server.resource("file:///hung")
+    server.resource("file:///z")
+    async with trunkline.connect({"fake": server}) as trunk:
+        if hung == "logging/setLevel":
+            await trunk.set_log_level("info")
+        server.fault(hung, Fault.hang)
+        await trunk.ready("fake", lists=True)
+        first_of_all = asyncio.ensure_future(trunk.subscribe("file:///hung", "fake", timeout=20))
+        await asyncio.sleep(1)
+        updates = await trunk.subscribe("file:///z", "fake", timeout=1)
+        server.notify_resource("file:///z")
+        assert await first(updates, 1) == ResourceUpdated(server="fake", uri="file:///z")
+        updates.close()
+        await server.wait_for(lambda ledger: bool(ledger.of("resources/unsubscribe")), timeout=1)
+        first_of_all.cancel()
+
+
 async def test_a_stream_has_no_deadline():
     server = watchable()
     policy = {"defaults": {"timeout": 5, "idle": 1, "connect": 3}}
