@@ -3,22 +3,27 @@
 from __future__ import annotations
 
 import asyncio
+import base64
 import contextlib
 import logging
 import socket
 import ssl
+import struct
 import threading
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager, contextmanager
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+import aiohttp
 import pytest
 import trustme
 
 import trunkline
 from trunkline.testing import FakeServer
 from trunkline.testing.http_proxy import HttpProxy
+from trunkline.transport.network import cannot_connect, lost_connection
 
 pytestmark = pytest.mark.anyio
 
@@ -75,52 +80,56 @@ async def secured(
     server: FakeServer, transport: str, context: ssl.SSLContext, host: str = "127.0.0.1"
 ) -> AsyncIterator[dict[str, Any]]:
     """Put TLS before a server and give its entry."""
-    async with plain(server, transport) as (scheme, port, path):
-        joining: set[asyncio.Task[None]] = set()
+    async with plain(server, transport) as (scheme, port, path), fronted(port, context) as front:
+        entry = {"url": f"{scheme}s://{host}:{front}{path}"}
+        yield {**entry, "type": "sse"} if transport == "sse" else entry
 
-        async def accept(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-            joining.add(asyncio.current_task())  # type: ignore[arg-type]
-            with contextlib.suppress(OSError, asyncio.CancelledError):
-                source, sink = await asyncio.open_connection("127.0.0.1", port)
-                pumps = [
-                    asyncio.ensure_future(pump(reader, sink)),
-                    asyncio.ensure_future(pump(source, writer)),
-                ]
-                try:
-                    await asyncio.wait(pumps, return_when=asyncio.FIRST_COMPLETED)
-                finally:
-                    for one in pumps:
-                        one.cancel()
-                    await asyncio.wait(pumps)
-                    sink.close()
-            writer.transport.abort()
 
-        front = await asyncio.start_server(accept, "127.0.0.1", 0, ssl=context)
-        try:
-            place = f"{host}:{front.sockets[0].getsockname()[1]}"
-            entry = {"url": f"{scheme}s://{place}{path}"}
-            yield {**entry, "type": "sse"} if transport == "sse" else entry
-        finally:
-            front.close()
-            for _ in range(5):  # what was just accepted begins
-                await asyncio.sleep(0)
-            for task in joining:
-                task.cancel()
-            if joining:
-                await asyncio.wait(joining)
+@asynccontextmanager
+async def fronted(port: int, context: ssl.SSLContext) -> AsyncIterator[int]:
+    """Put TLS before what listens at a port, and give the port of that."""
+    joining: set[asyncio.Task[None]] = set()
+
+    async def accept(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        joining.add(asyncio.current_task())  # type: ignore[arg-type]
+        with contextlib.suppress(OSError, asyncio.CancelledError):
+            source, sink = await asyncio.open_connection("127.0.0.1", port)
+            pumps = [asyncio.ensure_future(pump(reader, sink)), asyncio.ensure_future(pump(source, writer))]
+            try:
+                await asyncio.wait(pumps, return_when=asyncio.FIRST_COMPLETED)
+            finally:
+                for one in pumps:
+                    one.cancel()
+                await asyncio.wait(pumps)
+                sink.close()
+        writer.transport.abort()
+
+    front = await asyncio.start_server(accept, "127.0.0.1", 0, ssl=context)
+    try:
+        yield front.sockets[0].getsockname()[1]
+    finally:
+        front.close()
+        for _ in range(5):  # what was just accepted begins
+            await asyncio.sleep(0)
+        for task in joining:
+            task.cancel()
+        if joining:
+            await asyncio.wait(joining)
 
 
 @contextmanager
-def alerting(context: ssl.SSLContext) -> Iterator[str]:
-    """A server that shakes hands as OpenSSL does by itself: it says why it refuses. Nothing comes after."""
+def alerting(context: ssl.SSLContext, *, heard: bool = True) -> Iterator[str]:
+    """A server that shakes hands as OpenSSL does by itself: it says why it refuses. Nothing comes after.
+
+    Args:
+        heard: whether it waits until that was read; else it resets the connection, and nothing is said.
+    """
     with socket.create_server(("127.0.0.1", 0)) as listener:
 
         def serve() -> None:
             with contextlib.suppress(OSError):
                 while True:
-                    accepted, _ = listener.accept()
-                    with contextlib.suppress(OSError), context.wrap_socket(accepted, server_side=True) as one:
-                        one.recv(1)
+                    refuse(listener.accept()[0], context, heard=heard)
 
         thread = threading.Thread(target=serve)
         thread.start()
@@ -129,6 +138,20 @@ def alerting(context: ssl.SSLContext) -> Iterator[str]:
         finally:
             listener.shutdown(socket.SHUT_RDWR)
             thread.join(10)
+
+
+def refuse(accepted: socket.socket, context: ssl.SSLContext, *, heard: bool) -> None:
+    accepted.settimeout(5)
+    with context.wrap_socket(accepted, server_side=True, do_handshake_on_connect=False) as secure:
+        with contextlib.suppress(OSError):
+            secure.do_handshake()
+        with socket.socket(fileno=secure.detach()) as raw, contextlib.suppress(OSError):
+            if heard:
+                raw.settimeout(5)
+                while raw.recv(65536):
+                    pass
+            else:
+                raw.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
 
 
 async def pump(source: asyncio.StreamReader, sink: asyncio.StreamWriter) -> None:
@@ -182,16 +205,18 @@ async def test_a_client_certificate_is_shown_where_the_server_wants_one(
         assert await works(entry, {"tls": {"ca": ca_file, **pair}})
 
 
+@TRANSPORTS
 @pytest.mark.parametrize("version", [ssl.TLSVersion.TLSv1_2, ssl.TLSVersion.TLSv1_3])
 async def test_a_server_that_wants_a_certificate_says_so(
-    authority: trustme.CA, ca_file: str, version: ssl.TLSVersion
+    authority: trustme.CA, ca_file: str, version: ssl.TLSVersion, transport: str
 ):
     context = serving(authority)
     context.verify_mode = ssl.CERT_REQUIRED
     context.minimum_version = context.maximum_version = version
     authority.configure_trust(context)
     with alerting(context) as url:
-        error = await fail({"url": url}, {"tls": {"ca": ca_file}})
+        entry = {"url": url.replace("https", "wss") if transport == "websocket" else url}
+        error = await fail(entry | ({"type": "sse"} if transport == "sse" else {}), {"tls": {"ca": ca_file}})
     assert error.code == "tls_client_certificate"
     assert error.hint == 'Set `cert` and `key` in [servers."far".tls].'
 
@@ -219,6 +244,26 @@ async def test_a_certificate_for_another_name_is_refused(authority: trustme.CA, 
     async with secured(echoing(), "http", serving(authority, "other.example")) as entry:
         error = await fail(entry, {"tls": {"ca": ca_file}})
     assert (error.code, "another name" in error.message) == ("tls_wrong_name", True)
+
+
+@pytest.mark.parametrize("transport", ["sse", "websocket"])
+async def test_a_reset_after_the_handshake_is_told_with_what_it_may_mean(
+    authority: trustme.CA, ca_file: str, transport: str
+):
+    with alerting(serving(authority), heard=False) as url:
+        entry = {"url": url, "type": "sse"} if transport == "sse" else {"url": url.replace("https", "wss")}
+        error = await fail(entry, {"tls": {"ca": ca_file}})
+    assert (error.code, "`tls.cert`" in (error.hint or "")) == ("tls_refused", True)
+
+
+@TRANSPORTS
+async def test_a_certificate_that_has_expired_is_refused(authority: trustme.CA, ca_file: str, transport: str):
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    authority.issue_cert("127.0.0.1", not_after=datetime(2020, 1, 1, tzinfo=UTC)).configure_cert(context)
+    async with secured(echoing(), transport, context) as entry:
+        error = await fail(entry, {"tls": {"ca": ca_file}})
+    assert (error.code, "has expired" in error.message) == ("tls_expired", True)
+    assert "clock" in (error.hint or "")
 
 
 @TRANSPORTS
@@ -297,6 +342,45 @@ async def test_a_configured_proxy_is_used_with_and_without_tls(
 
 
 @TRANSPORTS
+async def test_a_proxy_with_tls_is_trusted_as_the_server_is(
+    authority: trustme.CA, ca_file: str, transport: str
+):
+    async with (
+        HttpProxy() as proxy,
+        fronted(proxy.port, serving(authority)) as port,
+        secured(echoing(), transport, serving(authority)) as entry,
+    ):
+        way = {"proxy": f"https://127.0.0.1:{port}"}
+        assert await works(entry, {"tls": {"ca": ca_file}, **way})
+        assert set(proxy.requests) == {f"CONNECT {entry['url'].split('/')[2]}"}
+        assert (await fail(entry, way)).code == "tls_untrusted"
+
+
+@TRANSPORTS
+async def test_a_proxy_gets_its_password_for_a_server_without_tls_and_nothing_shows_it(
+    transport: str, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+):
+    monkeypatch.setenv("PROXY_PASSWORD", "s3cret@/")
+    records: list[Any] = []
+    async with (
+        HttpProxy(user="me", password="s3cret@/") as proxy,
+        plain(echoing(), transport) as (scheme, port, path),
+    ):
+        entry = {"url": f"{scheme}://127.0.0.1:{port}{path}"} | (
+            {"type": "sse"} if transport == "sse" else {}
+        )
+        way = {"proxy": f"http://me:${{PROXY_PASSWORD}}@127.0.0.1:{proxy.port}"}
+        with caplog.at_level(logging.DEBUG):
+            assert await works(entry, way, wire=records.append)
+            monkeypatch.setenv("PROXY_PASSWORD", "another-one")
+            error = await fail(entry, way, wire=records.append)
+    assert (error.code, error.status) == ("proxy_authorization", 407)
+    shown = "\n".join([str(error), repr(error), repr(error.__cause__), caplog.text, *map(str, records)])
+    encoded = [base64.b64encode(f"me:{one}".encode()).decode() for one in ("s3cret@/", "another-one")]
+    assert not [one for one in ("s3cret", "another-one", *encoded) if one in shown]
+
+
+@TRANSPORTS
 async def test_a_proxy_that_wants_a_password_gets_it_from_a_variable_and_nothing_shows_it(
     authority: trustme.CA,
     ca_file: str,
@@ -344,6 +428,12 @@ async def test_the_environment_names_a_proxy_unless_the_policy_says_none(monkeyp
         assert (await fail(entry, {"proxy": "none"})).status is None
     async with plain(echoing(), "http") as (scheme, port, path):
         assert await works({"url": f"{scheme}://127.0.0.1:{port}{path}"})
+
+
+def test_an_error_about_the_url_of_a_proxy_does_not_repeat_it():
+    refused = aiohttp.InvalidURL("http://me:s3cret@far")
+    assert "s3cret" not in str(cannot_connect("far", "https://far.example/mcp", refused))
+    assert "s3cret" not in str(lost_connection("far", "https://far.example/mcp", refused))
 
 
 async def test_a_proxy_we_cannot_use_is_a_mistake_with_a_fix(monkeypatch: pytest.MonkeyPatch):

@@ -29,9 +29,9 @@ def cannot_connect(server: str, url: str, cause: BaseException) -> CallError:
         return refused_by_proxy(server, cause.status)
     if (failed := explain_tls(server, host_of(url), tls_cause(cause))) is not None:
         return failed
-    if isinstance(getattr(cause, "os_error", None), ConnectionResetError):
+    if _was_reset(cause) and urlsplit(url).scheme in _DEFAULT_PORTS:
         return UnavailableError(
-            f"cannot connect to {host_of(url)}: it ended the connection during the TLS handshake",
+            f"cannot connect to {host_of(url)}: it broke off with the TLS handshake, saying nothing",
             code="tls_refused",
             server=server,
             hint="It may want a client certificate (`tls.cert`) or another version of TLS; see its log.",
@@ -66,6 +66,13 @@ def tls_cause(cause: BaseException) -> BaseException | None:
     # Errors of aiohttp are errors of TLS by inheritance, but say nothing: what they wrap does.
     found = [one for one in (*inner, cause) if isinstance(one, ssl.SSLError)]
     return found[0] if found else None
+
+
+def _was_reset(cause: BaseException) -> bool:
+    """Whether the peer broke the connection off: with TLS 1.3 that may be its answer to our certificate."""
+    found = (cause, getattr(cause, "os_error", None), cause.__cause__)
+    broken = (ConnectionResetError, ConnectionAbortedError, BrokenPipeError)
+    return any(isinstance(one, broken) for one in found)
 
 
 def host_of(url: str) -> str:

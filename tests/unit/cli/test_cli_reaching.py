@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import pytest
 
+from trunkline.cli.main import main
 from trunkline.cli.reaching import way_options
 from trunkline.config.policy_file import parse_policy
 
@@ -54,3 +56,16 @@ def test_of_the_environment_only_what_curl_reads_otherwise_is_said() -> None:
     assert options({}, "http://far.example/", HTTP_PROXY=P) == '--proxy "$HTTP_PROXY"'
     assert options({}, "http://localhost:1/", http_proxy=P) == "--noproxy '*'"
     assert options({}, "http://10.1.2.3/", ALL_PROXY=P, NO_PROXY="10.0.0.0/8") == "--noproxy '*'"
+
+
+def test_every_command_warns_of_a_server_that_is_not_verified(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    servers = {"far": {"url": "https://far.example/mcp"}, "near": {"url": "http://127.0.0.1:1/mcp"}}
+    (tmp_path / "mcp.json").write_text(json.dumps(servers))
+    (tmp_path / "trunkline.toml").write_text("[defaults.tls]\nverify = false\n")
+    assert main(["config", "show", "--config", str(tmp_path / "mcp.json")]) == 0
+    shown = capsys.readouterr()
+    assert "tls.verify = false" in shown.out
+    (warning,) = shown.err.splitlines()
+    assert warning.startswith("trunkline: warning: far: its certificate is not verified")
