@@ -13,7 +13,7 @@ import pytest
 from trunkline.config.settings import ServerPolicy
 
 TEXT = (Path(__file__).parents[2] / "docs/how-to/keep-servers-alive.md").read_text("utf-8")
-PROGRAMS = re.findall(r"```python\n(.*?)```\n\n```text\n(.*?)```", TEXT, re.DOTALL)
+PROGRAMS = re.findall(r"```python\n((?:(?!```).)*)```\n\n```text\n(.*?)```", TEXT, re.DOTALL)
 
 
 @pytest.mark.parametrize(("program", "output"), PROGRAMS)
