@@ -24,6 +24,8 @@ EXPERIMENTAL = "2025-11-25"
 SHORTEST, LONGEST, USUAL = 0.1, 60.0, 1.0
 """Seconds between two polls: at least, at most, and where the server names none."""
 
+_MOST_MS = 10**12
+
 
 class MalformedTaskError(Exception):
     """What should describe a task does not, in words that follow "the server"."""
@@ -109,7 +111,7 @@ def _text(value: object) -> str | None:
 
 
 def _span(value: object) -> int | None:
-    """Read milliseconds; what is none counts as not said."""
+    """Read milliseconds; what is none counts as not said, what is longer than 30 years as that."""
     if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value < float("inf"):
         return None
-    return int(value)
+    return int(min(value, _MOST_MS))

@@ -51,9 +51,9 @@ class Detaching:
         call = self._make_about(route, route.tool, "tools/call", timeout, asked)
         reply = await route.service(replace(call, arguments=dict(arguments or {}), detach=True))
         if reply.task is not None:
-            return TaskHandle(_Desk(self._ask_about), reply.task)
+            return TaskHandle(Desk(self._ask_about), reply.task)
         none = Task(server=route.server, tool=route.tool, id="", status="completed")
-        return TaskHandle(_Desk(self._ask_about), none, reply)
+        return TaskHandle(Desk(self._ask_about), none, reply)
 
     async def task(
         self,
@@ -76,8 +76,8 @@ class Detaching:
         """
         if isinstance(handle, TaskHandle):
             handle = handle.task
-        known = handle if isinstance(handle, Task) else _read(handle, server)
-        desk = _Desk(self._ask_about)
+        known = handle if isinstance(handle, Task) else read_handle(handle, server)
+        desk = Desk(self._ask_about)
         return TaskHandle(desk, await desk.look_up(known, timeout))
 
     async def _ask_about(
@@ -107,24 +107,32 @@ class Detaching:
         )
 
 
-class _Desk:
-    """Serves the handles of one runtime."""
+class Desk:
+    """Serves the handles of one runtime; see `Keeper`."""
 
     def __init__(self, ask: Callable[..., Awaitable[Reply]]) -> None:
         self._ask = ask
 
     async def look_up(self, task: Task, timeout: float | None) -> Task:  # noqa: ASYNC109
+        """See `Keeper`."""
         found = (await self._ask(task, GET, timeout, detach=True)).task
         return task if found is None else replace(found, tool=task.tool)
 
     async def wait_for_task(self, task: Task, timeout: float | None) -> Reply:  # noqa: ASYNC109
+        """See `Keeper`."""
         return await self._ask(task, GET, timeout)
 
     async def cancel_task(self, task: Task, timeout: float | None) -> None:  # noqa: ASYNC109
+        """See `Keeper`."""
         await self._ask(task, CANCEL, timeout)
 
 
-def _read(handle: str, server: str | None) -> Task:
+def read_handle(handle: str, server: str | None) -> Task:
+    """Give the task that a handle, or with `server` a bare id, names.
+
+    Raises:
+        InvalidArgumentsError: it names none.
+    """
     if server is not None:
         return Task(server=server, id=handle)
     try:
