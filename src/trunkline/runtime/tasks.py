@@ -18,7 +18,7 @@ from trunkline.core.reply import Reply
 from trunkline.core.task import Task
 from trunkline.errors import CallError, ProtocolError, TrunklineError
 from trunkline.pipeline.service import Service
-from trunkline.protocol.tasks import CANCEL, MalformedTaskError, created_task, read_task, wants_task
+from trunkline.protocol.tasks import CANCEL, TASK, MalformedTaskError, created_task, read_task, wants_task
 from trunkline.runtime.inventory import Inventory
 from trunkline.runtime.polling import Polling
 from trunkline.supervision.fleet import Fleet
@@ -50,10 +50,12 @@ class Tasks:
         async def follow(call: Call) -> Reply:
             if call.method != _TOOLS_CALL:
                 return await self._take_up(call, dispatch)
-            tool = inventory.tool(call.public_name)
-            if tool is not None and wants_task(tool.raw.get("execution"), detach=call.detach):
+            execution = inventory.executions.get(call.public_name)
+            if execution is not None and wants_task(execution, detach=call.detach):
                 call = replace(call, augment=True)
             reply = await dispatch(call)
+            if not call.augment and reply.raw.get("resultType") != TASK:
+                return reply
             members = created_task(reply.raw, reply.era, asked=call.augment)
             if members is None:
                 return reply
