@@ -41,6 +41,7 @@ if TYPE_CHECKING:
     from trunkline.core.sampling import SampleRequest as SampleRequest
     from trunkline.core.sampling import SampleResult as SampleResult
     from trunkline.core.status import ServerStatus as ServerStatus
+    from trunkline.core.task import Task as Task
     from trunkline.core.tool import Tool as Tool
     from trunkline.errors import AgentError as AgentError
     from trunkline.errors import AmbiguousNameError as AmbiguousNameError
@@ -62,6 +63,7 @@ if TYPE_CHECKING:
     from trunkline.runtime.connect import connect as connect
     from trunkline.runtime.events import Watch as Watch
     from trunkline.runtime.handle import Handle as Handle
+    from trunkline.runtime.task_handle import TaskHandle as TaskHandle
     from trunkline.runtime.trunk import Trunk as Trunk
     from trunkline.supervision.subscription import Subscription as Subscription
 
@@ -99,6 +101,8 @@ _HOMES = {
     "SampleRequest": "core.sampling",
     "SampleResult": "core.sampling",
     "ServerStatus": "core.status",
+    "Task": "core.task",
+    "TaskHandle": "runtime.task_handle",
     "Tool": "core.tool",
     "Trunk": "runtime.trunk",
     "connect": "runtime.connect",

@@ -87,6 +87,7 @@ class CallError(TrunklineError):
         stderr: last lines the server wrote to its standard error, or "".
         hint: one sentence that says what to do, or None.
         reply: the `Reply` that was read, where it could not become the type asked for; else None.
+        task: handle of the task that the server made of the call and that may still run, or None.
     """
 
     code = "call_error"
@@ -117,6 +118,7 @@ class CallError(TrunklineError):
         self.attempts = 0
         self.elapsed: float | None = None
         self.reply: Any = None
+        self.task: str | None = None
         self.delivery: Delivery = delivery or self.default_delivery
         self.retryable = self.default_retryable if retryable is None else retryable
         self.retry_after = retry_after

@@ -71,7 +71,10 @@ async def test_every_modern_request_carries_version_capabilities_and_who_we_are(
     for request in tap.requests:
         meta = request["params"]["_meta"]
         assert meta[META + "protocolVersion"] == "2026-07-28"
-        assert meta[META + "clientCapabilities"].keys() == {"elicitation", "sampling", "roots"}
+        assert meta[META + "clientCapabilities"].keys() == {
+            *("elicitation", "sampling", "roots"),
+            "extensions",
+        }
         assert meta[META + "clientInfo"]["name"] == "trunkline"
 
 

@@ -11,12 +11,17 @@ import trunkline.sync
 from trunkline.runtime.callable import ToolFunction
 from trunkline.runtime.connect import connect
 from trunkline.runtime.handle import Handle
+from trunkline.runtime.task_handle import TaskHandle
 from trunkline.runtime.trunk import Trunk
 
 RENAMED = {"aclose": "close"}
 INNER = {"flight", "run_in", "finish", "fail", "lapse"}
 """What a handle offers to the runtime, not to applications."""
-PAIRS = [(Trunk, trunkline.sync.Trunk), (Handle, trunkline.sync.Handle)]
+PAIRS = [
+    (Trunk, trunkline.sync.Trunk),
+    (Handle, trunkline.sync.Handle),
+    (TaskHandle, trunkline.sync.TaskHandle),
+]
 
 
 def public(kind: type) -> dict[str, Any]:

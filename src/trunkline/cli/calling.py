@@ -29,6 +29,8 @@ class CallOptions:
     yes: bool = False
     """Whether the person has agreed beforehand to a tool that may destroy something."""
     full: bool = False
+    detach: bool = False
+    """Whether to print the handle of the server's task instead of waiting for the reply."""
 
 
 @with_settings
@@ -55,13 +57,17 @@ def call_command(
         bool, typer.Option("--stream", help="Show progress as it comes; with --json as lines of JSON.")
     ] = False,
     full: Annotated[bool, typer.Option("--full", help="Print a long text whole on a terminal too.")] = False,
+    detach: Annotated[
+        bool,
+        typer.Option("--detach", help="If the server makes a task of it, print its handle and do not wait."),
+    ] = False,
     yes: Annotated[bool, typer.Option("-y", "--yes", help="Do not ask before a destructive tool.")] = False,
 ) -> int:
     """Call one tool and print its reply.
 
     Without arguments they are read from standard input, if that is not a terminal: one JSON object.
     """
-    options = CallOptions(output=output, raw=raw, curl=curl, stream=stream, yes=yes, full=full)
+    options = CallOptions(output=output, raw=raw, curl=curl, stream=stream, yes=yes, full=full, detach=detach)
     return session.guarded(
         settings, lambda terminal: _call([tool, *(arguments or ())], options, settings, terminal)
     )
@@ -77,6 +83,8 @@ def _call(words: list[str], options: CallOptions, settings: Settings, terminal: 
         raise UsageError(f"--raw and {'--json' if settings.as_json else '-o'} exclude each other")
     if options.curl and (settings.as_json or options.output or options.raw):
         raise UsageError("--curl excludes --json, --raw and -o", hint="It calls nothing.")
+    if options.detach and (options.stream or options.curl):
+        raise UsageError(f"--detach and {'--stream' if options.stream else '--curl'} exclude each other")
     delivery = Delivery(
         terminal, as_json=settings.as_json, raw=options.raw, full=options.full, output=options.output
     )

@@ -18,6 +18,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "info": ("lookup:info_command", "Show everything about one tool, or about one server."),
     "search": ("searching:search_command", "Find tools by words, best first, each with its score."),
     "call": ("calling:call_command", "Call one tool and print its reply."),
+    "task": ("tasking:task_command", "Look at a task that a detached call left, await it, or end it."),
     "read": ("reading:read_command", "Read one resource; without a URI, list what there is to read."),
     "prompt": ("prompting:prompt_command", "Get one prompt, filled in; without a name, list the prompts."),
     "config": ("configuring:config", "Show, explain and check the configuration."),
@@ -34,7 +35,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
 }
 """Name of the command, where its function is within this package, and its line in `--help`."""
 
-CONNECTING = frozenset({"list", "tools", "info", "search", "call", "read", "prompt", "status"})
+CONNECTING = frozenset({"list", "tools", "info", "search", "call", "task", "read", "prompt", "status"})
 """The commands that talk to servers, and so have `--wire`."""
 
 COMPLETE = "__complete"

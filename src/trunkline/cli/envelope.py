@@ -54,13 +54,16 @@ def prompt_document(reply: PromptReply) -> dict[str, Any]:
 def error_document(error: BaseException) -> dict[str, Any]:
     """Give the envelope of a command that failed.
 
-    `delivery` is null where no request was concerned; what is not an error of ours is `internal_error`.
+    `delivery` is null where no request was concerned, and `task` is there only if the call became one; what
+    is not an error of ours is `internal_error`.
     """
     if not isinstance(error, TrunklineError):
         return {"ok": False, "error": _error("internal_error", error_message(error), None, None, None)}
     delivery = error.delivery if isinstance(error, CallError) else None
     server = getattr(error, "server", None)
-    return {"ok": False, "error": _error(error.code, error_message(error), error.hint, delivery, server)}
+    members = _error(error.code, error_message(error), error.hint, delivery, server)
+    task = getattr(error, "task", None)
+    return {"ok": False, "error": members if task is None else {**members, "task": task}}
 
 
 def error_message(error: BaseException) -> str:

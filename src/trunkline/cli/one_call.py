@@ -12,6 +12,7 @@ from trunkline.cli.arguments import Given, needs_schema, resolve_arguments
 from trunkline.cli.calling import CallOptions
 from trunkline.cli.consent import can_ask, require_consent
 from trunkline.cli.delivery import Delivery
+from trunkline.cli.exits import OK
 from trunkline.cli.hints import is_destructive, require_read_only
 from trunkline.cli.listing import saying_who_is_sick
 from trunkline.cli.lookup import require_tool
@@ -27,6 +28,7 @@ from trunkline.errors import DeadlineExceededError, TrunklineError
 
 if TYPE_CHECKING:
     from trunkline.config.loading import Config
+    from trunkline.runtime.task_handle import TaskHandle
     from trunkline.runtime.trunk import Trunk
 
 
@@ -53,10 +55,23 @@ async def perform(
             arguments = resolve_arguments(given, None if tool is None else tool.input_schema)
             if ask and tool is not None and is_destructive(tool):
                 await require_consent(tool, arguments, terminal.paint_error)
+            if options.detach:
+                handle = await trunk.start_task(selector.name, arguments, timeout=left)
+                return await _hand_over(handle, delivery)
             with _shown(terminal, options, settings, questions) as show:
                 reply = await trunk.call(selector.name, arguments, timeout=left, on_progress=show)
         session.remember_names(trunk, config)
         return delivery.deliver(reply)
+
+
+async def _hand_over(handle: TaskHandle, delivery: Delivery) -> int:
+    """Print the handle of a task; where the server has answered at once, its reply."""
+    from trunkline.cli.tasking import deliver_handle
+
+    if not str(handle):
+        return delivery.deliver(await handle.wait())
+    deliver_handle(handle, delivery.terminal)
+    return OK
 
 
 async def _await_definition(

@@ -19,6 +19,7 @@ from trunkline.connection.incoming import Incoming
 from trunkline.connection.listing import Pages, read_pages
 from trunkline.connection.negotiation import ClientIdentity, Negotiated, negotiate
 from trunkline.connection.notices import Notices
+from trunkline.connection.results import read_result
 from trunkline.connection.rounds import finish_rounds, play_rounds
 from trunkline.connection.session import Session
 from trunkline.connection.streams import Stream, Streams
@@ -31,14 +32,12 @@ from trunkline.errors import (
     CallError,
     InvalidArgumentsError,
     NotFoundError,
-    ProtocolError,
     ServerError,
     UnavailableError,
 )
 from trunkline.protocol.eras import (
     METHOD_NOT_FOUND,
     NEEDED_CAPABILITY,
-    REFUSING_CODES,
     URL_ELICITATION_REQUIRED,
     Family,
     request_meta,
@@ -47,9 +46,10 @@ from trunkline.protocol.frames import Encoder, Frame, encode_notification
 from trunkline.protocol.lists import CHANGES, KINDS, LISTS, Kind
 from trunkline.protocol.rounds import INPUT_REQUIRED, METHODS, wants_input
 from trunkline.protocol.subscriptions import LISTEN
-from trunkline.telemetry.escape import escape_text
+from trunkline.protocol.tasks import takes_tasks
 from trunkline.transport.link import Link, Request, SessionLostError
 
+TOOLS_CALL = "tools/call"
 _NOTHING: Mapping[str, Any] = {}
 
 
@@ -150,7 +150,13 @@ class Connection:
             del calls[flight]
             if self._answers.tally.counts:
                 self._incoming.release(flight)
-        result = self._result_of(frame, call.public_name, any_type=call.any_result)
+        result = read_result(
+            frame,
+            self.server,
+            call.public_name,
+            any_type=call.any_result,
+            may_be_task=call.method == TOOLS_CALL and self.agreed.era.family == "modern",
+        )
         flight.delivery = "answered"
         return Reply(
             raw=result,
@@ -169,7 +175,7 @@ class Connection:
         """
         flight = Flight(asyncio.get_running_loop().time())
         frame = await self._exchange(lambda: self._encode_request(method, params, flight), flight)
-        return self._result_of(frame, method)
+        return read_result(frame, self.server, method)
 
     async def read_list(self, kind: Kind, deadline: float) -> Pages:
         """Read all pages of one of the server's lists; empty when the server says it has none.
@@ -203,7 +209,7 @@ class Connection:
         request = replace(self._encode_request(LISTEN, stream.asked.to_params(), flight), standing=True)
         with self._streams.opened(request.id, stream):
             try:
-                self._result_of(await self.link.request(request), LISTEN)
+                read_result(await self.link.request(request), self.server, LISTEN)
             except CallError as error:
                 stream.failure = error
 
@@ -261,7 +267,9 @@ class Connection:
         number = call.flight.request_id = self.link.next_id()
         log_level = call.log_level or self.log_level
         try:
-            if call.method == "tools/call":
+            if call.method == TOOLS_CALL:
+                if call.augment and takes_tasks(self.agreed.era.revision, self.agreed.capabilities):
+                    more = {**more, "task": {}}
                 body = self._encoder.call_tool(
                     number, call.name, call.arguments, log_level=log_level, trace=call.trace, more=more
                 )
@@ -330,32 +338,6 @@ class Connection:
     def _make_encoder(self) -> Encoder:
         era, identity = self.agreed.era, self._identity
         return Encoder(request_meta(era, dict(identity.info), identity.offer(era.family)))
-
-    def _result_of(self, frame: Frame, name: str, *, any_type: bool = False) -> dict[str, Any]:
-        if frame.error is not UNSET:
-            error = frame.error
-            raise ServerError(
-                f"the server answered with error {error.code}: {escape_text(error.message)}",
-                rpc_code=error.code,
-                rpc_message=error.message,
-                data=error.data,
-                server=self.server,
-                delivery="refused" if error.code in REFUSING_CODES else "answered",
-            )
-        if not isinstance(frame.result, dict):
-            raise self._bad_result(f"the result of {name!r} is not an object")
-        if not any_type and (kind := frame.result.get("resultType", "complete")) != "complete":
-            raise self._bad_result(f"the result of {name!r} has the type {kind!r}, which was not asked for")
-        return frame.result
-
-    def _bad_result(self, message: str) -> ProtocolError:
-        return ProtocolError(
-            message,
-            code="malformed_answer",
-            server=self.server,
-            delivery="answered",
-            hint="The tool may have run; report the malformed answer to the server's author.",
-        )
 
     async def _continue(self, call: Call, frame: Frame) -> Frame:
         """Do what an answer that is no result asks for, where the era has it; else give it back."""

@@ -36,7 +36,7 @@ async def play_rounds(frame: Frame, send: Send, answers: Answers, server: str, s
             asked = read_round(frame.result)
         except MalformedRoundError as cause:
             raise _broken(server, f"the server {cause}", "malformed_input_request") from cause
-        given = await _answer_all(asked, answers, server, source)
+        given = await answer_all(asked, answers, server, source)
         frame = await send(continue_with(asked, given))
         if not wants_input(frame.result):
             return frame
@@ -78,10 +78,14 @@ def _interrupted(server: str, reason: str) -> OutcomeUnknownError:
     )
 
 
-async def _answer_all(
+async def answer_all(
     asked: Round, answers: Answers, server: str, source: Source
 ) -> dict[str, Mapping[str, Any]]:
-    """Answer the questions of one round side by side; the first that has no answer ends the others."""
+    """Answer the questions of one round side by side; the first that has no answer ends the others.
+
+    Raises:
+        CallError: a question has no answer.
+    """
     given: dict[str, Mapping[str, Any]] = {}
     most = asyncio.Semaphore(answers.handlers.limits.concurrency)
 

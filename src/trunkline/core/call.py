@@ -54,6 +54,7 @@ class Flight:
         "request_id",
         "started",
         "stderr",
+        "task",
     )
 
     def __init__(self, started: float, on_progress: Callable[[Progress], None] | None = None) -> None:
@@ -80,6 +81,8 @@ class Flight:
         """Takes the log messages that are certain to belong to this call."""
         self.cancel_reason = "the caller stopped waiting"
         """What the server is told if the call is cancelled; whoever cancels knows it."""
+        self.task: str | None = None
+        """Handle of the task that the server made of this call, for as long as that may be running."""
 
 
 class Call(msgspec.Struct, frozen=True, kw_only=True):
@@ -102,6 +105,10 @@ class Call(msgspec.Struct, frozen=True, kw_only=True):
     method: str = "tools/call"
     params: Mapping[str, Any] | None = None
     """What a method other than `tools/call` is sent, without what the era adds."""
+    augment: bool = False
+    """Whether to ask a server for a task, where that is the client's to decide (2025-11-25)."""
+    detach: bool = False
+    """Whether a task is given as it is; else its end is waited for."""
     any_result: bool = False
     """Whether a result of any `resultType` is given as it is, for extensions."""
     one_way: bool = False

@@ -8,6 +8,7 @@ from typing import Any
 import msgspec
 
 from trunkline.core.content import Content, parse_content, render_content
+from trunkline.core.task import Task
 
 
 class Reply(msgspec.Struct, frozen=True, kw_only=True):
@@ -29,6 +30,8 @@ class Reply(msgspec.Struct, frozen=True, kw_only=True):
     era: str = ""
     """Protocol revision the answer came in, such as `2025-11-25`."""
     transport: str = ""
+    task: Task | None = None
+    """What a detached call gave in place of its result, or None."""
 
     @property
     def ttl_ms(self) -> int | None:

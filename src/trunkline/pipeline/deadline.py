@@ -74,11 +74,7 @@ class _Alarm:
             code="deadline_exceeded" if self._reason == "total" else "idle_exceeded",
             delivery="unknown" if sent else "never_sent",
             retryable=not sent,
-            hint=(
-                "The tool may have run; check its effect before calling again, or allow more time."
-                if sent
-                else "Nothing was sent; allow more time, or ask `trunkline status` why the server is slow."
-            ),
+            hint=_advise(call, sent=sent),
         )
 
     def _due(self) -> float:
@@ -95,3 +91,16 @@ class _Alarm:
         self._reason = "total" if self._call.deadline <= now + 0.001 else "idle"
         self._call.flight.cancel_reason = "the call's time is over"
         self._task.cancel()
+
+
+def _advise(call: Call, *, sent: bool) -> str:
+    if (task := call.flight.task) is not None:
+        return (
+            "The task may still run, although its server was asked to cancel it; "
+            f"`trunkline task get {task}` tells. Allow more time, or detach the call."
+        )
+    if call.method == "tasks/get":
+        return "The task is not touched by this; wait for it again, or allow more time."
+    if sent:
+        return "The tool may have run; check its effect before calling again, or allow more time."
+    return "Nothing was sent; allow more time, or ask `trunkline status` why the server is slow."

@@ -93,6 +93,7 @@ def _end(error: BaseException, call: Call, span: CallSpan | None, elapsed: float
 
 def _complete(error: CallError, call: Call, elapsed: float) -> None:
     flight = call.flight
+    error.task = error.task or flight.task
     error.complete(
         call_id=call.id,
         server=call.server,

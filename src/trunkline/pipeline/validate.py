@@ -38,6 +38,8 @@ class Validate(msgspec.Struct, frozen=True, kw_only=True):
 
         async def validate(call: Call) -> Reply:
             tool = known(call.public_name)
+            if call.method != "tools/call":
+                return check_reply(await inner(call), tool)
             if tool is None and (tool := await self.find(call)) is None:
                 return await inner(call)
             entry = checkers.get(tool.public_name)
@@ -50,7 +52,10 @@ class Validate(msgspec.Struct, frozen=True, kw_only=True):
             reply = await inner(call)
             if warning is not None:
                 reply = _warn(reply, warning)
-            if tool.output_schema is None or reply.is_error:
+            return check_reply(reply, tool)
+
+        def check_reply(reply: Reply, tool: Tool | None) -> Reply:
+            if tool is None or tool.output_schema is None or reply.is_error or reply.task is not None:
                 return reply
             entry = outputs.get(tool.public_name)
             if entry is None or entry[0] is not tool:

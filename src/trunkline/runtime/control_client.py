@@ -7,7 +7,7 @@ import contextlib
 import inspect
 import itertools
 from collections.abc import Mapping, Sequence
-from typing import Any, Self
+from typing import TYPE_CHECKING, Any, Self
 
 import msgspec
 
@@ -30,6 +30,7 @@ from trunkline.runtime.control_errors import decode_error
 from trunkline.runtime.control_link import ControlLink
 from trunkline.runtime.control_messages import (
     MAX_LINE_BYTES,
+    About,
     Answer,
     Call,
     Failure,
@@ -47,6 +48,11 @@ from trunkline.runtime.control_messages import (
     Withdrawn,
 )
 from trunkline.runtime.progress import ProgressHandler
+
+if TYPE_CHECKING:
+    from trunkline.core.task import Task
+    from trunkline.runtime.control_tasks import RemoteDesk
+    from trunkline.runtime.task_handle import TaskHandle
 
 _GRACE = 5.0
 """Seconds beyond a call's own timeout, which the server keeps, after which a silent server is given up."""
@@ -198,6 +204,36 @@ class AttachedTrunk:
         request = GetPrompt(id=number, servers=self._servers, name=name, arguments=given, timeout=timeout)
         return _decode_prompt(await self._ask(request, timeout))
 
+    async def start_task(
+        self,
+        tool: str,
+        arguments: Mapping[str, Any] | None = None,
+        *,
+        timeout: float | None = None,  # noqa: ASYNC109
+    ) -> TaskHandle:
+        """See `Trunk.start_task`."""
+        return await self._desk().start(tool, arguments, timeout)
+
+    async def task(
+        self,
+        handle: str | Task,
+        *,
+        server: str | None = None,
+        timeout: float | None = None,  # noqa: ASYNC109
+    ) -> TaskHandle:
+        """See `Trunk.task`."""
+        return await self._desk().find(handle, server, timeout)
+
+    def _desk(self) -> RemoteDesk:
+        from trunkline.runtime.control_tasks import RemoteDesk
+
+        async def ask(timeout: float | None, **members: Any) -> msgspec.Raw:  # noqa: ASYNC109
+            number = next(self._numbers)
+            request = About(id=number, servers=self._servers, timeout=timeout, **members)
+            return await self._ask(request, timeout)
+
+        return RemoteDesk(ask)
+
     async def search(
         self, query: str | Sequence[str], *, limit: int = 5, min_score: float | None = None
     ) -> tuple[Match, ...]:
@@ -292,6 +328,6 @@ def _tool(request: Request) -> str | None:
 
 def _lost(request: Request) -> TrunklineError:
     hint = "Look at `trunkline up --log`, then run the command again."
-    if isinstance(request, Call):
+    if isinstance(request, Call) or (isinstance(request, About) and request.action == "start"):
         return OutcomeUnknownError("the background process was lost", tool=request.tool, hint=hint)
     return UnavailableError("the background process was lost", hint=hint)

@@ -9,7 +9,7 @@ Requests of one connection run side by side, and all of them are cancelled when 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, Literal
 
 import msgspec
 
@@ -17,9 +17,10 @@ from trunkline.core.elicitation import ElicitRequest, ElicitResult
 from trunkline.core.prompt import Prompt
 from trunkline.core.resource import Resource, Template
 from trunkline.core.status import ServerStatus
+from trunkline.core.task import Task
 from trunkline.core.tool import Tool
 
-VERSION = 3
+VERSION = 4
 MAX_LINE_BYTES = 256 * 1024 * 1024
 """Longest line either side takes: a reply of the frame limit, written as JSON once more, with room."""
 
@@ -86,6 +87,16 @@ class GetPrompt(_Viewing, tag="prompt", frozen=True, kw_only=True):
     timeout: float | None = None
 
 
+class About(_Viewing, tag="task", frozen=True, kw_only=True):
+    """Asks to make a task of a call, or about one; the value of the answer is a `Found`."""
+
+    action: Literal["start", "get", "wait", "cancel"]
+    tool: str = ""
+    arguments: Mapping[str, Any] = {}
+    task: Task | None = None
+    timeout: float | None = None
+
+
 class Search(_Viewing, tag="search", frozen=True, kw_only=True):
     """Asks for tools that fit; the value of the answer is a list of `Match`."""
 
@@ -105,7 +116,7 @@ class Shutdown(_Message, tag="shutdown", frozen=True, kw_only=True):
     """Asks the process to end as it does on SIGTERM; the value of the answer is null."""
 
 
-Request = Hello | Ready | List | Status | Call | Read | GetPrompt | Search | Told | Shutdown
+Request = Hello | Ready | List | Status | Call | Read | GetPrompt | About | Search | Told | Shutdown
 
 
 class Listed(msgspec.Struct, frozen=True, kw_only=True):

@@ -23,6 +23,7 @@ from trunkline.runtime.control_connection import ControlConnection
 from trunkline.runtime.control_messages import (
     MAX_LINE_BYTES,
     VERSION,
+    About,
     Call,
     GetPrompt,
     Hello,
@@ -182,6 +183,10 @@ class ControlServer:
                 needs = query if isinstance(query, str) else list(query)
                 view = self.view(request.servers)
                 return await view.search(needs, limit=request.limit, min_score=request.min_score)
+            case About():
+                from trunkline.runtime.control_tasks import serve
+
+                return await serve(self.view(request.servers), request)
             case Shutdown():
                 self.shutdown.set()
                 return None

@@ -24,7 +24,14 @@ def narrow(trunk: Trunk, servers: Collection[str]) -> Trunk:
     part = copy.copy(trunk)
     part._fleet = cast(Fleet, _Part(trunk._fleet, servers))
     part._inventory = Inventory(part._fleet)
-    part._routes = Routes(part._fleet, part._inventory, trunk._policy, part._settled, trunk._insight.observe)
+    part._routes = Routes(
+        part._fleet,
+        part._inventory,
+        trunk._policy,
+        part._settled,
+        trunk._insight.observe,
+        trunk._handles.see_off,
+    )
     return part
 
 

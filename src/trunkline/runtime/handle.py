@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import functools
-from collections.abc import Awaitable, Callable, Generator
+from collections.abc import Awaitable, Callable, Coroutine, Generator
 from typing import Any
 
 from trunkline.core.call import Flight, Progress
@@ -12,6 +12,8 @@ from trunkline.core.reply import Reply
 from trunkline.errors import CallError, Delivery, OutcomeUnknownError, UnavailableError
 from trunkline.runtime.feed import Feed
 from trunkline.supervision.fleet import Fleet
+
+_MOST_FAREWELLS = 64
 
 
 class Handle:
@@ -96,11 +98,13 @@ class Handles:
         self._group: asyncio.TaskGroup | None = None
         self._stopping = asyncio.Event()
         self._running: dict[asyncio.Task[None], Handle] = {}
+        self._owner: asyncio.TaskGroup | None = None
+        self._farewells: set[asyncio.Task[None]] = set()
 
     async def run(self) -> None:
         """Run the fleet until `stop`; then end the calls first, so that their servers are told."""
         async with asyncio.TaskGroup() as group:
-            self._group = group
+            self._group = self._owner = group
             group.create_task(self._fleet.run())
             await self._stopping.wait()
             self._group = None
@@ -109,6 +113,9 @@ class Handles:
                 task.cancel()
             if self._running:
                 await asyncio.wait(set(self._running))
+            if self._farewells:
+                await asyncio.wait(set(self._farewells))
+            self._owner = None
             self._fleet.stop()
 
     def stop(self) -> None:
@@ -127,6 +134,19 @@ class Handles:
         handle.run_in(task)
         self._running[task] = handle
         task.add_done_callback(functools.partial(self._settle, handle))
+
+    def see_off(self, farewell: Coroutine[Any, Any, None]) -> None:
+        """Run what a server is told when nobody waits any more; too many of these at a time are dropped.
+
+        Args:
+            farewell: short, bounded by itself, and raises nothing.
+        """
+        if self._owner is None or len(self._farewells) >= _MOST_FAREWELLS:
+            farewell.close()
+            return
+        task = self._owner.create_task(farewell, name="farewell")
+        self._farewells.add(task)
+        task.add_done_callback(self._farewells.discard)
 
     def _settle(self, handle: Handle, task: asyncio.Task[None]) -> None:
         del self._running[task]
@@ -173,4 +193,5 @@ def _closed(handle: Handle) -> CallError:
             hint="The tool may have run; check its effect before calling again.",
         )
     error.call_id = handle.call_id
+    error.task = handle.flight.task
     return error

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
 from trunkline.catalog.catalog import Catalog
@@ -50,6 +50,7 @@ class Inventory:
         self._by_name: dict[str, Tool] = {}
         self._index: SearchIndex | None = None
         self._mirrored: dict[str, tuple[HeaderArgument, ...]] = {}
+        self._executions: dict[str, Any] = {}
 
     def catalog(self) -> Catalog:
         """Give the catalog of everything listed so far; what lost servers listed stays in it."""
@@ -77,6 +78,13 @@ class Inventory:
         self.catalog()
         return self._mirrored.get(public_name, ())
 
+    @property
+    def executions(self) -> Mapping[str, Any]:
+        """The `execution` member of the tools that have one, by public name; nearly always none."""
+        if self._generation != self._fleet.generation:
+            self._rebuild()
+        return self._executions
+
     def warnings(self) -> dict[str, tuple[str, ...]]:
         """Give, for each server, what its lists were lacking."""
         self.catalog()
@@ -92,6 +100,9 @@ class Inventory:
         self._tools = self._catalog.tools
         self._by_name = {tool.public_name: tool for tool in self._tools}
         self._index = None
+        self._executions = {
+            tool.public_name: tool.raw["execution"] for tool in self._tools if "execution" in tool.raw
+        }
         self._mirrored = {
             tool.public_name: arguments
             for server, supervisor in self._fleet

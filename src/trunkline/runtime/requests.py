@@ -206,7 +206,8 @@ class Requests:
         """
         if method == "tools/call":
             return await self._call_tool(server, params or {}, timeout, on_progress)
-        name = (params or {}).get("name", (params or {}).get("uri"))
+        given = params or {}
+        name = given.get("name", given.get("uri", given.get("taskId")))
         named = name if isinstance(name, str) else method
         call = self._make_request(server, method, named, params, timeout, self._loop.time())
         return await self._send(replace(call, any_result=method not in _TYPED), on_progress)

@@ -20,6 +20,7 @@ from trunkline.runtime.finding import Finding
 from trunkline.runtime.interpret import Interpreter
 from trunkline.runtime.inventory import Inventory
 from trunkline.runtime.mirror import mirror_headers
+from trunkline.runtime.tasks import SeeOff, Tasks
 from trunkline.supervision.fleet import Fleet
 
 _MOST_REMEMBERED = 4096
@@ -49,12 +50,14 @@ class Routes:
         policy: Policy,
         settled: Callable[[], Awaitable[None]],
         observe: Observe,
+        see_off: SeeOff,
     ) -> None:
         self._fleet = fleet
         self._inventory = inventory
         self._policy = policy
         self._settled = settled
         self._observe = observe
+        self._tasks = Tasks(fleet, inventory, see_off)
         self._remembered: dict[str, Route] = {}
         self._services: dict[tuple[bool, bool], Service] = {}
         self._other = stack([observe, Deadline()], Interpreter(fleet, inventory).dispatch)
@@ -121,6 +124,16 @@ class Routes:
             )
         return public_name
 
+    def task(self, server: str, tool: str) -> Route:
+        """Give the way to a task of a tool, which need not be listed, nor known: "" is a tool too.
+
+        Raises:
+            NotFoundError: there is no such server.
+        """
+        if server not in self._fleet:
+            raise no_server(server, self._fleet)
+        return self._make(server, tool)
+
     async def settle(self, selector: str, timeout: float | None, server: str | None = None) -> None:  # noqa: ASYNC109
         """Wait until what a name means can be known: every server, or the one given, is ready or failed.
 
@@ -148,7 +161,7 @@ class Routes:
         return Route(
             server=server,
             tool=tool,
-            public_name=f"{server}.{tool}",
+            public_name=f"{server}.{tool}" if tool else server,
             timeout=rules.timeout,
             idle=rules.idle,
             service=self._service(validate=rules.validate, mirror=mirror),
@@ -162,7 +175,7 @@ class Routes:
                 layers.append(Validate(known=self._inventory.tool, find=self._find_tool))
             call = self._fleet.call
             dispatch = mirror_headers(self._inventory, call, self._relist) if mirror else call
-            service = self._services[validate, mirror] = stack(layers, dispatch)
+            service = self._services[validate, mirror] = stack(layers, self._tasks.follow(dispatch))
         return service
 
     async def _relist(self, server: str) -> bool:

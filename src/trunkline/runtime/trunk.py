@@ -25,6 +25,7 @@ from trunkline.errors import (
 )
 from trunkline.runtime.assembly import assemble, client_identity
 from trunkline.runtime.calls import Calls
+from trunkline.runtime.detaching import Detaching
 from trunkline.runtime.egress import Contexts
 from trunkline.runtime.events import Bus
 from trunkline.runtime.explain import explain
@@ -43,7 +44,7 @@ from trunkline.telemetry.tracer import Tracing
 from trunkline.telemetry.wire_log import WireTarget
 
 
-class Trunk(Calls, Requests, Watching):
+class Trunk(Calls, Requests, Watching, Detaching):
     """Many servers behind one front door; made by `connect`, used as an async context manager.
 
     Entering returns at once: servers connect in the background, and a call waits for its own server
@@ -100,7 +101,12 @@ class Trunk(Calls, Requests, Watching):
         self._handles = Handles(self._fleet)
         self._insight = Insight(self._tracing, self._wire, self._fleet, self._bus)
         self._routes = Routes(
-            self._fleet, self._inventory, self._policy, self._settled, self._insight.observe
+            self._fleet,
+            self._inventory,
+            self._policy,
+            self._settled,
+            self._insight.observe,
+            self._handles.see_off,
         )
         self._call_ids = map(f"{os.urandom(3).hex()}-{{:x}}".format, itertools.count(1))
         if is_wanted(self._handlers):

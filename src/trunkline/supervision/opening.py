@@ -27,7 +27,8 @@ class Opening:
         self._settings = settings
         self._lists = lists
         self._following = following
-        self._answers = Answers(settings.name, settings.handlers)
+        self.answers = Answers(settings.name, settings.handlers)
+        """Puts the server's questions to the application, over all its connections."""
         self._ways = Ways(settings)
         self._link: Link | None = None
 
@@ -95,7 +96,7 @@ class Opening:
             settings.identity,
             family=family,
             limits=settings.limits,
-            answers=self._answers,
+            answers=self.answers,
             notices=self._following.notices,
             connect_timeout=settings.connect_timeout,
         )

@@ -66,6 +66,7 @@ class Supervisor:
         self._open_from = 0.0
         self._liveness: Liveness | None = None
         self._opening = Opening(settings, self.lists, self.following)
+        self.answers = self._opening.answers
         self._taken = False
         self._begun = self._doubted = False
         self._ready_since = 0.0

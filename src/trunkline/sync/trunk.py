@@ -22,6 +22,7 @@ from trunkline.core.prompt import Prompt, PromptReply
 from trunkline.core.reply import Reply
 from trunkline.core.resource import Chunk, ReadReply, Resource, Template
 from trunkline.core.status import ServerStatus
+from trunkline.core.task import Task
 from trunkline.errors import TrunklineError
 from trunkline.runtime.events import MOST_WAITING
 from trunkline.runtime.progress import ProgressHandler
@@ -33,6 +34,7 @@ from trunkline.sync.callable import ToolFunction
 from trunkline.sync.handle import Handle
 from trunkline.sync.loop_thread import LoopThread
 from trunkline.sync.mirror import mirrors
+from trunkline.sync.task_handle import TaskHandle
 from trunkline.sync.watching import Subscription, Watch
 
 logger = logging.getLogger("trunkline.call")
@@ -171,6 +173,25 @@ class Trunk:
     ) -> Handle:
         handle = self._thread.ask(lambda: self._trunk.start(tool, arguments, timeout=timeout))
         return Handle(self._thread, handle, self)
+
+    @mirrors(AsyncTrunk.start_task)
+    def start_task(
+        self, tool: str, arguments: Mapping[str, Any] | None = None, *, timeout: float | None = None
+    ) -> TaskHandle:
+        handle = self._thread.run(lambda: self._trunk.start_task(tool, arguments, timeout=timeout))
+        return TaskHandle(self._thread, handle, self)
+
+    @mirrors(AsyncTrunk.task)
+    def task(
+        self,
+        handle: str | Task | TaskHandle,
+        *,
+        server: str | None = None,
+        timeout: float | None = None,
+    ) -> TaskHandle:
+        known = handle.task if isinstance(handle, TaskHandle) else handle
+        found = self._thread.run(lambda: self._trunk.task(known, server=server, timeout=timeout))
+        return TaskHandle(self._thread, found, self)
 
     @mirrors(AsyncTrunk.stream)
     def stream(

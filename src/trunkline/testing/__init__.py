@@ -13,6 +13,7 @@ from trunkline.testing.fake import FakeServer, stdio_entry
 from trunkline.testing.faults import Fault
 from trunkline.testing.ledger import Journal, Ledger, Received
 from trunkline.testing.script import Result, RpcError
+from trunkline.testing.tasks import TaskScript
 
 if TYPE_CHECKING:
     from trunkline.testing.hostile import HOSTILE, hostile_server
@@ -33,6 +34,7 @@ __all__ = [
     "Received",
     "Result",
     "RpcError",
+    "TaskScript",
     "VirtualTimeLoop",
     "hostile_server",
     "in_turn",

@@ -6,7 +6,7 @@ import os
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-from trunkline.testing import eras
+from trunkline.testing import eras, tasks
 from trunkline.testing.pages import cut_page
 from trunkline.testing.script import Result, RpcError, Tool
 from trunkline.testing.watching import METHODS
@@ -68,7 +68,10 @@ def answer(conversation: Conversation, request: Request) -> Mapping[str, Any]:
         case "initialize":
             return _initialize(conversation, params)
         case "server/discover":
-            return {"supportedVersions": list(reversed(server.versions)), **_introduce(server)}
+            return {
+                "supportedVersions": list(reversed(server.versions)),
+                **_introduce(server, eras.MODERN[-1]),
+            }
         case "ping":
             return {}
         case "logging/setLevel":
@@ -143,16 +146,21 @@ def _initialize(conversation: Conversation, params: Mapping[str, Any]) -> Mappin
     requested = params.get("protocolVersion")
     conversation.version = requested if requested in supported else supported[-1]
     server_info = {"serverInfo": dict(conversation.server.info)}
-    return {"protocolVersion": conversation.version, **server_info, **_introduce(conversation.server)}
+    return {
+        "protocolVersion": conversation.version,
+        **server_info,
+        **_introduce(conversation.server, conversation.version),
+    }
 
 
-def _introduce(server: FakeServer) -> dict[str, Any]:
+def _introduce(server: FakeServer, version: str) -> dict[str, Any]:
+    more = tasks.declare(server, version)
     spoken = {} if server.instructions is None else {"instructions": server.instructions}
     offered = {"resources", "prompts"} - _unoffered(server)
     if server.completions:
         offered.add("completions")
     kinds = {kind: _tell_changes(server, kind) for kind in ("tools", *sorted(offered))}
-    return {"capabilities": {"logging": {}, **kinds}, **spoken}
+    return {"capabilities": {"logging": {}, **kinds, **more}, **spoken}
 
 
 def _tell_changes(server: FakeServer, kind: str) -> dict[str, bool]:

@@ -49,10 +49,19 @@ METHODS: Mapping[str, frozenset[Family]] = {
     "resources/unsubscribe": frozenset({"legacy"}),
     "subscriptions/listen": frozenset({"modern"}),
     "completion/complete": frozenset({"legacy", "modern"}),
+    "tasks/get": frozenset({"legacy", "modern"}),
+    "tasks/cancel": frozenset({"legacy", "modern"}),
+    "tasks/update": frozenset({"modern"}),
+    "tasks/result": frozenset({"legacy"}),
 }
 """The requests a fake answers, and in which family."""
 
-_FIELD_SINCE = {"annotations": "2025-03-26", "title": "2025-06-18", "outputSchema": "2025-06-18"}
+_FIELD_SINCE = {
+    "annotations": "2025-03-26",
+    "title": "2025-06-18",
+    "outputSchema": "2025-06-18",
+    "execution": "2025-11-25",
+}
 _CACHEABLE = frozenset(
     {
         "server/discover",

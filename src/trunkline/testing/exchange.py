@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Generator, Iterator, Mapping
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
-from trunkline.testing import answers, eras
+from trunkline.testing import answers, eras, tasks
 from trunkline.testing.asking import InputRequired, as_rounds, play_asks
 from trunkline.testing.effects import Effect, Invoke, Pause, Steps, Write
 from trunkline.testing.faults import Fault
@@ -126,9 +126,11 @@ class Exchange:
                 raise self._refusal
             answers.admit(self.conversation, self.request)
             if self.request.method == "tools/call":
-                result = yield from self._call()
+                result = yield from self._call_or_task()
             elif self.request.method == LISTEN:
                 result = yield from self.server.watchers.listen(self)
+            elif self.request.method in tasks.METHODS:
+                result = yield from tasks.answer(self)
             else:
                 result = answers.answer(self.conversation, self.request)
             self.server.ledger.mark(self.received, "executed")
@@ -137,6 +139,19 @@ class Exchange:
         if eras.family(self.request.version or "") == "modern":
             result = self.server.complete(result, self.request.method)
         return result_message(self.request.id, result)
+
+    def _call_or_task(self) -> Generator[Effect, Any, Mapping[str, Any]]:
+        """Serve a call, as a task where its tool is scripted to and the client can."""
+        tool = answers.find_tool(self.server, self.received.name)
+        if not tasks.wants_task(self, tool):
+            return (yield from self._call())
+        try:
+            outcome: Mapping[str, Any] | RpcError = yield from self._call()
+        except RpcError as error:
+            outcome = error
+        if isinstance(outcome, dict) and outcome.get("resultType") == "input_required":
+            return outcome
+        return tasks.create(self, tool, outcome)
 
     def _call(self) -> Generator[Effect, Any, Mapping[str, Any]]:
         tool = answers.find_tool(self.server, self.received.name)

@@ -13,7 +13,12 @@ from typing import Any
 from trunkline.testing.eras import HEADER_MISMATCH, META_VERSION
 from trunkline.testing.script import RpcError, Tool
 
-_NAMED_BY = {"tools/call": "name", "prompts/get": "name", "resources/read": "uri"}
+_NAMED_BY = {
+    "tools/call": "name",
+    "prompts/get": "name",
+    "resources/read": "uri",
+    **dict.fromkeys(("tasks/get", "tasks/update", "tasks/cancel"), "taskId"),
+}
 _PREFIX, _SUFFIX = "=?base64?", "?="
 
 

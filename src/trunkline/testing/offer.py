@@ -8,6 +8,7 @@ from typing import Any, TypedDict, TypeVar, Unpack, overload
 
 from trunkline.testing.asking import Ask, as_rounds
 from trunkline.testing.script import Completion, Function, Note, Prompt, Report, Resource, Tool, pad
+from trunkline.testing.tasks import FakeTask, TaskScript
 
 AnyFunction = TypeVar("AnyFunction", bound=Function)
 
@@ -35,6 +36,8 @@ class ToolScript(TypedDict, total=False):
     """Answer with its own arguments, the client's answers, or facts of the server's process."""
     asks: Sequence[Ask | Sequence[Ask]]
     """Questions to the client before the result: of one round, or a list of rounds."""
+    task: TaskScript | None
+    """Make tasks of its calls, for clients that can; `TaskScript()` is a well-behaved one."""
     cancellable: bool
     """False records a cancellation and replies all the same."""
 
@@ -47,6 +50,8 @@ class Offer:
         self.resources: dict[str, Resource] = {}
         self.prompts: dict[str, Prompt] = {}
         self.completions: dict[tuple[str, str], Completion] = {}
+        self.tasks: dict[str, FakeTask] = {}
+        """The tasks that were made, by id, over all connections."""
 
     @overload
     def tool(self, name: AnyFunction, /) -> AnyFunction: ...
@@ -130,9 +135,10 @@ class Offer:
 
 
 def _normalize(script: ToolScript) -> dict[str, Any]:
-    error = script.get("rpc_error")
+    error, task = script.get("rpc_error"), script.get("task")
     return {
         **script,
+        "task": None if task is None else task._replace(asks=as_rounds(task.asks)),
         "progress": tuple(script.get("progress", ())),
         "asks": as_rounds(script.get("asks", ())),
         "rpc_error": None if error is None else pad(error),

@@ -52,6 +52,8 @@ class Tool(NamedTuple):
     """Whether a cancellation stops it. If not, it is recorded and the reply comes all the same."""
     asks: tuple[tuple[Any, ...], ...] = ()
     """Rounds of questions to the client before it gives its result, see `asking.Ask`."""
+    task: Any = None
+    """How calls of it become tasks, a `tasks.TaskScript`; None never does."""
     function: Function | None = None
     takes: int = 0
     """How many of arguments and context the function takes."""
@@ -60,12 +62,14 @@ class Tool(NamedTuple):
         """Give the definition as `tools/list` shows it."""
         if self.definition is not None:
             return dict(self.definition)
-        optional = {
+        optional: dict[str, Any] = {
             "title": self.title,
             "description": self.description,
             "outputSchema": self.output_schema,
             "annotations": self.annotations,
         }
+        if self.task is not None:
+            optional["execution"] = {"taskSupport": self.task.support}
         present = {key: value for key, value in optional.items() if value is not None}
         return {"name": self.name, "inputSchema": dict(self.schema), **present}
 
@@ -96,6 +100,10 @@ class Tool(NamedTuple):
         if "rpc_error" in members:
             members["rpc_error"] = pad(members["rpc_error"])
         members["progress"] = tuple(pad(note) for note in members.get("progress", ()))
+        if members.get("task") is not None:
+            from trunkline.testing.tasks import TaskScript
+
+            members["task"] = TaskScript(*members["task"])
         return cls(**members)
 
 

@@ -20,6 +20,7 @@ from trunkline.errors import CallError, UnavailableError
 from trunkline.protocol.eras import Era
 from trunkline.protocol.frames import Frame, encode_notification
 from trunkline.protocol.headers import encode_value
+from trunkline.protocol.tasks import CANCEL, GET, UPDATE
 from trunkline.transport.http_answer import AnswerReader, CutStreamError, cut_off
 from trunkline.transport.http_client import DIRECT, Egress, FreshConnector, TrackedBody, make_client
 from trunkline.transport.http_resume import Waits, listen, take_up
@@ -29,7 +30,7 @@ from trunkline.transport.network import cannot_connect, lost_connection
 _SESSION = "Mcp-Session-Id"
 _FAREWELL = 2.0
 """Seconds that leaving messages (a cancellation, the end of a session, a drained stream) may take."""
-_NAMED = frozenset({"tools/call", "resources/read", "prompts/get"})
+_NAMED = frozenset({"tools/call", "resources/read", "prompts/get", GET, UPDATE, CANCEL})
 
 
 class HttpTransport(msgspec.Struct, frozen=True, kw_only=True):
