@@ -229,7 +229,7 @@ async def test_a_context_of_the_application_replaces_the_settings(authority: tru
 async def test_a_renewed_authority_is_used_by_the_next_connection(authority: trustme.CA, tmp_path: Path):
     file = tmp_path / "ca.pem"
     trustme.CA().cert_pem.write_to_path(file)
-    policy = {"defaults": {"connect": 5, "restart_delay": 0.01, "tls": {"ca": str(file)}}}
+    policy = {"defaults": {"connect": 5, "tls": {"ca": str(file)}}}
     async with (
         secured(echoing(), "websocket", serving(authority)) as entry,
         trunkline.connect({"far": entry}, policy=policy) as trunk,
