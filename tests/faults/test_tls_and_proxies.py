@@ -6,24 +6,19 @@ import asyncio
 import base64
 import contextlib
 import logging
-import socket
 import ssl
-import struct
-import threading
-from collections.abc import AsyncIterator, Callable, Iterator
-from contextlib import asynccontextmanager, contextmanager
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-import aiohttp
 import pytest
 import trustme
 
 import trunkline
 from trunkline.testing import FakeServer
 from trunkline.testing.http_proxy import HttpProxy
-from trunkline.transport.network import cannot_connect, lost_connection
 
 pytestmark = pytest.mark.anyio
 
@@ -117,43 +112,6 @@ async def fronted(port: int, context: ssl.SSLContext) -> AsyncIterator[int]:
             await asyncio.wait(joining)
 
 
-@contextmanager
-def alerting(context: ssl.SSLContext, *, heard: bool = True) -> Iterator[str]:
-    """A server that shakes hands as OpenSSL does by itself: it says why it refuses. Nothing comes after.
-
-    Args:
-        heard: whether it waits until that was read; else it resets the connection, and nothing is said.
-    """
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-
-        def serve() -> None:
-            with contextlib.suppress(OSError):
-                while True:
-                    refuse(listener.accept()[0], context, heard=heard)
-
-        thread = threading.Thread(target=serve)
-        thread.start()
-        try:
-            yield f"https://127.0.0.1:{listener.getsockname()[1]}/mcp"
-        finally:
-            listener.shutdown(socket.SHUT_RDWR)
-            thread.join(10)
-
-
-def refuse(accepted: socket.socket, context: ssl.SSLContext, *, heard: bool) -> None:
-    accepted.settimeout(5)
-    with context.wrap_socket(accepted, server_side=True, do_handshake_on_connect=False) as secure:
-        with contextlib.suppress(OSError):
-            secure.do_handshake()
-        with socket.socket(fileno=secure.detach()) as raw, contextlib.suppress(OSError):
-            if heard:
-                raw.settimeout(5)
-                while raw.recv(65536):
-                    pass
-            else:
-                raw.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
-
-
 async def pump(source: asyncio.StreamReader, sink: asyncio.StreamWriter) -> None:
     with contextlib.suppress(OSError):
         while data := await source.read(65536):
@@ -205,55 +163,19 @@ async def test_a_client_certificate_is_shown_where_the_server_wants_one(
         assert await works(entry, {"tls": {"ca": ca_file, **pair}})
 
 
-@TRANSPORTS
-@pytest.mark.parametrize("version", [ssl.TLSVersion.TLSv1_2, ssl.TLSVersion.TLSv1_3])
-async def test_a_server_that_wants_a_certificate_says_so(
-    authority: trustme.CA, ca_file: str, version: ssl.TLSVersion, transport: str
-):
-    context = serving(authority)
-    context.verify_mode = ssl.CERT_REQUIRED
-    context.minimum_version = context.maximum_version = version
-    authority.configure_trust(context)
-    with alerting(context) as url:
-        entry = {"url": url.replace("https", "wss") if transport == "websocket" else url}
-        error = await fail(entry | ({"type": "sse"} if transport == "sse" else {}), {"tls": {"ca": ca_file}})
-    assert error.code == "tls_client_certificate"
-    assert error.hint == 'Set `cert` and `key` in [servers."far".tls].'
-
-
 async def test_a_server_that_hangs_up_during_the_handshake_is_told(authority: trustme.CA, ca_file: str):
     context = serving(authority)
     context.maximum_version = ssl.TLSVersion.TLSv1_2
     async with secured(echoing(), "http", context) as entry:
+        assert await works(entry, {"tls": {"ca": ca_file}})
         error = await fail(entry, {"tls": {"ca": ca_file, "minimum": "1.3"}})
     assert (error.code, "`tls.cert`" in (error.hint or "")) == ("tls_refused", True)
-
-
-async def test_versions_below_the_minimum_are_not_spoken(authority: trustme.CA, ca_file: str):
-    context = serving(authority)
-    context.maximum_version = ssl.TLSVersion.TLSv1_2
-    async with secured(echoing(), "http", context) as entry:
-        assert await works(entry, {"tls": {"ca": ca_file}})
-    with alerting(context) as url:
-        error = await fail({"url": url}, {"tls": {"ca": ca_file, "minimum": "1.3"}})
-    assert error.code == "tls_version"
-    assert "`minimum`" in (error.hint or "")
 
 
 async def test_a_certificate_for_another_name_is_refused(authority: trustme.CA, ca_file: str):
     async with secured(echoing(), "http", serving(authority, "other.example")) as entry:
         error = await fail(entry, {"tls": {"ca": ca_file}})
     assert (error.code, "another name" in error.message) == ("tls_wrong_name", True)
-
-
-@pytest.mark.parametrize("transport", ["sse", "websocket"])
-async def test_a_reset_after_the_handshake_is_told_with_what_it_may_mean(
-    authority: trustme.CA, ca_file: str, transport: str
-):
-    with alerting(serving(authority), heard=False) as url:
-        entry = {"url": url, "type": "sse"} if transport == "sse" else {"url": url.replace("https", "wss")}
-        error = await fail(entry, {"tls": {"ca": ca_file}})
-    assert (error.code, "`tls.cert`" in (error.hint or "")) == ("tls_refused", True)
 
 
 @TRANSPORTS
@@ -320,7 +242,7 @@ async def test_a_renewed_authority_is_used_by_the_next_connection(authority: tru
                 with contextlib.suppress(trunkline.UnavailableError):
                     assert (await trunk.call("far.echo", {"n": 1})).value == {"n": 1}
                     return
-                await asyncio.sleep(0.1)
+                await asyncio.sleep(0.01)
 
 
 @TRANSPORTS
@@ -354,6 +276,12 @@ async def test_a_proxy_with_tls_is_trusted_as_the_server_is(
         assert await works(entry, {"tls": {"ca": ca_file}, **way})
         assert set(proxy.requests) == {f"CONNECT {entry['url'].split('/')[2]}"}
         assert (await fail(entry, way)).code == "tls_untrusted"
+        proxy.requests.clear()
+        async with plain(echoing(), transport) as (scheme, bare, path):
+            plainly = {"url": f"{scheme}://127.0.0.1:{bare}{path}"}
+            plainly |= {"type": "sse"} if transport == "sse" else {}
+            assert await works(plainly, {"tls": {"ca": ca_file}, **way})
+        assert proxy.requests
 
 
 @TRANSPORTS
@@ -428,12 +356,6 @@ async def test_the_environment_names_a_proxy_unless_the_policy_says_none(monkeyp
         assert (await fail(entry, {"proxy": "none"})).status is None
     async with plain(echoing(), "http") as (scheme, port, path):
         assert await works({"url": f"{scheme}://127.0.0.1:{port}{path}"})
-
-
-def test_an_error_about_the_url_of_a_proxy_does_not_repeat_it():
-    refused = aiohttp.InvalidURL("http://me:s3cret@far")
-    assert "s3cret" not in str(cannot_connect("far", "https://far.example/mcp", refused))
-    assert "s3cret" not in str(lost_connection("far", "https://far.example/mcp", refused))
 
 
 async def test_a_proxy_we_cannot_use_is_a_mistake_with_a_fix(monkeypatch: pytest.MonkeyPatch):

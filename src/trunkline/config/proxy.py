@@ -19,7 +19,8 @@ from trunkline.errors import ConfigError
 ENVIRONMENT = "environment"
 NONE = "none"
 WANTED = (
-    '"environment", "none" or false, or a URL such as "http://proxy.example:3128", with passwords as ${NAME}'
+    '"environment", "none" or false, or an http or https URL such as "http://proxy.example:3128", '
+    "with passwords as ${NAME}"
 )
 
 _CHARACTER = r"(?:\$\{[^}]*\}|[^:@/?#$\s])"
