@@ -19,6 +19,7 @@ AREAS = {
     "lifecycle": "handshake, versions, timeouts, ping",
     "transports": "stdio, Streamable HTTP, HTTP+SSE",
     "patterns": "cancellation, progress, rounds, subscriptions",
+    "extensions": "extensions: tasks",
     "server-features": "tools, resources, prompts, paging, caching",
     "client-features": "elicitation, sampling, roots",
     "authorization": "authorization",

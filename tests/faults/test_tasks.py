@@ -94,6 +94,7 @@ async def test_the_result_of_a_task_is_compared_with_the_output_schema():
 async def test_the_end_of_the_time_asks_for_the_end_of_the_task_and_names_it(family: str):
     server = serve(family, ends="never")
     async with trunkline.connect({"ci": server}) as trunk:
+        await trunk.ready()
         started = asyncio.get_running_loop().time()
         error = await failure(trunk.call("ci.build", timeout=0.3))
         assert asyncio.get_running_loop().time() - started < 5.0
@@ -117,6 +118,9 @@ async def test_a_caller_that_gives_up_asks_for_the_end_of_the_task(family: str):
             await waiting
         await server.wait_for(lambda ledger: ledger.of("tasks/cancel"))
         assert (await trunk.call("ci.echo")).text == "echo"
+    called = server.calls[0].request_id
+    taken_back = [one.params["requestId"] for one in server.ledger.of("notifications/cancelled")]
+    assert called not in taken_back
     assert "ci/build/ci-task-1 may still run" in caught.value.__notes__[0]
 
 
@@ -214,6 +218,7 @@ async def test_a_key_that_is_asked_again_is_not_answered_again():
     prompts: list[Any] = []
     handlers = trunkline.Handlers(elicit=lambda one: prompts.append(one) or {"action": "decline"})
     async with trunkline.connect({"ci": server}, handlers=handlers) as trunk:
+        await trunk.ready()
         await failure(trunk.call("ci.build", timeout=0.6))
     assert len(prompts) == count(server, "tasks/update") == 1
     assert count(server, "tasks/get") > 2
@@ -240,6 +245,16 @@ async def test_a_task_that_asks_without_end_is_given_up(limits: dict[str, int], 
         await server.wait_for(lambda ledger: ledger.of("tasks/cancel"))
     assert (error.code, error.task) == (code, "ci/build/ci-task-1")
     assert count(server, "tasks/update") == 3
+
+
+async def test_a_form_of_a_task_that_asks_for_a_password_reaches_nobody():
+    server = serve(asks=[Ask.form("q", "Log in", {"password": {"type": "string"}})])
+    asked: list[Any] = []
+    handlers = trunkline.Handlers(elicit=lambda one: asked.append(one) or {"action": "decline"})
+    async with trunkline.connect({"ci": server}, handlers=handlers) as trunk:
+        await trunk.call("ci.build", timeout=10)
+    assert asked == []
+    assert server.tasks["ci-task-1"].answers == {"q": {"action": "decline"}}
 
 
 async def test_a_question_nobody_can_answer_fails_the_call_and_ends_the_task():
@@ -359,3 +374,12 @@ async def test_requests_about_a_task_name_it_in_a_header():
         ("tasks/update", "ci-task-1"),
         ("tasks/cancel", "ci-task-2"),
     }
+
+
+async def test_requests_about_a_task_carry_nothing_of_it_in_meta():
+    server = serve("legacy", polls=1)
+    async with trunkline.connect({"ci": server}) as trunk:
+        await trunk.call("ci.build", timeout=10)
+    about = [one for one in server.ledger if one.method.startswith("tasks/")]
+    assert {one.method for one in about} == {"tasks/get", "tasks/result"}
+    assert all(one.meta.keys() <= {"progressToken"} for one in about)

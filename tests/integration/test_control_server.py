@@ -32,7 +32,7 @@ from trunkline.runtime.control_client import AttachedTrunk
 from trunkline.runtime.control_link import ControlLink
 from trunkline.runtime.control_messages import VERSION
 from trunkline.runtime.control_server import ControlServer
-from trunkline.testing import FakeServer, Fault
+from trunkline.testing import FakeServer, Fault, TaskScript
 
 pytestmark = pytest.mark.anyio
 
@@ -46,6 +46,7 @@ def offer(name: str) -> FakeServer:
     server.tool("rude", rpc_error=(-32000, "out of order", {"shelf": [1, 2]}))
     server.tool("slow", delay=60, progress=[(1, 4, "first"), (2, 4, None)])
     server.tool("big", returns="x" * 300_000)
+    server.tool("build", returns="built", task=TaskScript(support="required"))
     return server
 
 
@@ -122,6 +123,22 @@ def world() -> dict[str, Any]:
         "gone": {"command": "trunkline-test-no-such-command"},
         "bad": {"command": "x", "env": {"T": "${TRUNKLINE_TEST_UNSET}"}},
     }
+
+
+async def test_a_task_is_made_found_awaited_and_cancelled_through_the_socket(path: str) -> None:
+    async with served(path, **world()) as (trunk, _), attached(path, "a", "b") as remote:
+        await trunk.ready()
+        word = str(await remote.start_task("a.build"))
+        assert word.startswith("a/build/")
+        found = await remote.task(word)
+        assert found.task == msgspec.structs.replace((await trunk.task(word)).task, status="working")
+        assert (await found.wait(10)).text == "built"
+        assert (await remote.start_task("a.echo", {"text": "x"})).done
+        other = await remote.start_task("a.build")
+        await other.cancel()
+        assert (await other.refresh()).status == "cancelled"
+        for asked in (remote.task("a/build/unknown"), remote.task("nonsense"), remote.task("gone/x/1")):
+            assert isinstance(await outcome(asked), NotFoundError | InvalidArgumentsError)
 
 
 @pytest.mark.parametrize("case", CALLS)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import io
 import json
@@ -11,6 +12,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+import uvloop
 
 from trunkline.cli.main import main
 from trunkline.testing import Ask, FakeServer, TaskScript
@@ -34,11 +36,15 @@ def offer() -> FakeServer:
     return server
 
 
+@pytest.fixture(scope="module", autouse=True)
+def _uvloop_has_begun() -> None:
+    """The first uvloop of a process makes a pipe for signals that is never closed; make it now."""
+    uvloop.new_event_loop().close()
+
+
 @pytest.fixture
 def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     """Give a folder with the page's `mcp.json`; its server runs in a thread, as one elsewhere would."""
-    import asyncio
-
     started: list[str] = []
     ready, over = threading.Event(), threading.Event()
 

@@ -81,7 +81,7 @@ def problems_of(entry: Mapping[str, Any]) -> Iterator[str]:
     """Say what is wrong with the form of one entry."""
     if entry.get("level") not in LEVELS:
         yield "has no level"
-    if not re.fullmatch(r"[a-z][a-z/-]*(#.+)?", entry.get("source", "")):
+    if not re.fullmatch(r"[a-z][a-z0-9/-]*(#.+)?", entry.get("source", "")):
         yield "does not name a page of the specification"
     if not re.fullmatch(r"[A-Z`-].{10,}\.", entry.get("says", "")):
         yield "does not say in a sentence what it asks"

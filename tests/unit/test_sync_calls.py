@@ -22,7 +22,7 @@ import trunkline
 from trunkline import Log, Principal, Progress, Reply
 from trunkline.connection.connection import Connection
 from trunkline.sync import Trunk, connect
-from trunkline.testing import FakeServer
+from trunkline.testing import FakeServer, TaskScript
 
 SUM = {"type": "object", "properties": {"a": {"type": "integer"}}, "required": ["a"]}
 
@@ -38,6 +38,7 @@ def fake() -> FakeServer:
     server = FakeServer("shop")
     server.tool("slow", delay=3600, progress=[(1, 2, "half"), (2, 2, "whole")])
     server.tool("reject", rpc_error=(-32000, "no", None))
+    server.tool("build", returns="built", task=TaskScript(support="required"))
 
     @server.tool(schema=SUM, description="Add one.")
     async def add(arguments: dict[str, Any], context: Any) -> dict[str, int]:
@@ -119,6 +120,18 @@ def test_a_handle_runs_on_its_own_and_can_be_cancelled(trunk: Trunk, fake: FakeS
     assert slow.delivery == "unknown"
     wait_for(fake, lambda: fake.calls[-1].cancelled)
     assert fake.ledger.of("notifications/cancelled")[0].params["reason"] == "enough"
+
+
+def test_a_task_is_found_again_by_its_handle(trunk: Trunk, fake: FakeServer) -> None:
+    started = trunk.start_task("shop.build")
+    found = trunk.task(str(started))
+    assert (started.done, found.status, repr(found)) == (False, "working", "<task of shop.build: working>")
+    assert (found.refresh().status, found.task.status) == ("completed", "completed")
+    assert trunk.task(started).wait(10).text == "built"
+    assert [one.name for one in fake.calls] == ["build"]
+    other = trunk.start_task("shop.build")
+    other.cancel()
+    assert other.refresh().status == "cancelled"
 
 
 def test_a_tool_is_a_function(trunk: Trunk) -> None:
