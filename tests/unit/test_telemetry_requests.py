@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import traceback
 from collections.abc import Awaitable, Callable
 from typing import Any
 
@@ -130,3 +131,15 @@ async def test_a_deadline_that_passes_while_lists_are_read_again_says_so():
         servers["one"].fault("resources/list", Fault.hang)
         with pytest.raises(trunkline.DeadlineExceededError, match="read again"):
             await trunk.read("mem://two", timeout=0.05)
+
+
+@pytest.mark.parametrize("code", [-32602, -32002, -32603])
+async def test_a_server_that_repeats_the_uri_puts_no_secret_of_it_into_the_error(code: int):
+    server = FakeServer()
+    server.resource("mem://one")
+    server.fault("resources/read", Fault.rpc_error(code, f"cannot read {URI}, sorry"))
+    async with trunkline.connect({"fake": server}) as trunk:
+        with pytest.raises(trunkline.CallError, match="cannot read db://host/table, sorry") as caught:
+            await trunk.read(URI, "fake")
+    shown = traceback.format_exception(caught.value)
+    assert "s3cret" not in "".join(line for line in shown if "URI" not in line)

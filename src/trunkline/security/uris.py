@@ -12,3 +12,8 @@ _REST = re.compile(r"\{?[?#]")
 def without_secrets(uri: str) -> str:
     """Give a URI without its user, password, query and fragment."""
     return _USER.sub("", _REST.split(uri, maxsplit=1)[0])
+
+
+def without_secrets_of(uri: str, text: str) -> str:
+    """Give a text that may repeat a URI, with that URI's secrets left out."""
+    return text.replace(uri, without_secrets(uri)) if uri else text

@@ -24,6 +24,8 @@ from trunkline.telemetry.escape import escape_text
 logger = logging.getLogger("trunkline.supervision")
 
 _BACKOFF = Backoff(first=1.0, longest=30.0)
+_SELDOM = 60.0
+"""Seconds between two readings of the lists because of new sessions."""
 _AT_ONCE = 32
 """Requests for subscriptions that one server is sent at a time."""
 
@@ -56,11 +58,13 @@ class Subscribing:
         self._working: set[str] = set()
         self._turns = asyncio.Semaphore(_AT_ONCE)
         self._session = connection.sessions
+        self._unlisted = asyncio.Event()
 
     async def run(self) -> None:
         """Subscribe to what is wanted and to nothing else, in each new session anew."""
         async with asyncio.TaskGroup() as group:
             group.create_task(self._prepare())
+            group.create_task(self._list_anew())
             while True:
                 self._wanted.wake.clear()
                 anew = self._session != self._connection.sessions
@@ -83,8 +87,19 @@ class Subscribing:
                 for kind in kinds:
                     self._connection.changes[kind].set()
 
+    async def _list_anew(self) -> None:
+        """Have all lists read in a new session: the server may be another one now and tell of nothing."""
+        while True:
+            await self._unlisted.wait()
+            self._unlisted.clear()
+            for change in self._connection.changes.values():
+                change.set()
+            # Some servers forget sessions all the time; those are not asked for their lists all the time.
+            await asyncio.sleep(_SELDOM)
+
     def _begin_anew(self) -> None:
         self._session = self._connection.sessions
+        self._unlisted.set()
         self._have.clear()
         self._wanted.lapse()
 
