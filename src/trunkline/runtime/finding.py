@@ -31,6 +31,10 @@ class Finding:
         self._policy = policy
         self._settled = settled
 
+    def adopt(self, policy: Policy) -> None:
+        """Follow another policy."""
+        self._policy = policy
+
     async def server_of(self, uri: str, timeout: float | None) -> str:  # noqa: ASYNC109 - see `Trunk.call`
         """Give the one server to read a URI from; see `trunkline.catalog.resources.find_server`.
 

@@ -68,6 +68,12 @@ class Routes:
         """The set of servers has changed."""
         self._remembered.clear()
 
+    def adopt(self, policy: Policy) -> None:
+        """Follow another policy from the next call on."""
+        self._policy = policy
+        self.finding.adopt(policy)
+        self.forget()
+
     async def find(self, selector: str, timeout: float | None) -> Route:  # noqa: ASYNC109 - see `Trunk.call`
         """Resolve a public name at once, and a bare tool name when every server is ready or failed.
 

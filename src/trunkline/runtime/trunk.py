@@ -11,8 +11,11 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
+from msgspec.structs import replace
+
 from trunkline.catalog.catalog import Catalog
 from trunkline.catalog.search import Match
+from trunkline.config.changes import Changes, compare
 from trunkline.config.entry import BadEntry, Entry
 from trunkline.config.explanation import Explanation
 from trunkline.config.loading import Config, load
@@ -261,6 +264,36 @@ class Trunk(Calls, Requests, Watching, Detaching):
             raise no_server(name, self._fleet)
         await self._fleet.remove(name)
         self._routes.forget()
+
+    async def reload(self) -> Changes:
+        """Read the configuration again and bring servers in line with it; give what was done.
+
+        Servers whose entry and settings are as before are not touched. One that is another now, or gone,
+        takes no more calls, and ends when those in flight have; its successor takes calls at once. Servers
+        that `add` took in stay. A configuration that cannot be read changes nothing.
+
+        Raises:
+            ConfigError: a file cannot be used, or the trunk was given a configuration that was read already.
+        """
+        if isinstance(self._target, Config):
+            raise ConfigError(
+                "this trunk was opened with a configuration that was read already",
+                hint="Open it with the files, or use `add` and `remove`.",
+            )
+        config = self._load()
+        policy = config.policy.activate(self._profile) if self._profile else config.policy
+        after = replace(config, policy=policy)
+        changes = compare(replace(self.config, policy=self._policy), after)
+        self.config, self._policy = config, policy
+        self._routes.adopt(policy)
+        for name in (*changes.removed, *changes.changed):
+            if name in self._fleet:
+                self._fleet.retire(name)
+        for entry in config.entries:
+            if entry.name not in self._fleet:
+                self._fleet.add(self._assemble(entry))
+        self._routes.forget()
+        return changes
 
     def _make_fleet(self) -> Fleet:
         return Fleet(self._bus)

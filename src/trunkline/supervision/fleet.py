@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import math
 from collections.abc import Iterator
 
 from trunkline.core.call import Call
@@ -22,6 +23,8 @@ class Fleet:
         self._events = events
         self._supervisors: dict[str, Supervisor] = {}
         self._tasks: dict[str, asyncio.Task[None]] = {}
+        self._retired: set[Supervisor] = set()
+        """Servers that were taken out and still work on calls."""
         self._group: asyncio.TaskGroup | None = None
         self._running = asyncio.Event()
         self._stopping = asyncio.Event()
@@ -71,6 +74,23 @@ class Fleet:
         if (task := self._tasks.pop(server, None)) is not None:
             await asyncio.wait({task})
 
+    def retire(self, server: str) -> None:
+        """Take a server out: it gets no more calls, and ends when those in flight have."""
+        supervisor = self._supervisors.pop(server)
+        self._tasks.pop(server, None)
+        self._changed()
+        if self._group is None:
+            supervisor.stop()
+            return
+        self._retired.add(supervisor)
+        self._group.create_task(self._see_off(supervisor))
+
+    async def _see_off(self, supervisor: Supervisor) -> None:
+        try:
+            await supervisor.drain(math.inf)
+        finally:
+            self._retired.discard(supervisor)
+
     async def run(self) -> None:
         """Own every server until `stop`: the body of the runtime's root task."""
         async with asyncio.TaskGroup() as group:
@@ -80,7 +100,7 @@ class Fleet:
             self._running.set()
             await self._stopping.wait()
             self._group = None
-            for supervisor in self._supervisors.values():
+            for supervisor in (*self._supervisors.values(), *self._retired):
                 supervisor.stop()
 
     async def wait_running(self) -> None:

@@ -89,9 +89,10 @@ class Supervisor:
             self._condition.change("draining")
             self.connection = None
             until = self._loop.time() + grace
-            while (  # noqa: ASYNC110 - calls are only counted, which costs nothing
-                connection.calls and not connection.link.lost and self._loop.time() < until
-            ):
+            # Calls are only counted, which costs nothing, so there is no event to wait for.
+            while connection.calls and self._loop.time() < until:  # noqa: ASYNC110
+                if connection.link.lost or self._stopping.is_set():
+                    break
                 await asyncio.sleep(_LOOK_AGAIN)
         self.stop()
 

@@ -12,6 +12,7 @@ from typing import Any, Self, TypeVar, overload
 
 from trunkline.catalog.catalog import Catalog
 from trunkline.catalog.search import Match
+from trunkline.config.changes import Changes
 from trunkline.config.explanation import Explanation
 from trunkline.config.loading import Config
 from trunkline.core.call import LogLevel, Progress
@@ -74,6 +75,10 @@ class Trunk:
         """End every server, the thread and its loop; callable from any thread, more than once."""
         self._finalizer.detach()
         self._thread.close()
+
+    @mirrors(AsyncTrunk.reload)
+    def reload(self) -> Changes:
+        return self._thread.run(self._trunk.reload)
 
     @mirrors(AsyncTrunk.drain)
     def drain(self, grace: float) -> None:
