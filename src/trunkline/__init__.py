@@ -18,10 +18,12 @@ if TYPE_CHECKING:
     from trunkline.core.completion import CompletionReply as CompletionReply
     from trunkline.core.elicitation import ElicitRequest as ElicitRequest
     from trunkline.core.elicitation import ElicitResult as ElicitResult
+    from trunkline.core.events import CallFinished as CallFinished
     from trunkline.core.events import Event as Event
     from trunkline.core.events import ListChanged as ListChanged
     from trunkline.core.events import LogMessage as LogMessage
     from trunkline.core.events import ResourceUpdated as ResourceUpdated
+    from trunkline.core.events import ServerChanged as ServerChanged
     from trunkline.core.handlers import HandlerLimits as HandlerLimits
     from trunkline.core.handlers import Handlers as Handlers
     from trunkline.core.principal import Principal as Principal
@@ -89,6 +91,8 @@ _HOMES = {
     "Template": "core.resource",
     "Event": "core.events",
     "ListChanged": "core.events",
+    "ServerChanged": "core.events",
+    "CallFinished": "core.events",
     "LogMessage": "core.events",
     "ResourceUpdated": "core.events",
     "Subscription": "supervision.subscription",

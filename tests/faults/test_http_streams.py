@@ -12,6 +12,7 @@ import pytest
 from aiohttp import web
 
 import trunkline
+from trunkline.runtime import assembly
 
 pytestmark = pytest.mark.anyio
 
@@ -24,8 +25,8 @@ class Server:
     def __init__(self, *pieces: list[str]) -> None:
         self.pieces = list(pieces)
         """Events of the POST's response, then of each GET that resumes it; `$ID` is the id of the call."""
-        self.listening: list[list[str]] = []
-        """Events of each GET without `Last-Event-ID`, in turn; none left is 405."""
+        self.listening: list[list[str] | int] = []
+        """Events, or the status, of each GET without `Last-Event-ID`, in turn; none left is 405."""
         self.gets: list[str | None] = []
         self.calls = 0
         self.lists = 0
@@ -61,7 +62,8 @@ class Server:
         assert request.headers["MCP-Protocol-Version"] == "2025-11-25"
         if last is None and self.listening:
             self.gets.append(last)
-            return await self._stream(request, self.listening.pop(0))
+            says = self.listening.pop(0)
+            return web.Response(status=says) if isinstance(says, int) else await self._stream(request, says)
         if last is None or not self.pieces:
             return web.Response(status=405)
         self.gets.append(last)
@@ -191,6 +193,27 @@ async def test_the_stream_is_opened_again_after_its_last_event():
     async with running(server):
         await _until(lambda: server.lists >= 2)
         await _until(lambda: server.gets == [None, "5"])
+
+
+@pytest.mark.parametrize("status", [429, 500, 502, 503])
+async def test_a_stream_that_cannot_be_opened_again_just_now_is_asked_for_again(
+    status: int, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr(assembly, "_draw", lambda: 0.0)
+    server = Server()
+    server.listening = [["retry: 1"], *[status] * 8, [event(CHANGED), "STAY"]]
+    async with running(server):
+        await _until(lambda: server.lists >= 2)
+    assert server.listening == []
+
+
+async def test_a_server_that_never_had_that_stream_is_not_asked_for_ever(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(assembly, "_draw", lambda: 0.0)
+    server = Server()
+    server.listening = [500] * 100
+    async with running(server) as trunk:
+        await _until(trunk._fleet.get("s").connection.link._listening.done)  # type: ignore[union-attr]
+    assert len(server.gets) < 10
 
 
 async def test_an_answer_on_that_stream_answers_nothing():

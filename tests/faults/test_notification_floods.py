@@ -123,6 +123,21 @@ async def test_updates_of_countless_parts_become_one_that_stands_for_all():
         assert seen[-1] == ResourceUpdated(server="fake", uri=A, missed=True) or len(seen) == 2_000
 
 
+async def test_updates_of_endless_uris_are_not_kept_and_count_as_missed():
+    server = watchable("legacy")
+    async with trunkline.connect({"fake": server}) as trunk, await trunk.subscribe(A) as updates:
+        watch = trunk.events(ResourceUpdated)
+        with growth(32 * MEGABYTE):
+            for number in range(60):
+                server.notify("notifications/resources/updated", {"uri": f"{A}/{number}{'x' * MEGABYTE}"})
+                await asyncio.sleep(0)
+            assert await asyncio.wait_for(anext(updates), 10) == ResourceUpdated(
+                server="fake", uri=A, missed=True
+            )
+            assert len((await asyncio.wait_for(anext(watch), 10)).uri) < 100
+        assert trunk.status()["fake"].dropped_notifications > 0
+
+
 async def test_large_log_messages_are_cut_and_few_of_them_wait():
     server = watchable("legacy")
     async with trunkline.connect({"fake": server}) as trunk:

@@ -260,3 +260,34 @@ async def test_opening_can_be_cancelled_while_the_endpoint_is_awaited_and_leaves
             await opening
         async with asyncio.timeout(2):
             await gone.wait()
+
+
+async def test_posts_that_are_never_answered_do_not_pile_up(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(posting, "_LINGERING", 0.05)
+    monkeypatch.setattr(posting, "_OVERTAKING", 0.05)
+    server = FakeServer(eras=["legacy"])
+    server.tool("echo", reports="arguments")
+    async with serve_streams(server, Quirks()) as streams:
+        entry = {"type": "sse", "url": f"{streams.origin}/sse"}
+        async with trunkline.connect({"older": entry}) as trunk:
+            await trunk.ready()
+            take = streams.take_post
+
+            async def take_and_hang(session: Any, body: bytes) -> None:
+                if b"tools/call" in body and b'"kept"' in body:
+                    await take(session, body)
+                await asyncio.Event().wait()
+
+            monkeypatch.setattr(streams, "take_post", take_and_hang)
+            answered = [trunk.call("older.echo", {"kept": n}, timeout=5) for n in range(5)]
+            lost = [trunk.call("older.echo", {"n": n}, timeout=0.05) for n in range(5)]
+            ends = await asyncio.gather(*answered, *lost, return_exceptions=True)
+            assert [type(end) for end in ends] == [trunkline.Reply] * 5 + [
+                trunkline.DeadlineExceededError
+            ] * 5
+            posts = trunk._fleet.get("older").connection.link._core._posting  # type: ignore[union-attr]
+            async with asyncio.timeout(5):
+                while posts:  # noqa: ASYNC110 - what is posted has no waiters
+                    await asyncio.sleep(0.01)
+            monkeypatch.setattr(streams, "take_post", take)
+            assert (await trunk.call("older.echo", {"n": 9}, timeout=5)).value == {"n": 9}

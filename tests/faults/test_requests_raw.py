@@ -176,3 +176,22 @@ async def test_progress_of_a_read_is_reported(way: Any, reach: Any):
         params = {"name": "work"}
         await trunk.request("fake", "tools/call", params, on_progress=seen.append)
         assert [one.progress for one in seen] == [1, 2]
+
+
+async def test_a_raw_tool_call_never_reaches_another_server_whose_name_is_longer():
+    near, far = FakeServer(), FakeServer()
+    near.tool("b.c", returns="near")
+    far.tool("c", returns="far")
+    async with trunkline.connect({"a": near, "a.b": far}) as trunk:
+        with pytest.raises(trunkline.NotFoundError, match=r"belongs to the server 'a\.b'") as caught:
+            await trunk.request("a", "tools/call", {"name": "b.c"})
+        assert (caught.value.server, caught.value.delivery) == ("a", "never_sent")
+        assert (near.calls, far.calls) == ([], [])
+        assert (await trunk.request("a.b", "tools/call", {"name": "c"})).text == "far"
+
+
+@pytest.mark.parametrize("params", [{}, {"name": ""}, {"name": 7}])
+async def test_a_raw_tool_call_without_a_name_is_refused(params: dict[str, Any]):
+    async with trunkline.connect({"fake": offering()}) as trunk:
+        with pytest.raises(trunkline.InvalidArgumentsError, match="name"):
+            await trunk.request("fake", "tools/call", params)

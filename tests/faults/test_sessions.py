@@ -54,6 +54,20 @@ async def test_a_list_asked_for_in_a_lost_session_opens_a_new_one(way: Any, reac
         assert (await trunk.call("fake.new")).text == "here"
 
 
+async def test_a_new_session_has_the_lists_read_anew_though_the_server_tells_of_no_changes(
+    way: Any, reach: Any, until: Any
+):
+    server = echoing()
+    async with reach(server, way) as trunk:
+        await trunk.ready()
+        server.tool("new", returns="here")
+        for _ in range(3):
+            server.expire_sessions()
+            await trunk.call("fake.echo", {})
+            await until(lambda: "fake.new" in [tool.public_name for tool in trunk.catalog.tools])
+        assert len(server.ledger.of("tools/list")) == 2
+
+
 async def test_a_session_lost_twice_in_a_row_is_refused_and_not_tried_for_ever(way: Any, reach: Any):
     server = echoing()
     server.fault("echo", Fault.http_status(404))

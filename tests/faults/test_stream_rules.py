@@ -283,3 +283,62 @@ async def test_a_peer_that_does_not_read_holds_back_frames_that_can_be_taken_bac
         gate.set()
         assert [reply.text for reply in await asyncio.gather(*kept)] == [str(n) for n in range(1_500)]
     assert not [one for one in peer.received if one.get("params", {}).get("arguments", {}).get("n", 0) < 0]
+
+
+async def test_answers_to_a_server_that_asks_and_never_reads_are_bounded():
+    stopped = asyncio.Event()
+
+    class Asking(RawPeer):
+        async def serve(self, receive: Callable[[], Awaitable[bytes]], send: Send) -> None:
+            async def until_listed() -> bytes:
+                if self.received and self.received[-1].get("method") == "tools/list":
+                    for number in range(6_000):
+                        send(json.dumps({"jsonrpc": "2.0", "id": f"p{number}", "method": "ping"}).encode())
+                        await asyncio.sleep(0)
+                    stopped.set()
+                    await asyncio.Event().wait()
+                return await receive()
+
+            await super().serve(until_listed, send)
+
+    async with trunkline.connect({"raw": Asking(lambda *_: None)}) as trunk:
+        await trunk.ready()
+        await asyncio.wait_for(stopped.wait(), 20)
+        core = trunk._fleet.get("raw").connection.link._core  # type: ignore[union-attr]
+        assert len(core._outbox) <= 1024 + 64
+
+
+@pytest.mark.parametrize("end", ["resumed", "lost", "cancelled"])
+async def test_a_message_that_waits_for_room_leaves_when_there_is_some_and_ends_with_the_stream(end: str):
+    written: list[bytes] = []
+    core = StreamCore("s", Limits(), written.append)
+    core.pause()
+    for number in range(1024):
+        await core.deliver(b"%d" % number)
+    waiting = asyncio.ensure_future(core.deliver(b"last"))
+    await asyncio.sleep(0)
+    assert not waiting.done()
+    match end:
+        case "resumed":
+            core.resume()
+        case "lost":
+            core.lose("it is gone")
+        case _:
+            waiting.cancel()
+    await asyncio.wait({waiting}, timeout=5)
+    assert waiting.done()
+    await asyncio.sleep(0)
+    assert (b"last" in b"".join(written)) == (end == "resumed")
+
+
+async def test_a_request_with_an_endless_id_is_not_answered():
+    def ask(message: dict[str, Any], send: Send) -> None:
+        for number in ("x" * 100_000, "short"):
+            send(json.dumps({"jsonrpc": "2.0", "id": number, "method": "ping"}).encode())
+        reply(send, message, {"content": []})
+
+    peer = RawPeer(ask)
+    async with trunkline.connect({"raw": peer}) as trunk:
+        await trunk.call("raw.a")
+        await peer.wait_for(lambda received: any(one.get("id") == "short" for one in received))
+        assert not any(len(str(one.get("id"))) > 10_000 for one in peer.received)

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import base64
 import contextlib
 import logging
-import socket
 import ssl
-import threading
-from collections.abc import AsyncIterator, Callable, Iterator
-from contextlib import asynccontextmanager, contextmanager
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -75,60 +75,41 @@ async def secured(
     server: FakeServer, transport: str, context: ssl.SSLContext, host: str = "127.0.0.1"
 ) -> AsyncIterator[dict[str, Any]]:
     """Put TLS before a server and give its entry."""
-    async with plain(server, transport) as (scheme, port, path):
-        joining: set[asyncio.Task[None]] = set()
-
-        async def accept(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-            joining.add(asyncio.current_task())  # type: ignore[arg-type]
-            with contextlib.suppress(OSError, asyncio.CancelledError):
-                source, sink = await asyncio.open_connection("127.0.0.1", port)
-                pumps = [
-                    asyncio.ensure_future(pump(reader, sink)),
-                    asyncio.ensure_future(pump(source, writer)),
-                ]
-                try:
-                    await asyncio.wait(pumps, return_when=asyncio.FIRST_COMPLETED)
-                finally:
-                    for one in pumps:
-                        one.cancel()
-                    await asyncio.wait(pumps)
-                    sink.close()
-            writer.transport.abort()
-
-        front = await asyncio.start_server(accept, "127.0.0.1", 0, ssl=context)
-        try:
-            place = f"{host}:{front.sockets[0].getsockname()[1]}"
-            entry = {"url": f"{scheme}s://{place}{path}"}
-            yield {**entry, "type": "sse"} if transport == "sse" else entry
-        finally:
-            front.close()
-            for _ in range(5):  # what was just accepted begins
-                await asyncio.sleep(0)
-            for task in joining:
-                task.cancel()
-            if joining:
-                await asyncio.wait(joining)
+    async with plain(server, transport) as (scheme, port, path), fronted(port, context) as front:
+        entry = {"url": f"{scheme}s://{host}:{front}{path}"}
+        yield {**entry, "type": "sse"} if transport == "sse" else entry
 
 
-@contextmanager
-def alerting(context: ssl.SSLContext) -> Iterator[str]:
-    """A server that shakes hands as OpenSSL does by itself: it says why it refuses. Nothing comes after."""
-    with socket.create_server(("127.0.0.1", 0)) as listener:
+@asynccontextmanager
+async def fronted(port: int, context: ssl.SSLContext) -> AsyncIterator[int]:
+    """Put TLS before what listens at a port, and give the port of that."""
+    joining: set[asyncio.Task[None]] = set()
 
-        def serve() -> None:
-            with contextlib.suppress(OSError):
-                while True:
-                    accepted, _ = listener.accept()
-                    with contextlib.suppress(OSError), context.wrap_socket(accepted, server_side=True) as one:
-                        one.recv(1)
+    async def accept(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        joining.add(asyncio.current_task())  # type: ignore[arg-type]
+        with contextlib.suppress(OSError, asyncio.CancelledError):
+            source, sink = await asyncio.open_connection("127.0.0.1", port)
+            pumps = [asyncio.ensure_future(pump(reader, sink)), asyncio.ensure_future(pump(source, writer))]
+            try:
+                await asyncio.wait(pumps, return_when=asyncio.FIRST_COMPLETED)
+            finally:
+                for one in pumps:
+                    one.cancel()
+                await asyncio.wait(pumps)
+                sink.close()
+        writer.transport.abort()
 
-        thread = threading.Thread(target=serve)
-        thread.start()
-        try:
-            yield f"https://127.0.0.1:{listener.getsockname()[1]}/mcp"
-        finally:
-            listener.shutdown(socket.SHUT_RDWR)
-            thread.join(10)
+    front = await asyncio.start_server(accept, "127.0.0.1", 0, ssl=context)
+    try:
+        yield front.sockets[0].getsockname()[1]
+    finally:
+        front.close()
+        for _ in range(5):  # what was just accepted begins
+            await asyncio.sleep(0)
+        for task in joining:
+            task.cancel()
+        if joining:
+            await asyncio.wait(joining)
 
 
 async def pump(source: asyncio.StreamReader, sink: asyncio.StreamWriter) -> None:
@@ -182,43 +163,29 @@ async def test_a_client_certificate_is_shown_where_the_server_wants_one(
         assert await works(entry, {"tls": {"ca": ca_file, **pair}})
 
 
-@pytest.mark.parametrize("version", [ssl.TLSVersion.TLSv1_2, ssl.TLSVersion.TLSv1_3])
-async def test_a_server_that_wants_a_certificate_says_so(
-    authority: trustme.CA, ca_file: str, version: ssl.TLSVersion
-):
-    context = serving(authority)
-    context.verify_mode = ssl.CERT_REQUIRED
-    context.minimum_version = context.maximum_version = version
-    authority.configure_trust(context)
-    with alerting(context) as url:
-        error = await fail({"url": url}, {"tls": {"ca": ca_file}})
-    assert error.code == "tls_client_certificate"
-    assert error.hint == 'Set `cert` and `key` in [servers."far".tls].'
-
-
 async def test_a_server_that_hangs_up_during_the_handshake_is_told(authority: trustme.CA, ca_file: str):
     context = serving(authority)
     context.maximum_version = ssl.TLSVersion.TLSv1_2
     async with secured(echoing(), "http", context) as entry:
+        assert await works(entry, {"tls": {"ca": ca_file}})
         error = await fail(entry, {"tls": {"ca": ca_file, "minimum": "1.3"}})
     assert (error.code, "`tls.cert`" in (error.hint or "")) == ("tls_refused", True)
-
-
-async def test_versions_below_the_minimum_are_not_spoken(authority: trustme.CA, ca_file: str):
-    context = serving(authority)
-    context.maximum_version = ssl.TLSVersion.TLSv1_2
-    async with secured(echoing(), "http", context) as entry:
-        assert await works(entry, {"tls": {"ca": ca_file}})
-    with alerting(context) as url:
-        error = await fail({"url": url}, {"tls": {"ca": ca_file, "minimum": "1.3"}})
-    assert error.code == "tls_version"
-    assert "`minimum`" in (error.hint or "")
 
 
 async def test_a_certificate_for_another_name_is_refused(authority: trustme.CA, ca_file: str):
     async with secured(echoing(), "http", serving(authority, "other.example")) as entry:
         error = await fail(entry, {"tls": {"ca": ca_file}})
     assert (error.code, "another name" in error.message) == ("tls_wrong_name", True)
+
+
+@TRANSPORTS
+async def test_a_certificate_that_has_expired_is_refused(authority: trustme.CA, ca_file: str, transport: str):
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    authority.issue_cert("127.0.0.1", not_after=datetime(2020, 1, 1, tzinfo=UTC)).configure_cert(context)
+    async with secured(echoing(), transport, context) as entry:
+        error = await fail(entry, {"tls": {"ca": ca_file}})
+    assert (error.code, "has expired" in error.message) == ("tls_expired", True)
+    assert "clock" in (error.hint or "")
 
 
 @TRANSPORTS
@@ -275,7 +242,7 @@ async def test_a_renewed_authority_is_used_by_the_next_connection(authority: tru
                 with contextlib.suppress(trunkline.UnavailableError):
                     assert (await trunk.call("far.echo", {"n": 1})).value == {"n": 1}
                     return
-                await asyncio.sleep(0.1)
+                await asyncio.sleep(0.01)
 
 
 @TRANSPORTS
@@ -294,6 +261,51 @@ async def test_a_configured_proxy_is_used_with_and_without_tls(
             assert await works(plainly, {"proxy": proxy.url})
             assert len(proxy.requests) >= 1
             assert all(f"127.0.0.1:{port}" in seen for seen in proxy.requests)
+
+
+@TRANSPORTS
+async def test_a_proxy_with_tls_is_trusted_as_the_server_is(
+    authority: trustme.CA, ca_file: str, transport: str
+):
+    async with (
+        HttpProxy() as proxy,
+        fronted(proxy.port, serving(authority)) as port,
+        secured(echoing(), transport, serving(authority)) as entry,
+    ):
+        way = {"proxy": f"https://127.0.0.1:{port}"}
+        assert await works(entry, {"tls": {"ca": ca_file}, **way})
+        assert set(proxy.requests) == {f"CONNECT {entry['url'].split('/')[2]}"}
+        assert (await fail(entry, way)).code == "tls_untrusted"
+        proxy.requests.clear()
+        async with plain(echoing(), transport) as (scheme, bare, path):
+            plainly = {"url": f"{scheme}://127.0.0.1:{bare}{path}"}
+            plainly |= {"type": "sse"} if transport == "sse" else {}
+            assert await works(plainly, {"tls": {"ca": ca_file}, **way})
+        assert proxy.requests
+
+
+@TRANSPORTS
+async def test_a_proxy_gets_its_password_for_a_server_without_tls_and_nothing_shows_it(
+    transport: str, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+):
+    monkeypatch.setenv("PROXY_PASSWORD", "s3cret@/")
+    records: list[Any] = []
+    async with (
+        HttpProxy(user="me", password="s3cret@/") as proxy,
+        plain(echoing(), transport) as (scheme, port, path),
+    ):
+        entry = {"url": f"{scheme}://127.0.0.1:{port}{path}"} | (
+            {"type": "sse"} if transport == "sse" else {}
+        )
+        way = {"proxy": f"http://me:${{PROXY_PASSWORD}}@127.0.0.1:{proxy.port}"}
+        with caplog.at_level(logging.DEBUG):
+            assert await works(entry, way, wire=records.append)
+            monkeypatch.setenv("PROXY_PASSWORD", "another-one")
+            error = await fail(entry, way, wire=records.append)
+    assert (error.code, error.status) == ("proxy_authorization", 407)
+    shown = "\n".join([str(error), repr(error), repr(error.__cause__), caplog.text, *map(str, records)])
+    encoded = [base64.b64encode(f"me:{one}".encode()).decode() for one in ("s3cret@/", "another-one")]
+    assert not [one for one in ("s3cret", "another-one", *encoded) if one in shown]
 
 
 @TRANSPORTS

@@ -104,6 +104,25 @@ async def test_what_changed_while_no_stream_was_open_is_found_out():
         assert (await first(updates)).missed
 
 
+async def test_a_stream_that_ends_while_the_next_is_asked_for_leaves_updates_missed():
+    server = watchable()
+    server.resource("file:///b")
+    async with trunkline.connect({"fake": server}) as trunk:
+        updates = await trunk.subscribe(A)
+        events = trunk.events(ListChanged)
+        server.fault(LISTEN, Fault.delay(3.0), times=1)
+        other = asyncio.ensure_future(trunk.subscribe("file:///b", "fake", timeout=20))
+        await asyncio.sleep(1)
+        server.end_streams()
+        await asyncio.sleep(1)
+        server.notify_resource(A)
+        server.tool("new", returns="n")
+        server.notify_list("tools")
+        await other
+        assert await first(updates, 10) == ResourceUpdated(server="fake", uri=A, missed=True)
+        assert (await first(events, 10)).added == ("new",)
+
+
 @pytest.mark.parametrize("family", ["legacy", "modern"])
 async def test_a_server_that_dies_is_started_again_while_somebody_is_subscribed(family: str):
     server = watchable(family)
@@ -134,6 +153,26 @@ async def test_a_subscription_request_that_is_lost_is_sent_again():
         server.notify_resource(A)
         assert await first(updates) == ResourceUpdated(server="fake", uri=A)
         assert len(server.ledger.of("resources/subscribe")) == 3
+
+
+@pytest.mark.parametrize("hung", ["file:///hung", "logging/setLevel"])
+async def test_a_request_that_is_never_answered_holds_up_no_other_subscription(hung: str):
+    server = watchable("legacy")
+    server.resource("file:///hung")
+    server.resource("file:///z")
+    async with trunkline.connect({"fake": server}) as trunk:
+        if hung == "logging/setLevel":
+            await trunk.set_log_level("info")
+        server.fault(hung, Fault.hang)
+        await trunk.ready("fake", lists=True)
+        first_of_all = asyncio.ensure_future(trunk.subscribe("file:///hung", "fake", timeout=20))
+        await asyncio.sleep(1)
+        updates = await trunk.subscribe("file:///z", "fake", timeout=1)
+        server.notify_resource("file:///z")
+        assert await first(updates, 1) == ResourceUpdated(server="fake", uri="file:///z")
+        updates.close()
+        await server.wait_for(lambda ledger: bool(ledger.of("resources/unsubscribe")), timeout=1)
+        first_of_all.cancel()
 
 
 async def test_a_stream_has_no_deadline():

@@ -79,6 +79,7 @@ async def test_a_cancelled_call_is_cancelled_at_the_server_and_leaves_nothing(fa
 
     async with trunkline.connect({"fake": server}) as trunk:
         await trunk.ready()
+        await asyncio.sleep(1)  # what was begun at the start has ended
         before = len(asyncio.all_tasks())
 
         async def one(number: int) -> None:

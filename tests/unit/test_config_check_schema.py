@@ -39,6 +39,14 @@ GOOD = [
     "[profiles.ci]",
     "[profiles.ci.defaults]\nidle = 3\n[profiles.ci.limits]\npages = 3\n[profiles.ci.tools.y]",
     "[profiles.'any name']\nservers.x.trust = false",
+    "[servers.x]\nproxy = false",
+    "[servers.x]\nproxy = ''",
+    "[servers.x]\nproxy = 'none'",
+    "[servers.x]\nproxy = 'HTTP://p:1'",
+    "[servers.x]\nproxy = '${PROXY}'",
+    "[defaults.tls]\nca = ''\nkey_password = ''\nverify = false\nminimum = '1.3'",
+    "[servers.x.tls]\ncert = 'a'\nkey = 'b'\nkey_password = '${file:~/pw}'",
+    "[servers.x.tls]\nkey_password = '${env:A}'",
 ]
 BAD = [
     "timeout = 3",
@@ -74,6 +82,14 @@ BAD = [
     "[profiles.ci.profiles.x]",
     "[profiles.ci.servers.x]\ntimeot = 1",
     "[profiles.ci.tools.x]\nidle = 0",
+    "[servers.x]\nproxy = true",
+    "[servers.x]\nproxy = 'socks5://p:1'",
+    "[servers.x]\nproxy = 'p:1'",
+    "[servers.x.tls]\nkey_password = 'x'",
+    "[servers.x.tls]\nkey_password = '${A:-x}'",
+    "[servers.x.tls]\nminimum = '1.1'",
+    "[servers.x.tls]\nverify = 'no'",
+    "[tools.x]\ntls = {}",
 ]
 
 

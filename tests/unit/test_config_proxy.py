@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
 from trunkline.config.policy_file import parse_policy
@@ -69,8 +71,43 @@ def test_a_variable_that_is_missing_is_named_with_server_and_field():
 
 @pytest.mark.parametrize("environ", [{"ALL_PROXY": "socks5://p.example"}, {"all_proxy": "http://"}])
 def test_a_proxy_of_the_environment_that_cannot_be_used_is_a_mistake(environ: dict[str, str]):
-    with pytest.raises(ConfigError, match="scheme"):
+    (name,) = environ
+    with pytest.raises(ConfigError, match=f"the environment variable {name} ") as caught:
         find_proxy("https://a.example/", "environment", environ, server="far")
+    assert 'proxy = "none"' in (caught.value.hint or "")
+
+
+@pytest.mark.parametrize("host", ["", "a..b", f"{'x' * 70}.example", "a b", "[::1", "a\nb", "a@b", "a:99999"])
+@pytest.mark.parametrize("wanted", ["environment", "http://me:${PASSWORD}@${HOST}", "${WHOLE}"])
+def test_what_is_no_url_of_a_proxy_is_a_mistake_that_shows_no_secret(host: str, wanted: str):
+    whole = f"http://me:hunter2secret@{host}/@"
+    environ = {"HTTPS_PROXY": whole, "WHOLE": whole, "PASSWORD": "hunter2secret", "HOST": f"{host}/@"}
+    with pytest.raises(ConfigError) as caught:
+        find_proxy("https://a.example/", wanted, environ, server="far")
+    assert (caught.value.server, caught.value.field) == ("far", "proxy")
+    assert (
+        "hunter2secret"
+        not in f"{caught.value!r} {caught.value} {caught.value.hint} {caught.value.__cause__!r}"
+    )
+
+
+def test_a_reference_may_name_a_variable_or_a_file_and_may_be_all_of_it(tmp_path: Path):
+    (tmp_path / "password").write_text("s3cret\n")
+    environ = {"CORP": "http://me:pw@p.example:1", "ME": "m e"}
+    found = [
+        find_proxy("https://a.example/", wanted, environ, server="far", folder=str(tmp_path))
+        for wanted in ("${CORP}", "http://${env:ME}:${file:password}@p.example:1", "http://m%40e@p.example")
+    ]
+    assert found == ["http://me:pw@p.example:1", "http://m%20e:s3cret@p.example:1", "http://m%40e@p.example"]
+    with pytest.raises(ConfigError, match="cannot be read"):
+        find_proxy("https://a.example/", "http://u:${file:gone}@p.example", {}, server="far")
+
+
+@pytest.mark.parametrize("value", ["", False])
+def test_off_is_another_word_for_none(value: object):
+    tables = {"defaults": {"proxy": P}, "servers": {"far": {"proxy": value}}}
+    policy = parse_policy(tables, source="argument")
+    assert (policy.for_server("far").proxy, policy.for_server("near").proxy) == ("none", P)
 
 
 @pytest.mark.parametrize(
@@ -82,6 +119,9 @@ def test_a_proxy_of_the_environment_that_cannot_be_used_is_a_mistake(environ: di
         "https://p.example",
         "http://me:${PASSWORD}@p.example:1",
         "http://me@p.example",
+        "http://me:${env:PASSWORD}@p.example:1",
+        "http://me:${file:~/password}@p.example:1",
+        "${CORPORATE_PROXY}",
     ],
 )
 def test_what_the_policy_may_say(value: str):
@@ -92,14 +132,18 @@ def test_what_the_policy_may_say(value: str):
 @pytest.mark.parametrize(
     "value",
     [
-        "",
         "proxy.example:3128",
         "socks5://p.example",
         "http://",
         "http://me:plain@p.example",
         "http://p.example:0",
+        "http://me:${PASSWORD:-plain}@p.example",
+        "http://me:${PASSWORD}plain@p.example",
+        "http://me:a@plain@p.example",
+        "http://${PASSWORD@p.example",
         3,
-        False,
+        0,
+        True,
     ],
 )
 def test_what_it_may_not_say_is_refused_and_a_password_is_not_repeated(value: object):
@@ -113,9 +157,11 @@ def test_what_it_may_not_say_is_refused_and_a_password_is_not_repeated(value: ob
 @pytest.mark.parametrize(
     ("key", "value"),
     [
-        ("ca", ""),
+        ("ca", False),
         ("cert", 3),
         ("key_password", "hunter2"),
+        ("key_password", "${PASSWORD:-hunter2}"),
+        ("key_password", "${input:hunter2}"),
         ("minimum", "1.1"),
         ("minimum", 1.2),
         ("verify", "no"),

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import importlib.util
+from pathlib import Path
 from typing import Any, get_args
 
 import pytest
@@ -14,6 +16,7 @@ from trunkline.core.status import State
 from trunkline.supervision.recovery import Ending, Recovery, RestartPolicy
 from trunkline.supervision.states import MEANINGS, TABLE, Trigger, after, draw_states
 
+ROOT = Path(__file__).parents[2]
 STATES = get_args(State)
 TRIGGERS = get_args(Trigger)
 DRAWS = st.floats(0, 1)
@@ -61,6 +64,16 @@ def test_the_diagram_draws_every_way_once():
         for trigger, target in ways.items()
         if target != state
     }
+
+
+def test_the_page_is_what_the_table_gives():
+    page = ROOT / "docs/reference/server-states.md"
+    spec = importlib.util.spec_from_file_location("write_states", page.with_name("write_states.py"))
+    assert spec is not None
+    assert spec.loader is not None
+    writer = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(writer)
+    assert page.read_text("utf-8") == writer.page(), "run `python docs/reference/write_states.py`"
 
 
 def test_five_restarts_in_thirty_seconds_are_too_many_and_the_next_attempt_is_slow():

@@ -13,6 +13,7 @@ from trunkline.catalog.nearest import nearest_names
 from trunkline.catalog.uri_template import Candidate, Fit, UriTemplate
 from trunkline.core.resource import Resource, Template
 from trunkline.errors import AmbiguousNameError, NotFoundError
+from trunkline.security.uris import without_secrets
 
 _NEAR = 3
 _MAX_NAMED = 5
@@ -82,7 +83,7 @@ def find_server(
     """
     found = _servers(one for one in resources if one.uri == uri) or _matching(uri, templates)
     if found:
-        return _only(found, uri, "resource of this URI")
+        return _only(found, without_secrets(uri), "resource of this URI")
     if len(offering) == 1:
         return offering[0]
     raise _not_found(uri, resources, offering, unknown)
@@ -139,12 +140,12 @@ def _not_found(
     reason = "no server lists a resource of this URI, or a template that gives it"
     if unknown:
         reason += f"; those of {_listed(unknown)} could not be listed"
-    guess = f"Did you mean {' or '.join(cut(one) for one in near)}? " if near else ""
+    guess = f"Did you mean {' or '.join(cut(without_secrets(one)) for one in near)}? " if near else ""
     ask = f"If one of {_listed(offering)} has it all the same, name that server." if offering else ""
     return NotFoundError(
         reason if offering or unknown else "no server has resources",
         candidates=near,
-        tool=cut(uri),
+        tool=cut(without_secrets(uri)),
         hint=f"{guess}{ask}".strip() or "`trunkline list` shows what each server has.",
     )
 

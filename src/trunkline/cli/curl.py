@@ -95,7 +95,10 @@ def _era_of(trunk: Trunk, server: str, terminal: Terminal) -> Era:
 def _render(
     entry: Entry, policy: Policy, era: Era, name: str, tool: Tool | None, arguments: Mapping[str, Any]
 ) -> str:
-    from trunkline.cli.shell import render_curl, render_pipe, way_options
+    import os
+
+    from trunkline.cli.reaching import way_options
+    from trunkline.cli.shell import render_curl, render_pipe
     from trunkline.config.entry import BadEntry, HttpEntry, StdioEntry
 
     match entry:
@@ -104,7 +107,8 @@ def _render(
         case StdioEntry():
             return render_pipe(entry, era, name, arguments)
         case HttpEntry():
-            way = way_options(policy.for_server(entry.name), policy.folder)
+            rules = policy.for_server(entry.name)
+            way = way_options(entry.name, entry.url, rules, policy.folder, os.environ)
             return render_curl(entry, era, name, arguments, _mirrored(tool, era, arguments), way)
         case _:
             raise UsageError(f"{entry.name} is a program of its own, so there is no HTTP request")

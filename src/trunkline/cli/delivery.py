@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import sys
+
 from trunkline.cli.envelope import reply_document
 from trunkline.cli.exits import OK, TOOL_ERROR
 from trunkline.cli.render import indent_text, line
@@ -49,6 +51,11 @@ class Delivery:
         return TOOL_ERROR
 
     def _save(self, reply: Reply, output: str) -> None:
+        if output == _STDOUT and sys.stdout.isatty():
+            self.terminal.print_result(reply.text, full=True)
+            if any(isinstance(block, Blob) for block in reply.content):
+                self.terminal.note("trunkline: binary content is not shown; -o PATH saves it")
+            return
         files = plan_files(reply, output, is_folder=self._is_folder)
         for file in files:
             if output == _STDOUT:

@@ -62,11 +62,14 @@ class ResourceDelivery:
 
     def _save(self, reply: ReadReply, output: str) -> None:
         if output == _STDOUT:
-            if _is_binary(reply) and sys.stdout.isatty():
+            if not sys.stdout.isatty():
+                self.terminal.print_bytes(_bytes_of(reply))
+            elif _is_binary(reply):
                 raise UsageError(
                     "binary content is never written to a terminal", hint="Use -o PATH or a pipe."
                 )
-            self.terminal.print_bytes(_bytes_of(reply))
+            else:
+                self.terminal.print_result(reply.text, full=True)
             return
         for file in plan_resource_files(reply, output, is_folder=self._is_folder):
             write_file(file.path, file.data)

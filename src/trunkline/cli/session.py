@@ -44,12 +44,17 @@ def load_config(settings: Settings, terminal: Terminal) -> Config:
     from trunkline.cli.logs import hide_secrets
     from trunkline.cli.render import line
     from trunkline.cli.warm.attachment import attach
+    from trunkline.config.egress import UNVERIFIED, is_unverified
+    from trunkline.config.entry import HttpEntry
 
     config = find_config(settings)
     attach(config, settings, terminal)
     hide_secrets(secret for entry in config.entries for secret in getattr(entry, "secrets", ()))
     for warning in config.warnings:
         terminal.warn(line(warning))
+    for entry in config.entries:
+        if isinstance(entry, HttpEntry) and is_unverified(entry, config.policy.for_server(entry.name)):
+            terminal.warn(line(f"{entry.name}: {UNVERIFIED}"))
     if not config.entries:
         terminal.warn(f"no server is configured in {line(', '.join(config.sources))}")
     return config

@@ -5,11 +5,9 @@ from __future__ import annotations
 import re
 import shlex
 from collections.abc import Iterable, Mapping, Sequence
-from pathlib import Path
 from typing import Any
 
 from trunkline.config.entry import HttpEntry, StdioEntry
-from trunkline.config.settings import ServerPolicy
 from trunkline.config.url import origin
 from trunkline.protocol.eras import LATEST_LEGACY, Era, request_meta
 from trunkline.protocol.frames import Encoder, encode_notification
@@ -38,7 +36,7 @@ def render_curl(
     """Give the call of one tool as curl commands: for a legacy era three, which open a session first.
 
     Args:
-        way: options that say how the server is reached, as `way_options` gives them.
+        way: options that say how the server is reached, as `reaching.way_options` gives them.
     """
     url = " ".join((quote_shown(entry.shown or origin(entry.url)), *way))
     common = [f"{name}: {entry.shown_headers.get(name, _MASK)}" for name in entry.headers]
@@ -57,28 +55,6 @@ def render_curl(
             _curl("curl -sS", url, [*common, *own], call, session),
         )
     )
-
-
-def way_options(rules: ServerPolicy, folder: Path) -> list[str]:
-    """Give curl's options for the TLS settings and the proxy of a server.
-
-    A proxy that the environment names needs none, since curl reads the same variables.
-    """
-    tls = rules.tls
-    files = (
-        ("--cacert" if not (folder / tls.ca).is_dir() else "--capath", tls.ca),
-        ("--cert", tls.cert),
-        ("--key", tls.key),
-    )
-    options = [f"{name} {shlex.quote(str(folder / Path(file).expanduser()))}" for name, file in files if file]
-    options += [f"--pass {quote_shown(tls.key_password)}"] if tls.key_password else []
-    options += ["--tlsv1.3"] if tls.minimum == "1.3" else []
-    options += [] if tls.verify else ["--insecure"]
-    if rules.proxy == "none":
-        options.append("--noproxy '*'")
-    elif rules.proxy != "environment":
-        options.append(f"--proxy {quote_shown(rules.proxy)}")
-    return options
 
 
 def render_pipe(entry: StdioEntry, era: Era, tool: str, arguments: Mapping[str, Any]) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -10,6 +11,9 @@ from typing import Literal
 import msgspec
 
 from trunkline.config.advice import advise
+from trunkline.config.definition import is_disabled
+from trunkline.config.egress import examine_egress
+from trunkline.config.entry import HttpEntry
 from trunkline.config.entry_error import InputNeededError
 from trunkline.config.expansion import Scope
 from trunkline.config.fields import Fields
@@ -18,6 +22,7 @@ from trunkline.config.lookup import Lookup, look_up
 from trunkline.config.mistakes import diagnose
 from trunkline.config.policy import Policy
 from trunkline.config.policy_file import Examination, examine_policy_file
+from trunkline.config.policy_position import NOWHERE
 from trunkline.config.policy_reach import unreached
 from trunkline.config.source import ARGUMENT, Definition
 from trunkline.config.survey import LINKS_FILE
@@ -25,6 +30,7 @@ from trunkline.config.wording import describe_path
 from trunkline.errors import ConfigError
 
 Severity = Literal["error", "warning"]
+_TARGETS = frozenset({(), ("url",), ("httpUrl",), ("serverUrl",), ("type",), ("transport",), ("command",)})
 
 
 class Problem(msgspec.Struct, frozen=True, kw_only=True):
@@ -87,7 +93,9 @@ def check(
     variables = dict(os.environ if environ is None else environ)
     found = look_up(target, cwd=cwd, environ=variables)
     problems = [*_files(found), *_repetitions(found), *_entries(found, variables)]
-    problems += _policy(found, profile, variables)
+    examined = Examination(policy=Policy()) if found.policy is None else examine_policy_file(found.policy)
+    problems += _policy(found, examined, profile, variables)
+    problems += _ways(found, examined.policy, profile, variables)
     order = {file.path: at for at, file in reversed(list(enumerate(found.files)))}
     last = len(order)
     problems.sort(key=lambda it: (order.get(it.source or "", last), it.line or 0, it.column or 0))
@@ -173,10 +181,9 @@ def _about(
     )
 
 
-def _policy(found: Lookup, profile: str | None, environ: Mapping[str, str]) -> Iterator[Problem]:
-    examined = Examination(policy=Policy())
-    if found.policy is not None:
-        examined = examine_policy_file(found.policy)
+def _policy(
+    found: Lookup, examined: Examination, profile: str | None, environ: Mapping[str, str]
+) -> Iterator[Problem]:
     for mistake in examined.mistakes:
         yield _error(mistake)
     policy = examined.policy
@@ -197,6 +204,36 @@ def _policy(found: Lookup, profile: str | None, environ: Mapping[str, str]) -> I
             column=table.column,
             key=table.key,
         )
+
+
+def _ways(
+    found: Lookup, policy: Policy, profile: str | None, environ: Mapping[str, str]
+) -> Iterator[Problem]:
+    """Look at the proxies and certificates that are in force for each server with a URL."""
+    with contextlib.suppress(ConfigError):  # reported where the policy is
+        policy = choose_profile(policy, profile, environ)
+    scope_of = scopes(found.folder, environ)
+    for name, definition in found.chosen.items():
+        source = definition.origin.source
+        diagnosis = diagnose(name, definition.raw, scope=scope_of(definition), source=source)
+        if not isinstance(diagnosis.entry, HttpEntry) or is_disabled(definition.raw):
+            continue
+        if any(mistake.path[:1] in _TARGETS for mistake in diagnosis.mistakes):
+            continue  # its URL is a stand-in
+        for remark in examine_egress(diagnosis.entry, policy, environ):
+            nearby = ("tls.key", "tls.cert") if remark.key.startswith("tls.") else ()
+            written = policy.trace(name, remark.key, *nearby)
+            key, (line, column) = written or (remark.key, NOWHERE)
+            yield Problem(
+                severity=remark.severity,
+                message=remark.message,
+                hint=remark.hint,
+                source=policy.source if written else None,
+                line=line,
+                column=column,
+                server=name,
+                key=key,
+            )
 
 
 def _error(error: ConfigError, *, source: str | None = None, key: str | None = None) -> Problem:

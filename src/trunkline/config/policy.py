@@ -157,6 +157,14 @@ class Policy:
         """Give the place of a table or of one of its keys, where that is known."""
         return self._places.find((*table.path, *(key.split(".") if key else ())))
 
+    def trace(self, server: str, *keys: str) -> tuple[str, Place] | None:
+        """Give the path and the place of the first of these settings that is written; None if none is."""
+        decided = self._decide(server, None)
+        for key in keys:
+            if (table := decided[key][1]) is not None:
+                return describe_path((*table.path, *key.split("."))), self.locate(table, key)
+        return None
+
     def __repr__(self) -> str:
         tables = self.tables
         counts = f"servers={len(tables.servers)}, tools={len(tables.tools)}"

@@ -8,7 +8,7 @@ from typing import Any, get_args
 import msgspec
 
 from trunkline.config import proxy
-from trunkline.config.reference import REFERENCE
+from trunkline.config.reference import FORMS, REFERENCE
 from trunkline.config.settings import Era
 from trunkline.core.limits import Limits
 from trunkline.core.tls import Version
@@ -77,21 +77,30 @@ _ERA = Rule(
 )
 
 _PROXY = Rule(
-    proxy.WANTED, proxy.is_proxy, str, '"http://proxy.example:3128"', {"type": "string", "minLength": 4}
+    proxy.WANTED,
+    proxy.is_proxy,
+    lambda value: value or proxy.NONE,
+    '"http://proxy.example:3128"',
+    {
+        "anyOf": [
+            {"const": False},
+            {"type": "string", "pattern": r"^($|environment$|none$|[Hh][Tt]{2}[Pp][Ss]?://.|\$\{)"},
+        ]
+    },
 )
 _PATH = Rule(
     "a path",
-    lambda value: isinstance(value, str) and bool(value) and "\0" not in value,
+    lambda value: isinstance(value, str) and "\0" not in value,
     str,
     '"corporate-ca.pem"',
-    {"type": "string", "minLength": 1},
+    {"type": "string"},
 )
 _SECRET = Rule(
-    "a reference to an environment variable such as ${KEY_PASSWORD}, never the secret itself",
-    lambda value: isinstance(value, str) and REFERENCE.fullmatch(value) is not None,
+    f"a reference ({FORMS}), never the secret itself",
+    lambda value: isinstance(value, str) and (not value or REFERENCE.fullmatch(value) is not None),
     str,
     '"${KEY_PASSWORD}"',
-    {"type": "string", "pattern": r"^\$\{[A-Za-z_][A-Za-z0-9_]*\}$"},
+    {"type": "string", "pattern": r"^(\$\{((env:)?[A-Za-z_][A-Za-z0-9_]*|file:[^${}]+)\})?$"},
 )
 _VERSION = Rule(
     '"1.2" or "1.3"',

@@ -153,7 +153,7 @@ class Connection:
         result = read_result(
             frame,
             self.server,
-            call.name,
+            call.public_name,
             any_type=call.any_result,
             may_be_task=call.method == TOOLS_CALL and self.agreed.era.family == "modern",
         )

@@ -28,6 +28,8 @@ logger = logging.getLogger("trunkline.connection")
 
 COMPLETE = "notifications/elicitation/complete"
 _MOST_TASKS = 64
+_LONGEST_ID = 8 * 1024
+"""Characters of a request's id beyond which it is not answered: every answer would hold it."""
 _SENDING = 30.0
 """Seconds that sending one answer may take."""
 _ENDED = "the call it belonged to has ended"
@@ -72,7 +74,7 @@ class Incoming:
         if family == "modern":
             self.misdirected += 1
             return
-        if request_id in self._working:
+        if request_id in self._working or (isinstance(request_id, str) and len(request_id) > _LONGEST_ID):
             return
         while len(self._tasks) >= _MOST_TASKS:
             await asyncio.wait(self._tasks, return_when=asyncio.FIRST_COMPLETED)

@@ -27,6 +27,8 @@ _PYTHON_LEVELS: dict[str, int] = {
 }
 _LARGEST = 16 * 1024
 """Bytes of JSON of one log message's data that are kept; a server decides how long its texts are."""
+_LONGEST_URI = 8 * 1024
+"""Characters of a URI beyond which its update is not kept, but counts as missed: many of them may wait."""
 _SHOWN = 2_000
 """Characters of a log message that are shown on a line."""
 _SECOND = 1.0
@@ -45,7 +47,7 @@ class Notices:
         self, server: str, events: EventSink, *, clean: Callable[[str], str] = escape_text, most: int = 1_000
     ) -> None:
         self.dropped = 0
-        """Notifications over the limit of a second, which were not acted on."""
+        """Notifications over the limit of a second, or of a URI's length, which were not acted on."""
         self.log_level: LogLevel | None = None
         """The mildest log messages the application wants, or None where it has not said."""
         self.on_update: Callable[[str], None] = lambda _: None
@@ -66,9 +68,7 @@ class Notices:
             return True
         members = params if isinstance(params, dict) else {}
         if method == UPDATED:
-            if isinstance(uri := members.get("uri"), str):
-                self.on_update(uri)
-            return True
+            return self._update(members.get("uri"))
         if not self._admit():
             return False
         if method == MESSAGE:
@@ -78,6 +78,16 @@ class Notices:
     def miss(self) -> None:
         """Notifications may have been lost."""
         self.on_miss()
+
+    def _update(self, uri: object) -> bool:
+        if not isinstance(uri, str):
+            return True
+        if len(uri) > _LONGEST_URI:
+            self.dropped += 1
+            self.on_miss()
+            return False
+        self.on_update(uri)
+        return True
 
     def _admit(self) -> bool:
         now = self._loop.time()

@@ -11,6 +11,7 @@ import msgspec
 
 from trunkline.core.call import LogLevel
 from trunkline.core.status import State
+from trunkline.errors import Delivery
 
 
 class Event(msgspec.Struct, frozen=True, kw_only=True):
@@ -29,6 +30,21 @@ class ServerChanged(Event, frozen=True, kw_only=True):
     """Why, in words that are safe to show; None when the application asked for it."""
     restarts: int = 0
     """How often it became ready again after it was lost."""
+
+
+class CallFinished(Event, frozen=True, kw_only=True):
+    """A call of the application has ended, however it did."""
+
+    call_id: str
+    tool: str
+    """What was called: the tool's public name, or how errors name anything else."""
+    code: str | None = None
+    """The error's code, `cancelled`, or None for a call that was answered."""
+    delivery: Delivery = "answered"
+    """What is known of the request."""
+    elapsed: float = 0.0
+    """Seconds from the caller's call to its end."""
+    attempts: int = 1
 
 
 class ListChanged(Event, frozen=True, kw_only=True):

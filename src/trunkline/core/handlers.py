@@ -9,6 +9,7 @@ from typing import Any
 import msgspec
 
 from trunkline.core.elicitation import ElicitRequest, ElicitResult, Mode
+from trunkline.core.events import ServerChanged
 from trunkline.core.sampling import Root, SampleRequest, SampleResult
 
 Elicited = ElicitResult | Mapping[str, Any] | None
@@ -19,6 +20,7 @@ Elicit = Callable[[ElicitRequest], Elicited | Awaitable[Elicited]]
 Sample = Callable[[SampleRequest], Sampled | Awaitable[Sampled]]
 Roots = Callable[[str], Rooted | Awaitable[Rooted]]
 TakeNotification = Callable[[str, Mapping[str, Any]], object]
+TakeServerChange = Callable[[ServerChanged], object]
 AnswerRequest = Callable[[str, Mapping[str, Any]], Mapping[str, Any] | Awaitable[Mapping[str, Any]]]
 
 
@@ -57,6 +59,12 @@ class Handlers(msgspec.Struct, frozen=True, kw_only=True):
     in order. If it is slower than the server, the oldest of more than 1,024 waiting ones are dropped."""
     requests: Mapping[str, AnswerRequest] = {}
     """Answers requests of extensions, by method: takes a server's name and the params, gives the result."""
+    on_connect: TakeServerChange | None = None
+    """Told of every server that becomes ready; `restarts` says whether it came back."""
+    on_disconnect: TakeServerChange | None = None
+    """Told of every server that was ready and is no more, with the `reason` where there is one."""
+    on_error: TakeServerChange | None = None
+    """Told of every server that cannot be reached, is lost, or does not answer, with the `reason`."""
     elicit_modes: tuple[Mode, ...] = ("form", "url")
     """The kinds of question `elicit` takes."""
     sample_tools: bool = False

@@ -13,13 +13,13 @@ class TlsSettings(msgspec.Struct, frozen=True, kw_only=True):
     """What holds for `https://` and `wss://` URLs. Relative paths begin at the folder of trunkline.toml."""
 
     ca: str = ""
-    """PEM file, or folder of hashed ones, of the authorities to trust; "" for those of the system."""
+    """PEM file, or folder of them, of the only authorities to trust; "" for those of the system."""
     cert: str = ""
     """PEM file with the client certificate to show, and those that lead to its authority."""
     key: str = ""
     """PEM file with the key of `cert`; "" where `cert` holds it too."""
     key_password: str = ""
-    """What decrypts the key, as a reference to an environment variable such as `${KEY_PASSWORD}`."""
+    """What decrypts the key, as a reference to where it is kept, such as `${KEY_PASSWORD}`."""
     minimum: Version = "1.2"
     """The oldest version of TLS to speak."""
     verify: bool = True

@@ -11,6 +11,7 @@ import msgspec
 from msgspec.structs import replace
 
 from trunkline.core.call import Call
+from trunkline.core.events import NOBODY, CallFinished, EventSink
 from trunkline.core.reply import Reply
 from trunkline.errors import CallError
 from trunkline.pipeline.service import Service
@@ -30,9 +31,12 @@ class Observe(msgspec.Struct, frozen=True, kw_only=True):
     tracer: Tracer | None = None
     """Begins a span for each call where OpenTelemetry is in use; None never does."""
 
+    events: EventSink = NOBODY
+    """Told of the end of every call, where anybody watches."""
+
     def wrap(self, inner: Service) -> Service:
         """Time and trace `inner`; fill in what only the outermost layer knows."""
-        tracer, modules = self.tracer, sys.modules
+        tracer, modules, events = self.tracer, sys.modules, self.events
 
         async def observe(call: Call) -> Reply:
             span: CallSpan | None = None
@@ -43,10 +47,15 @@ class Observe(msgspec.Struct, frozen=True, kw_only=True):
             try:
                 reply = await inner(call)
             except BaseException as error:  # boundary: a span says how its call ended, whatever ended it
-                _end(error, call, span, asyncio.get_running_loop().time() - flight.started)
+                elapsed = asyncio.get_running_loop().time() - flight.started
+                _end(error, call, span, elapsed)
+                if events.watched:
+                    events.put(_finished(call, elapsed, error))
                 raise
             elapsed = asyncio.get_running_loop().time() - flight.started
             reply = replace(reply, elapsed=elapsed, attempts=flight.attempts or 1)
+            if events.watched:
+                events.put(_finished(call, elapsed))
             if span is not None:
                 span.end(reply, elapsed)
             if logger.isEnabledFor(logging.DEBUG):
@@ -55,6 +64,19 @@ class Observe(msgspec.Struct, frozen=True, kw_only=True):
             return reply
 
         return observe
+
+
+def _finished(call: Call, elapsed: float, error: BaseException | None = None) -> CallFinished:
+    flight = call.flight
+    return CallFinished(
+        server=call.server,
+        call_id=call.id,
+        tool=call.public_name,
+        code=None if error is None else getattr(error, "code", "cancelled"),
+        delivery=getattr(error, "delivery", flight.delivery),
+        elapsed=elapsed,
+        attempts=flight.attempts or 1,
+    )
 
 
 def _end(error: BaseException, call: Call, span: CallSpan | None, elapsed: float) -> None:

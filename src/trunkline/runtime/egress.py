@@ -12,13 +12,12 @@ import ssl
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
-from urllib.parse import urlsplit
 
+from trunkline.config.certificates import open_context
+from trunkline.config.egress import UNVERIFIED, is_secure, is_unverified, needs_context
 from trunkline.config.entry import HttpEntry
 from trunkline.config.proxy import find_proxy
-from trunkline.config.reference import resolve
 from trunkline.config.settings import ServerPolicy
-from trunkline.core.tls import TlsSettings
 
 if TYPE_CHECKING:
     from trunkline.transport.http_client import Egress
@@ -36,10 +35,9 @@ def context_for(server: str, given: Contexts) -> ssl.SSLContext | None:
 
 def warn_of_trust(entry: HttpEntry, rules: ServerPolicy, given: ssl.SSLContext | None) -> None:
     """Log that a server is believed to be whoever it says, where somebody has asked for that."""
-    careless = not rules.tls.verify if given is None else given.verify_mode == ssl.CERT_NONE
-    if careless and _is_secure(entry.url):
-        line = f"{entry.name}: its certificate is not verified; anybody on the way can read and change all"
-        logger.warning("%s", line, extra={"server": entry.name})
+    by_context = given is not None and given.verify_mode == ssl.CERT_NONE and is_secure(entry)
+    if by_context or (given is None and is_unverified(entry, rules)):
+        logger.warning("%s: %s", entry.name, UNVERIFIED, extra={"server": entry.name})
 
 
 async def find_egress(
@@ -56,20 +54,9 @@ async def find_egress(
     """
     from trunkline.transport.http_client import Egress
 
-    proxy = find_proxy(entry.url, rules.proxy, os.environ, server=entry.name)
+    where = str(folder)
+    proxy = find_proxy(entry.url, rules.proxy, os.environ, server=entry.name, folder=where)
     context = given
-    secure = _is_secure(entry.url) or (proxy or "").startswith("https:")
-    if context is None and secure and rules.tls != TlsSettings():
-        context = await asyncio.to_thread(_make_context, entry.name, rules.tls, folder)
+    if context is None and needs_context(entry, rules, proxy):
+        context = await asyncio.to_thread(open_context, entry.name, rules.tls, folder, os.environ)
     return Egress(tls=context, proxy=proxy)
-
-
-def _make_context(server: str, settings: TlsSettings, folder: Path) -> ssl.SSLContext:
-    from trunkline.transport.tls import make_context
-
-    password = resolve(settings.key_password, os.environ, server=server, field="tls.key_password")
-    return make_context(server, settings, folder, password)
-
-
-def _is_secure(url: str) -> bool:
-    return urlsplit(url).scheme in ("https", "wss")

@@ -87,11 +87,8 @@ class Bus:
     def __init__(self) -> None:
         self._watches: weakref.WeakSet[Watch[Event]] = weakref.WeakSet()
         self._closed = False
-
-    @property
-    def watched(self) -> bool:
-        """Whether there is any watcher."""
-        return len(self._watches) > 0
+        self.watched = False
+        """Whether there may be a watcher; False is certain."""
 
     def watch(self, kinds: tuple[type[Event], ...], max_waiting: int) -> Watch[Event]:
         """Give a new watcher of events of these kinds, or of all when there are none."""
@@ -100,6 +97,7 @@ class Bus:
             watch.end()
         else:
             self._watches.add(watch)
+            self.watched = True
         return watch
 
     def put(self, event: Event) -> None:
@@ -109,6 +107,7 @@ class Bus:
                 self._watches.discard(watch)
             elif watch.wants(event):
                 watch.put(event)
+        self.watched = len(self._watches) > 0
 
     def close(self) -> None:
         """No more events will come: every watch ends once it was read."""

@@ -12,6 +12,7 @@ from trunkline.config.policy import Policy
 from trunkline.errors import DeadlineExceededError, NotFoundError
 from trunkline.protocol.lists import Kind
 from trunkline.runtime.inventory import Inventory
+from trunkline.security.uris import without_secrets
 from trunkline.supervision.fleet import Fleet
 
 Found = TypeVar("Found")
@@ -117,9 +118,10 @@ class Finding:
             for server, supervisor in self._fleet
             if supervisor.status().state == "connecting" or set(supervisor.lists.pending()) & set(kinds)
         ]
+        waited = f"still listing: {', '.join(late)}" if late else "the lists were still being read again"
         return DeadlineExceededError(
-            f"which server has this {what} is not known yet: still listing: {', '.join(late)}",
-            tool=name,
+            f"which server has this {what} is not known yet: {waited}",
+            tool=without_secrets(name) if "://" in name else name,
             retryable=True,
             hint="Name the server: then its list is not waited for.",
         )

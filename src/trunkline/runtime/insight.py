@@ -6,6 +6,7 @@ import asyncio
 from typing import TYPE_CHECKING
 
 from trunkline.config.entry import Entry
+from trunkline.core.events import NOBODY, EventSink
 from trunkline.pipeline.observe import Observe
 from trunkline.security.scrub import Scrubber
 from trunkline.supervision.fleet import Fleet
@@ -23,11 +24,17 @@ class Insight:
         ConfigError: the log cannot be written, or tracing is asked for without OpenTelemetry.
     """
 
-    def __init__(self, tracing: Tracing | bool | None, wire: WireTarget | None, fleet: Fleet) -> None:
+    def __init__(
+        self,
+        tracing: Tracing | bool | None,
+        wire: WireTarget | None,
+        fleet: Fleet,
+        events: EventSink = NOBODY,
+    ) -> None:
         self._fleet = fleet
         self._secrets = Scrubber()
         tracer = None if tracing is False else Tracer(tracing, self._endpoint, self._secrets.clean)
-        self.observe = Observe(tracer=tracer)
+        self.observe = Observe(tracer=tracer, events=events)
         """The outermost layer of every pipeline."""
         self.wire: WireLog | None = self._open(wire) if wire is not None else None
 

@@ -21,6 +21,7 @@ from trunkline.core.resource import ReadReply, parse_content
 from trunkline.errors import NotFoundError, ProtocolError, ServerError
 from trunkline.protocol.eras import INVALID_PARAMS, RESOURCE_NOT_FOUND
 from trunkline.runtime.inventory import Inventory
+from trunkline.security.uris import without_secrets_of
 from trunkline.supervision.fleet import Fleet
 
 Typed = TypeVar("Typed", bound=Reply)
@@ -95,17 +96,25 @@ class Interpreter:
         Handling".
         """
         # Servers of the TypeScript SDK use the modern code in every era, and a read has no other parameter.
+        if call.method == READ:
+            _hide_secrets(error, call.name)
         unknown = call.method == READ or (call.method == GET_PROMPT and prompt is None)
         codes = (INVALID_PARAMS, RESOURCE_NOT_FOUND) if call.method == READ else (INVALID_PARAMS,)
         if not unknown or error.rpc_code not in codes:
             raise error
         what = "resource of this URI" if call.method == READ else "prompt of this name"
         raise NotFoundError(
-            f"the server has no {what} ({cut(error.rpc_message)})",
+            f"the server has no {what} ({cut(without_secrets_of(call.name, error.rpc_message))})",
             server=call.server,
             delivery="answered",
             hint=f"`trunkline info {call.server}` shows what it lists.",
         ) from error
+
+
+def _hide_secrets(error: ServerError, uri: str) -> None:
+    """Show the URI that was asked for without its secrets where the server's message repeats it."""
+    error.message = without_secrets_of(uri, error.message)
+    error.args = (error.message,)
 
 
 def _read(reply: Reply, call: Call) -> ReadReply:

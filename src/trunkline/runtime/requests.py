@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import re
 from collections.abc import AsyncGenerator, Awaitable, Callable, Iterator, Mapping
 from contextvars import ContextVar
 from typing import TYPE_CHECKING, Any, cast
@@ -21,6 +20,7 @@ from trunkline.runtime.interpret import COMPLETE, GET_PROMPT, READ
 from trunkline.runtime.inventory import Inventory
 from trunkline.runtime.progress import ProgressHandler, call_with_progress
 from trunkline.runtime.routes import Routes
+from trunkline.security.uris import without_secrets
 
 if TYPE_CHECKING:
     from trunkline.core.completion import CompletionReply
@@ -258,8 +258,10 @@ class Requests:
             raise InvalidArgumentsError(
                 f"`tools/call` takes a name and arguments, not {', '.join(sorted(foreign))}", server=server
             )
-        route = self._routes.server(server)
-        tool = f"{route.server}.{params.get('name', '')}"
+        name = params.get("name")
+        if not isinstance(name, str) or not name:
+            raise InvalidArgumentsError("`tools/call` needs the tool's name", server=server)
+        tool = self._routes.own_tool(server, name)
         reply = await self.call(tool, params.get("arguments"), timeout=timeout, on_progress=on_progress)
         return cast(Reply, reply)
 
@@ -280,7 +282,7 @@ class Requests:
     ) -> Call:
         route = self._routes.server(server)
         is_uri = method == READ or "://" in name
-        shown = f"{server} {_without_secrets(name)}" if is_uri else f"{server}.{name}"
+        shown = f"{server} {without_secrets(name)}" if is_uri else f"{server}.{name}"
         return Call(
             id=next(self._call_ids),
             server=server,
@@ -294,8 +296,3 @@ class Requests:
             method=method,
             params=params,
         )
-
-
-def _without_secrets(uri: str) -> str:
-    """Give a URI as errors, logs and traces may name it: without what may be a credential."""
-    return re.sub(r"(?<=//)[^/?#]*@", "", re.split(r"[?#]", uri, maxsplit=1)[0])

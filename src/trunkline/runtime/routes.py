@@ -105,6 +105,25 @@ class Routes:
             service=self._other,
         )
 
+    def own_tool(self, server: str, tool: str) -> str:
+        """Give the public name of a tool of this very server.
+
+        Raises:
+            NotFoundError: there is no such server, or the public name leads to another one.
+        """
+        if server not in self._fleet:
+            raise no_server(server, self._fleet)
+        public_name = f"{server}.{tool}"
+        pair = split_name(public_name, self._fleet.servers, separators=_SEPARATOR)
+        if pair is not None and pair[0] != server:
+            raise NotFoundError(
+                f"the public name of this tool belongs to the server {pair[0]!r}",
+                server=server,
+                tool=public_name,
+                hint="Rename one of the two servers.",
+            )
+        return public_name
+
     def task(self, server: str, tool: str) -> Route:
         """Give the way to a task of a tool, which need not be listed, nor known: "" is a tool too.
 

@@ -32,6 +32,7 @@ from trunkline.runtime.explain import explain
 from trunkline.runtime.handle import Handles, finish
 from trunkline.runtime.insight import Insight
 from trunkline.runtime.inventory import Inventory
+from trunkline.runtime.reactions import end_reacting, is_wanted, react
 from trunkline.runtime.requests import Requests
 from trunkline.runtime.routes import Routes, no_server
 from trunkline.runtime.watching import Watching
@@ -79,6 +80,7 @@ class Trunk(Calls, Requests, Watching, Detaching):
         self._contexts = tls
         self._bus = Bus()
         self._root: asyncio.Task[None] | None = None
+        self._reacting: asyncio.Task[None] | None = None
 
     async def __aenter__(self) -> Self:
         """Read the configuration and start connecting.
@@ -97,7 +99,7 @@ class Trunk(Calls, Requests, Watching, Detaching):
         self._fleet = self._make_fleet()
         self._inventory = Inventory(self._fleet)
         self._handles = Handles(self._fleet)
-        self._insight = Insight(self._tracing, self._wire, self._fleet)
+        self._insight = Insight(self._tracing, self._wire, self._fleet, self._bus)
         self._routes = Routes(
             self._fleet,
             self._inventory,
@@ -107,6 +109,8 @@ class Trunk(Calls, Requests, Watching, Detaching):
             self._handles.see_off,
         )
         self._call_ids = map(f"{os.urandom(3).hex()}-{{:x}}".format, itertools.count(1))
+        if is_wanted(self._handlers):
+            self._reacting = asyncio.create_task(react(self._bus, self._handlers), name="handlers")
         for entry in config.entries:
             self._fleet.add(self._assemble(entry))
         self._root = asyncio.create_task(self._handles.run(), name="trunkline")
@@ -136,6 +140,7 @@ class Trunk(Calls, Requests, Watching, Detaching):
             await finish(self._root)
         finally:
             self._bus.close()
+            await end_reacting(self._reacting)
             self._insight.close()
 
     async def drain(self, grace: float) -> None:

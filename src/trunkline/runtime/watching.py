@@ -8,9 +8,10 @@ from typing import Any, TypeVar, get_args, overload
 
 from trunkline.core.call import Flight, LogLevel
 from trunkline.core.events import Event
-from trunkline.errors import CallError, DeadlineExceededError, InvalidArgumentsError
+from trunkline.errors import CallError, DeadlineExceededError, Delivery, InvalidArgumentsError
 from trunkline.runtime.events import MOST_WAITING, Bus, Watch
 from trunkline.runtime.routes import Routes, no_server
+from trunkline.security.uris import without_secrets
 from trunkline.supervision.fleet import Fleet
 from trunkline.supervision.subscription import Subscription
 from trunkline.supervision.supervisor import Supervisor
@@ -76,16 +77,19 @@ class Watching:
             CallError: the server cannot be reached, or did not agree in time.
         """
         allowed = self._connect_timeout(server) if timeout is None else timeout
+        delivery: Delivery = "never_sent"
         try:
             async with asyncio.timeout(allowed):
                 found = server if server is not None else await self._routes.finding.server_of(uri, allowed)
                 supervisor = self._following(found)
                 await supervisor.connect(Flight(self._loop.time()))
+                delivery = "unknown"
                 return await supervisor.following.subscriptions.subscribe(uri)
         except TimeoutError:
             raise DeadlineExceededError(
-                f"no agreement to tell of updates of {uri} within {allowed:g} s",
+                f"no agreement to tell of updates of {without_secrets(uri)} within {allowed:g} s",
                 server=server,
+                delivery=delivery,
                 retryable=True,
                 hint="Allow more time, or look at `trunk.status()` to see what the server waits for.",
             ) from None

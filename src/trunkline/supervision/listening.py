@@ -113,6 +113,10 @@ class Listening:
             task.cancel()
             await self._fail(asked, stream.failure)
             return
+        if self._stream is not None and self._stream.ended:
+            # Nobody listened from its end until now.
+            self._deaf = True
+            self._wanted.lapse()
         self._close()
         self._stream, self._task, self._since = stream, task, self._loop.time()
         self._take_grant(stream, stream.granted)

@@ -37,6 +37,16 @@ MEANINGS: Mapping[Trigger, str] = {
     "ended": "the server is removed or the runtime is closed",
 }
 
+STATE_MEANINGS: Mapping[State, str] = {
+    "stopped": "not connected, and not tried unless a call wants it",
+    "connecting": "being started, negotiated, and asked for its tools",
+    "ready": "connected; takes calls",
+    "degraded": "connected, without an answer to health checks; takes calls",
+    "backoff": "down; tried again soon, or by a call",
+    "failed": "down; tried again rarely, or by a call once a while has passed",
+    "draining": "takes no more calls; ends when those in flight have",
+}
+
 _DOWN: Mapping[Trigger, State] = {
     "lost": "backoff",
     "exhausted": "failed",

@@ -20,6 +20,8 @@ Get = Callable[[str | None], Awaitable[aiohttp.ClientResponse]]
 
 _ATTEMPTS = 5
 """Times in a row a response stream is taken up again without anything new."""
+_LATER = (408, 425, 429, 500, 502, 503, 504)
+"""HTTP statuses that say nothing of whether there is such a stream."""
 _FIRST_WAIT = 1.0
 _LONGEST_WAIT = 30.0
 _FIELDS = 1024
@@ -94,29 +96,35 @@ async def listen(
 ) -> None:
     """Take messages for as long as the server has a stream for them; returns when it has none.
 
+    One that has a stream and cannot open it just now is asked again for ever; one that never had, some times.
+
     Args:
         miss: told when a stream begins that does not go on where another ended.
     """
     last_id: str | None = None
     retry_ms: int | None = None
+    heard = False
     while True:
         parser = EventParser(max_bytes + _FIELDS, skips=True)
         try:
             response = await get(last_id)
             try:
-                if not _is_event_stream(response):
+                if _is_event_stream(response):
+                    heard = True
+                    if last_id is None:
+                        miss()
+                    async for chunk in response.content.iter_any():
+                        for event in parser.feed(chunk):
+                            waits.reset()
+                            take(event.data)
+                elif response.status not in _LATER or not (heard or waits.taken < _ATTEMPTS):
                     return
-                if last_id is None:
-                    miss()
-                async for chunk in response.content.iter_any():
-                    for event in parser.feed(chunk):
-                        waits.reset()
-                        take(event.data)
             finally:
                 response.close()
         except (aiohttp.ClientError, OSError, EventTooLarge):
             pass  # it is opened again below, as after an end in good order
-        last_id, retry_ms = parser.last_id or last_id, parser.retry_ms
+        last_id = parser.last_id or last_id
+        retry_ms = retry_ms if parser.retry_ms is None else parser.retry_ms
         await asyncio.sleep(waits.next(retry_ms))
 
 

@@ -92,7 +92,7 @@ class MemoryLink:
 
     async def notify(self, body: bytes) -> None:
         """Send a message that has no answer."""
-        self._core.notify(body)
+        await self._core.deliver(body)
 
     async def close(self, reason: str = "it was closed") -> None:
         """End the connection and the task that serves it."""

@@ -29,9 +29,9 @@ def cannot_connect(server: str, url: str, cause: BaseException) -> CallError:
         return refused_by_proxy(server, cause.status)
     if (failed := explain_tls(server, host_of(url), tls_cause(cause))) is not None:
         return failed
-    if isinstance(getattr(cause, "os_error", None), ConnectionResetError):
+    if _was_reset(cause) and urlsplit(url).scheme in _DEFAULT_PORTS:
         return UnavailableError(
-            f"cannot connect to {host_of(url)}: it ended the connection during the TLS handshake",
+            f"cannot connect to {host_of(url)}: it broke off with the TLS handshake, saying nothing",
             code="tls_refused",
             server=server,
             hint="It may want a client certificate (`tls.cert`) or another version of TLS; see its log.",
@@ -68,6 +68,13 @@ def tls_cause(cause: BaseException) -> BaseException | None:
     return found[0] if found else None
 
 
+def _was_reset(cause: BaseException) -> bool:
+    """Whether the peer broke the connection off: with TLS 1.3 that may be its answer to our certificate."""
+    found = (cause, getattr(cause, "os_error", None), cause.__cause__)
+    broken = (ConnectionResetError, ConnectionAbortedError, BrokenPipeError)
+    return any(isinstance(one, broken) for one in found)
+
+
 def host_of(url: str) -> str:
     """Give host and port only: the rest of a URL may hold credentials."""
     parts = urlsplit(url)
@@ -80,5 +87,7 @@ def describe(cause: BaseException) -> str:
         cause = cause.os_error
     if isinstance(cause, OSError) and cause.errno is not None and cause.errno > 0:
         return os.strerror(cause.errno)
+    if isinstance(cause, aiohttp.InvalidURL):
+        return "a URL that cannot be used"  # its own text repeats the URL, with the credentials in it
     text = str(cause) or type(cause).__name__
     return text if len(text) <= _LONGEST else text[:_LONGEST] + "…"

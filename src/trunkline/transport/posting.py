@@ -18,6 +18,8 @@ SESSION_LOST = "session_lost"
 """Code of the error of a post that found its stream forgotten; nothing more can be sent then."""
 _TAKING = 30.0
 """Seconds a server may take to accept a message that has no answer."""
+_LINGERING = 5.0
+"""Seconds a server may take to accept a message when nobody waits for what becomes of it."""
 _OVERTAKING = 0.5
 """Seconds a cancellation waits for the post of its request, which it must not overtake."""
 
@@ -44,6 +46,9 @@ class PostingCore(StreamCore):
         except CallError:
             self._exchanges.forget(request.id)
             raise
+        finally:
+            if (post := self._post_of(request)) is not None:
+                self._limit(post)
 
     async def deliver(self, body: bytes) -> None:
         """Post a message that has no answer; return when the server has taken it, so that none overtakes it.
@@ -81,8 +86,18 @@ class PostingCore(StreamCore):
         task.add_done_callback(self._posting.pop)
         return task
 
+    def _limit(self, post: asyncio.Task[None]) -> None:
+        """End a post that nobody waits for any more, should the server not answer it soon."""
+        timer = self._loop.call_later(_LINGERING, post.cancel)
+        post.add_done_callback(lambda _: timer.cancel())
+
+    def _post_of(self, request: Request) -> asyncio.Task[None] | None:
+        return next((task for task, flight in self._posting.items() if flight is request.flight), None)
+
     def _send(self, body: bytes, flight: Flight | None) -> None:
-        self._own(self._carry(body, flight or Flight(self._loop.time())), flight)
+        post = self._own(self._carry(body, flight or Flight(self._loop.time())), flight)
+        if flight is None:
+            self._limit(post)
 
     async def _carry(self, body: bytes, flight: Flight) -> None:
         try:
@@ -102,8 +117,7 @@ class PostingCore(StreamCore):
 
     def _abandon(self, request: Request) -> None:
         self._exchanges.forget(request.id)
-        post = next((task for task, flight in self._posting.items() if flight is request.flight), None)
-        if post is None:
+        if (post := self._post_of(request)) is None:
             super()._abandon(request)
         else:
             self._own(self._take_back(post, request))

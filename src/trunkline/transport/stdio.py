@@ -160,7 +160,7 @@ class StdioLink(asyncio.SubprocessProtocol):
 
     async def notify(self, body: bytes) -> None:
         """Send a message that has no answer."""
-        self._core.notify(body)
+        await self._core.deliver(body)
 
     async def close(self, reason: str = "it was closed") -> None:
         """End the process: close its input, then SIGTERM, then SIGKILL to its whole group."""

@@ -29,6 +29,8 @@ from trunkline.protocol.lines import Endless, Oversized
 from trunkline.protocol.multiplexer import Multiplexer
 from trunkline.transport.link import Inbox, Request, advance, report_log
 
+_MOST_WAITING = 1024
+"""Messages that wait to be written before another one that has no answer has to wait itself."""
 _BATCH_BYTES = 64 * 1024
 """Frames waiting together are written together up to this many bytes."""
 
@@ -65,6 +67,7 @@ class StreamCore:
         self._loop = asyncio.get_running_loop()
         self._exchanges: Multiplexer[Exchange] = Multiplexer()
         self._outbox: deque[tuple[bytes, Flight | None]] = deque()
+        self._room = asyncio.Event()
         self._paused = False
         self._flush_scheduled = False
         self._batches = False
@@ -112,6 +115,13 @@ class StreamCore:
         if not self._lost.done():
             self._send(body, None)
 
+    async def deliver(self, body: bytes) -> None:
+        """Send a message that has no answer, once fewer than a thousand others wait for the peer to read."""
+        while len(self._outbox) >= _MOST_WAITING and not self._lost.done():
+            self._room.clear()
+            await self._room.wait()
+        self.notify(body)
+
     def pause(self) -> None:
         """The stream takes no more bytes for now."""
         self._paused = True
@@ -132,6 +142,7 @@ class StreamCore:
         self.lost = True
         self._lost.set_result(reason)
         self._outbox.clear()
+        self._room.set()
         for exchange in self._exchanges.take_all():
             exchange.fail(self._loss_of(exchange, reason))
         self.inbox.close()
@@ -253,6 +264,7 @@ class StreamCore:
                 size += len(body)
             batch.append(b"")
             self._write(b"\n".join(batch))
+        self._room.set()
 
 
 def oversized(server: str, max_bytes: int) -> ProtocolError:

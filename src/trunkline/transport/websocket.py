@@ -172,7 +172,7 @@ class WebSocketLink:
 
     async def notify(self, body: bytes) -> None:
         """Send a message that has no answer."""
-        self._core.notify(body)
+        await self._core.deliver(body)
 
     async def close(self, reason: str = "it was closed") -> None:
         """Close in good order, bounded in time, and end the reading."""

@@ -44,4 +44,4 @@ def test_a_sick_server_costs_a_list_one_warning_and_no_exit_code(place: Any) -> 
 def test_a_url_is_taken_for_a_configuration(place: Any) -> None:
     run = place.run("list", "--config", "http://127.0.0.1:9/mcp")
     assert run.code == 0
-    assert re.match(r"server +failed", run.out)
+    assert re.match(r"server +backoff", run.out)

@@ -88,7 +88,7 @@ SAMPLE = (
 """Run in a process of their own too, which attaches without a template."""
 NORMAL = (
     (r"\b\d+(\.\d+)? (ms|s|min)\b", "TIME"),
-    (r'"(duration_ms|latency_ms|since|last_check|restarts)":(null|[\d.e-]+)', r'"\1":NUMBER'),
+    (r'"(duration_ms|latency_ms|since|last_check|restarts|retry_in)":(null|[\d.e-]+)', r'"\1":NUMBER'),
     (r"within [\d.]+ s", "within TIME"),
     (r" +", " "),
 )

@@ -171,7 +171,7 @@ def test_watching_sees_what_changes_at_the_warm_servers(up: Any) -> None:
         process.stderr = process.stdout
         wait_for_line(process, b"echo  ready")
         os.kill(server, signal.SIGKILL)
-        wait_for_line(process, b"echo  stopped")
+        wait_for_line(process, b"echo  backoff")
         process.stderr = None
         process.send_signal(signal.SIGINT)
         assert up.finish(process).code == 130

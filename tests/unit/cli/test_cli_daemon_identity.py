@@ -113,3 +113,26 @@ def test_bytes_that_are_no_text_are_taken() -> None:
 def test_the_identity_shows_no_secret() -> None:
     Path("mcp.json").write_text(json.dumps({"a": PLAIN}))
     assert "secret" not in repr(identify(load("mcp.json", environ=ENVIRON)))
+
+
+@pytest.mark.parametrize(
+    ("policy", "name"),
+    [
+        ({}, "HTTPS_PROXY"),
+        ({"proxy": "http://me:${PASSWORD}@p.example"}, "PASSWORD"),
+        ({"tls": {"cert": "c.pem", "key_password": "${PASSWORD}"}}, "PASSWORD"),
+    ],
+)
+def test_variables_that_lead_to_a_url_count_for_it_alone(
+    policy: dict[str, Any], name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for variable in ("https_proxy", "all_proxy", "no_proxy", "ALL_PROXY", "NO_PROXY"):
+        monkeypatch.delenv(variable, raising=False)
+    remote = {"a": {"url": "https://far.example/mcp"}}
+    seen = []
+    for value in ("http://one.example", "http://two.example"):
+        monkeypatch.setenv(name, value)
+        seen.append((digest(remote, {"defaults": policy}), digest(None, {"defaults": policy})))
+    (far, local), (far_again, local_again) = seen
+    assert far != far_again
+    assert local == local_again

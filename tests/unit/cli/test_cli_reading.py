@@ -80,6 +80,9 @@ def test_a_terminal_gets_harmless_text_and_never_bytes(
     run = trunkline("read", "mem://b")
     assert (run.code, run.out) == (0, "[resource mem://b image/png 256 B]\n")
     assert "-o PATH saves it" in run.err
+    world.answer = {"contents": [TEXT]}
+    assert trunkline("read", "mem://t", "-o", "-").out == "one\ntwo \n"
+    world.answer = {"contents": [BLOB]}
     refused = trunkline("read", "mem://b", "-o", "-")
     assert (refused.code, refused.out) == (2, "")
     assert "never written to a terminal" in refused.err

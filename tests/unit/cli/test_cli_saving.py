@@ -66,6 +66,18 @@ def test_bytes_can_go_to_standard_output(world: Any, capfdbinary: pytest.Capture
     assert capfdbinary.readouterr().out == PNG
 
 
+def test_a_terminal_gets_nothing_that_acts_on_it_even_when_standard_output_is_asked_for(
+    trunkline: Trunkline, world: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("sys.stdout.isatty", lambda: True)
+    world.answer = {"content": [{"type": "text", "text": "a\x1b[31m\x07b"}]}
+    assert trunkline("call", "git.log", "{}", "-o", "-").out == "a\\x07b\n"
+    world.answer = {"content": [image()]}
+    run = trunkline("call", "git.log", "{}", "-o", "-")
+    assert (run.code, run.out.startswith("[image image/png")) == (0, True)
+    assert "-o PATH saves it" in run.err
+
+
 def test_a_tools_own_error_is_never_saved(trunkline: Trunkline, world: Any, tmp_path: Path) -> None:
     world.answer = {"content": [{"type": "text", "text": "no"}], "isError": True}
     run = trunkline("call", "git.log", "{}", "-o", str(tmp_path / "t"))

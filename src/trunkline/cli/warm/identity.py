@@ -51,8 +51,8 @@ def identify(config: Config) -> Identity:
         OSError: the working directory is gone.
     """
     folder = os.getcwd()
-    described = [_describe(entry, folder) for entry in config.entries]
     policy = config.policy
+    described = [_describe(entry, policy, folder) for entry in config.entries]
     files = digest_files([*config.sources, *([policy.source] if policy.source else [])])
     parts = [_FORMAT, __version__, config.sources, config.disabled, described, _rules(policy)]
     text = repr(parts).encode("utf-8", "surrogatepass")
@@ -73,7 +73,10 @@ def _digest_file(path: str) -> str:
         return ""
 
 
-def _describe(entry: Entry, folder: str) -> list[Any]:
+def _describe(entry: Entry, policy: Policy, folder: str) -> list[Any]:
+    from trunkline.config.egress import outside_values
+    from trunkline.config.entry import HttpEntry
+
     facts: dict[str, Any] = msgspec.structs.asdict(entry)
     if "error" in facts:
         return [entry.name, str(facts["error"])]
@@ -84,6 +87,8 @@ def _describe(entry: Entry, folder: str) -> list[Any]:
         facts |= {"env": sorted(env.items()), "cwd": facts["cwd"] or folder}
     if "headers" in facts:
         facts["headers"] = list(facts["headers"].items())
+    if isinstance(entry, HttpEntry):
+        facts["way"] = outside_values(entry, policy, os.environ)
     return [type(entry).__name__, sorted(facts.items())]
 
 
