@@ -96,12 +96,20 @@ def _keep_state(data: bytes, result: dict[str, Any]) -> None:
         result["requestState"] = state.copy()
 
 
-def decode_frames(data: bytes, limits: Limits) -> list[Frame | Broken]:
-    """Decode a message or a batch of them (2025-03-26, basic/index, "Batching"); never raises."""
-    if not data.lstrip().startswith(b"["):
+def decode_frames(data: bytes, limits: Limits, *, batches: bool = True) -> list[Frame | Broken]:
+    """Decode a message or a batch of them (2025-03-26, basic/index, "Batching"); never raises.
+
+    A message of a batch that cannot be used leaves the others alone.
+
+    Args:
+        batches: whether the era has them; where it has not, an array is no message.
+    """
+    if not (batches and data.lstrip()[:1] == b"["):
         return [decode_frame(data, limits)]
     try:
-        check_shape(data, limits)
+        # How deep a message nests is checked for each; how many there are, before there are any.
+        if data.count(b",") >= limits.nodes:
+            check_shape(data, limits)
         return [decode_frame(bytes(part), limits) for part in _batch_decoder.decode(data)]
     except (LimitExceeded, msgspec.DecodeError, UnicodeDecodeError, RecursionError) as cause:
         return [Broken(reason=f"the batch is not valid JSON-RPC ({cause})")]

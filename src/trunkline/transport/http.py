@@ -86,6 +86,7 @@ class HttpLink:
     def adopt(self, era: Era) -> None:
         """Follow this era's headers and way of cancelling from now on."""
         self._era = era
+        self._answers.batches = era.batches
         self._headers = self._common_headers()
 
     def frozen(self) -> bool:

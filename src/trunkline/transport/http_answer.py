@@ -44,6 +44,8 @@ class AnswerReader:
         self._limits = limits
         self._inbox = inbox
         self._loop = asyncio.get_running_loop()
+        self.batches = False
+        """Whether a message may be an array of them."""
 
     async def read(self, response: aiohttp.ClientResponse, request: Request) -> Frame:
         """Give the response to this request.
@@ -77,12 +79,17 @@ class AnswerReader:
 
     def _answer_in(self, data: bytes, request: Request) -> Frame | None:
         """Find the answer to this request; an error without an id can only be its own."""
-        for frame in decode_frames(data, self._limits):
-            if isinstance(frame, Broken) or frame.method is not UNSET:
+        frames = decode_frames(data, self._limits, batches=self.batches)
+        answer: Frame | None = None
+        for frame in frames:
+            if isinstance(frame, Broken):
                 continue
-            if frame.id == request.id or (frame.error is not UNSET and frame.id in (None, UNSET)):
-                return frame
-        return None
+            if frame.method is not UNSET:
+                if len(frames) > 1:
+                    self._hear(frame, len(data) // len(frames), request)
+            elif frame.id == request.id or (frame.error is not UNSET and frame.id in (None, UNSET)):
+                answer = answer or frame
+        return answer
 
     def _with_status(self, frame: Frame, response: aiohttp.ClientResponse) -> Frame:
         """Let a throttling status outrank the JSON-RPC error it came with; a true answer stands."""
@@ -131,32 +138,37 @@ class AnswerReader:
         """Take one message of a stream that answers nothing; an answer in it is nobody's."""
         if len(data) > self._limits.frame_bytes:
             return
-        for frame in decode_frames(data, self._limits):
+        frames = decode_frames(data, self._limits, batches=self.batches)
+        for frame in frames:
             if not isinstance(frame, Broken) and frame.method is not UNSET:
-                self._inbox.put(frame, len(data))
+                self._inbox.put(frame, len(data) // len(frames))
 
     def _take_event(self, data: bytes, request: Request) -> Frame | None:
+        """Take one event whole, whatever of it comes after the answer; give the answer if it is there."""
         if len(data) > self._limits.frame_bytes:
             raise oversized(self._server, self._limits.frame_bytes)
-        for frame in decode_frames(data, self._limits):
-            if isinstance(frame, Broken):
-                if frame.id == request.id:
-                    raise ProtocolError(
-                        f"the answer cannot be read: {frame.reason}",
-                        code="malformed_answer",
-                        server=self._server,
-                    )
-            elif frame.method is UNSET:
-                if frame.id == request.id:
-                    return frame
-            elif frame.method == "notifications/progress" and isinstance(frame.params, dict):
-                if frame.params.get("progressToken") == request.id:
-                    advance(request.flight, frame.params, self._loop.time())
-            else:
-                if frame.method == "notifications/message":
-                    report_log(request.flight, frame.params)
-                self._inbox.put(frame, len(data))
-        return None
+        frames = decode_frames(data, self._limits, batches=self.batches)
+        answer: Frame | Broken | None = None
+        for frame in frames:
+            if not isinstance(frame, Broken) and frame.method is not UNSET:
+                self._hear(frame, len(data) // len(frames), request)
+            elif frame.id == request.id:
+                answer = answer or frame
+        if isinstance(answer, Broken):
+            raise ProtocolError(
+                f"the answer cannot be read: {answer.reason}", code="malformed_answer", server=self._server
+            )
+        return answer
+
+    def _hear(self, frame: Frame, size: int, request: Request) -> None:
+        """Take what came with an answer and is none."""
+        if frame.method == "notifications/progress" and isinstance(frame.params, dict):
+            if frame.params.get("progressToken") == request.id:
+                advance(request.flight, frame.params, self._loop.time())
+            return
+        if frame.method == "notifications/message":
+            report_log(request.flight, frame.params)
+        self._inbox.put(frame, size)
 
 
 def cut_off(server: str, reason: str) -> OutcomeUnknownError:

@@ -153,8 +153,9 @@ class StreamCore:
         for data in frames:
             if type(data) is bytes:
                 if self._batches:
-                    for frame in decode_frames(data, self._limits):
-                        self._route(frame, len(data))
+                    batch = decode_frames(data, self._limits)
+                    for frame in batch:
+                        self._route(frame, len(data) // len(batch))
                 else:
                     self._route(decode_frame(data, self._limits), len(data))
             elif isinstance(data, Oversized):
@@ -164,7 +165,8 @@ class StreamCore:
 
     def finish(self, rest: bytes) -> None:
         """The stream ended on bytes without a newline: a whole message counts, half a one is lost with it."""
-        if not isinstance(decode_frame(rest, self._limits), Broken):
+        batch = decode_frames(rest, self._limits, batches=self._batches)
+        if not all(isinstance(frame, Broken) for frame in batch):
             self.receive([rest])
         elif rest:
             self.noise += 1
