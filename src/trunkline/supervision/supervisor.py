@@ -90,7 +90,7 @@ class Supervisor:
             self.connection = None
             until = self._loop.time() + grace
             # Calls are only counted, which costs nothing, so there is no event to wait for.
-            while connection.calls and self._loop.time() < until:  # noqa: ASYNC110
+            while connection.calls and self._loop.time() < until:
                 if connection.link.lost or self._stopping.is_set():
                     break
                 await asyncio.sleep(_LOOK_AGAIN)
