@@ -8,8 +8,8 @@ import shutil
 import socket
 import stat
 import tempfile
-from collections.abc import AsyncIterator, Callable, Iterator
-from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager
 from typing import Any
 
 import msgspec
@@ -30,7 +30,6 @@ from trunkline.errors import (
 )
 from trunkline.runtime.control_client import AttachedTrunk
 from trunkline.runtime.control_link import ControlLink
-from trunkline.runtime.control_messages import VERSION
 from trunkline.runtime.control_server import ControlServer
 from trunkline.testing import FakeServer, Fault, TaskScript
 
@@ -365,52 +364,3 @@ async def test_idle_time_counts_from_the_last_client(path: str) -> None:
         link.close()
         async with asyncio.timeout(10):
             await waiting
-
-
-@pytest.fixture
-def stub(path: str) -> Callable[..., AbstractAsyncContextManager[None]]:
-    """A server that welcomes a client and then does what `behave` does."""
-
-    @asynccontextmanager
-    async def serve(behave: Any) -> AsyncIterator[None]:
-        async def converse(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-            await reader.readline()
-            writer.write(b'{"type":"welcome","id":0,"version":%d,"pid":1}\n' % VERSION)
-            await reader.readline()
-            await behave(reader, writer)
-            writer.close()
-
-        server = await asyncio.start_unix_server(converse, path)
-        try:
-            yield
-        finally:
-            server.close()
-
-    return serve
-
-
-async def vanish(_: asyncio.StreamReader, __: asyncio.StreamWriter) -> None:
-    return
-
-
-async def stay_silent(reader: asyncio.StreamReader, _: asyncio.StreamWriter) -> None:
-    await reader.read()
-
-
-@pytest.mark.parametrize(
-    ("behave", "kind", "delivery"),
-    [(vanish, OutcomeUnknownError, "unknown"), (stay_silent, DeadlineExceededError, "unknown")],
-)
-async def test_a_lost_or_silent_process_is_told_as_an_unknown_outcome(
-    path: str,
-    stub: Any,
-    monkeypatch: pytest.MonkeyPatch,
-    behave: Any,
-    kind: type[TrunklineError],
-    delivery: str,
-) -> None:
-    monkeypatch.setattr("trunkline.runtime.control_client._GRACE", 0.1)
-    async with stub(behave), attached(path, "a") as remote:
-        error = await outcome(remote.call("a.echo", {}, timeout=0.1))
-        assert type(error) is kind
-        assert error.delivery == delivery
