@@ -9,6 +9,7 @@ import asyncio
 import gc
 import os
 import shutil
+import signal
 import subprocess
 import threading
 from collections.abc import AsyncIterator, Iterator
@@ -20,6 +21,10 @@ from hypothesis import HealthCheck, settings
 
 settings.register_profile("a busy machine", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("a busy machine")
+
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    # Begun in the background, where shells let programs ignore Ctrl-C; tests press it.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 ROOT = Path(__file__).resolve().parent.parent
 PROC = Path("/proc/self")

@@ -198,7 +198,7 @@ async def test_a_question_taken_back_at_once_leaves_nothing_behind():
         for _ in range(5):
             await asyncio.sleep(0)
         assert (incoming._working, incoming._tasks, incoming.calls) == ({}, set(), {})
-        assert trunk._fleet.get("fake")._opening._answers._workers.busy == 0
+        assert trunk._fleet.get("fake").answers._workers.busy == 0
 
 
 @pytest.mark.parametrize("family", ["legacy", "modern"])
@@ -292,4 +292,4 @@ async def test_threads_left_behind_count_until_they_return(until: Any):
         assert (await trunk.call("fake.pester")).text == "done"
         assert len(started) == 3
         let_go.set()
-        await until(lambda: trunk._fleet.get("fake")._opening._answers._workers.busy == 0)
+        await until(lambda: trunk._fleet.get("fake").answers._workers.busy == 0)

@@ -148,7 +148,8 @@ async def test_what_is_declared_follows_from_what_is_given(
     server = asking(family)
     async with trunkline.connect({"fake": server}, handlers=trunkline.Handlers(**handlers)) as trunk:
         await trunk.ready()
-    assert capabilities(server, family) == (legacy if family == "legacy" else modern)
+    extended = {**modern, "extensions": {"io.modelcontextprotocol/tasks": {}}}
+    assert capabilities(server, family) == (legacy if family == "legacy" else extended)
 
 
 @pytest.mark.over("memory")

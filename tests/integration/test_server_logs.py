@@ -119,7 +119,7 @@ async def test_a_server_that_does_not_answer_is_given_up_after_its_connect_timeo
 async def test_a_server_without_log_messages_is_a_clear_error(monkeypatch: pytest.MonkeyPatch):
     from trunkline.testing import answers
 
-    monkeypatch.setattr(answers, "_introduce", lambda _: {"capabilities": {"tools": {}}})
+    monkeypatch.setattr(answers, "_introduce", lambda *_: {"capabilities": {"tools": {}}})
     async with trunkline.connect({"fake": talkative("legacy")}) as trunk:
         await trunk.ready()
         with pytest.raises(trunkline.NotFoundError, match="no log messages") as caught:

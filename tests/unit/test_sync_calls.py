@@ -147,7 +147,9 @@ def test_a_tool_is_a_function(trunk: Trunk) -> None:
 
 def test_the_rest_of_the_trunk_answers_too(trunk: Trunk) -> None:
     trunk.ready("shop", timeout=30)
-    assert [tool.public_name for tool in trunk.catalog.tools] == ["shop.slow", "shop.reject", "shop.add"]
+    assert [tool.public_name for tool in trunk.catalog.tools] == [
+        f"shop.{name}" for name in ("slow", "reject", "build", "add")
+    ]
     assert trunk.search("add one")[0].tool.name == "add"
     assert [entry.name for entry in trunk.config.entries] == ["shop"]
     trunk.add("more", FakeServer("more"))

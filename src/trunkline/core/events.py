@@ -99,6 +99,9 @@ class EventSink(Protocol):
 class _Nobody:
     watched = False
 
+    def __repr__(self) -> str:
+        return "NOBODY"
+
     def put(self, event: Event) -> None:
         """Drop it."""
 

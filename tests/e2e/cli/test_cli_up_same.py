@@ -90,6 +90,7 @@ NORMAL = (
     (r"\b\d+(\.\d+)? (ms|s|min)\b", "TIME"),
     (r'"(duration_ms|latency_ms|since|last_check|restarts|retry_in)":(null|[\d.e-]+)', r'"\1":NUMBER'),
     (r"within [\d.]+ s", "within TIME"),
+    (r"it was started again \d+ times in TIME; the last time: ", ""),
     (r" +", " "),
 )
 
