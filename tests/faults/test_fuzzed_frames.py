@@ -113,6 +113,7 @@ async def fuzz_a_stream(seed: int, count: int, revision: str) -> None:
         while stream:
             size = chance.randrange(1, 5_000)
             core.receive(framer.feed(stream[:size]))
+            core.catch_up()
             stream = stream[size:]
         assert not [number for number, task in pending.items() if task.done()]
         for number in chance.sample(sorted(pending), len(pending)):

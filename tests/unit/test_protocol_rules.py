@@ -93,7 +93,7 @@ def test_invalid_utf8_names_the_request_it_answers() -> None:
 
 
 def test_one_bad_message_of_a_batch_leaves_the_others() -> None:
-    good, bad = decode_frames(b'[{"id":1,"result":{}},{"id":2,"result":{},"method":7}]', Limits())
+    (good, _), (bad, _) = decode_frames(b'[{"id":1,"result":{}},{"id":2,"result":{},"method":7}]', Limits())
     assert isinstance(good, Frame)
     assert isinstance(bad, Broken)
 

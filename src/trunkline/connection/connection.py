@@ -48,6 +48,7 @@ from trunkline.protocol.rounds import INPUT_REQUIRED, METHODS, wants_input
 from trunkline.protocol.subscriptions import LISTEN
 from trunkline.protocol.tasks import takes_tasks
 from trunkline.transport.link import Link, Request, SessionLostError
+from trunkline.transport.share import Share
 
 TOOLS_CALL = "tools/call"
 _NOTHING: Mapping[str, Any] = {}
@@ -215,11 +216,12 @@ class Connection:
 
     async def serve(self) -> None:
         """Handle what the server sends outside exchanges, until the link is lost."""
-        inbox = self.link.unsolicited
+        inbox, share = self.link.unsolicited, Share()
         try:
             while await inbox.wait():
                 while (frame := inbox.take()) is not None:
                     await self._take(frame)
+                    await share.spend(0)
                 if inbox.take_missed():
                     self._notices.miss()
         finally:

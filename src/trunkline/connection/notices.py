@@ -126,5 +126,5 @@ class Notices:
         text = data if isinstance(data, str) else encoded[:_LARGEST].decode("utf-8", "ignore")
         if len(encoded) > _LARGEST:
             data = encoded[:_LARGEST].decode("utf-8", "ignore") + "…"
-        shown = self._clean(text[:_LARGEST])
+        shown = self._clean(text[: 2 * _SHOWN])
         return data, shown if len(shown) <= _SHOWN else shown[:_SHOWN] + "…"

@@ -10,7 +10,7 @@ from trunkline.errors import ProtocolError, ServerError
 from trunkline.protocol.eras import REFUSING_CODES
 from trunkline.protocol.frames import Frame
 from trunkline.protocol.tasks import TASK
-from trunkline.telemetry.escape import escape_text
+from trunkline.telemetry.escape import escape_start
 
 
 def read_result(
@@ -29,7 +29,7 @@ def read_result(
     if frame.error is not UNSET:
         error = frame.error
         raise ServerError(
-            f"the server answered with error {error.code}: {escape_text(error.message)}",
+            f"the server answered with error {error.code}: {escape_start(error.message)}",
             rpc_code=error.code,
             rpc_message=error.message,
             data=error.data,

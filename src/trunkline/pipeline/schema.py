@@ -86,12 +86,13 @@ def compile_schema(schema: Mapping[str, Any], subject: Subject = "arguments") ->
     """
     import jsonschema_rs
 
+    schema = dict(schema)
     anatomy = Anatomy(schema)
     if anatomy.excess is not None:
         return Checker(subject, anatomy, None, anatomy.excess)
     try:
         validator = jsonschema_rs.validator_for(
-            dict(schema),
+            schema,
             retriever=_refuse_reference,
             pattern_options=jsonschema_rs.FancyRegexOptions(
                 backtrack_limit=_BACKTRACKS, size_limit=_PATTERN_BYTES // max(8, anatomy.patterns)

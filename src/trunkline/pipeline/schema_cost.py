@@ -25,11 +25,21 @@ MOST_PAIRS = 20_000
 MOST_VISITS = 500_000
 """Visits that checking one value may take."""
 
-_IN_PLACE = ("allOf", "anyOf", "oneOf", "not", "if", "then", "else", "dependentSchemas", "dependencies")
-_REFERENCES = ("$ref", "$dynamicRef", "$recursiveRef")
+_LONGEST_CHAIN = 2 * DEEPEST
+"""Parts applied to each other's values, one within the other, that are followed."""
+
+_IN_PLACE = frozenset(
+    ("allOf", "anyOf", "oneOf", "not", "if", "then", "else", "dependentSchemas", "dependencies")
+)
+_REFERENCES = frozenset(("$ref", "$dynamicRef", "$recursiveRef"))
 _OF_MEMBERS = ("additionalProperties", "unevaluatedProperties")
 _OF_ITEMS = ("items", "additionalItems", "unevaluatedItems", "contains")
-_NAMED = ("properties", "patternProperties", "dependentSchemas", "dependencies", "$defs", "definitions")
+_NAMED = frozenset(
+    ("properties", "patternProperties", "dependentSchemas", "dependencies", "$defs", "definitions")
+)
+_APPLIED = frozenset(
+    (*_IN_PLACE, "properties", "patternProperties", "prefixItems", "propertyNames", *_OF_MEMBERS, *_OF_ITEMS)
+)
 
 
 class Anatomy:
@@ -44,6 +54,7 @@ class Anatomy:
     def __init__(self, schema: Mapping[str, Any]) -> None:
         self._root = schema
         self._anchors: dict[str, Any] = {}
+        self._targets: dict[str, Any] = {}
         self.patterns = 0
         self.excess = self._survey()
         self.simple = self.excess is None and self._expanded(schema, set(), [0]) is not None
@@ -53,12 +64,17 @@ class Anatomy:
         counted = _Count(self)
         try:
             total = counted.of(self._root, value)
-        except _TooMuchError:
+        except (_TooMuchError, RecursionError):
             return None
         return total if total <= MOST_VISITS else None
 
     def target(self, reference: str) -> Any:
         """Give the part a reference inside the schema means, or None."""
+        if reference not in self._targets:
+            self._targets[reference] = self._find(reference)
+        return self._targets[reference]
+
+    def _find(self, reference: str) -> Any:
         base, _, fragment = reference.partition("#")
         if base and base != self._root.get("$id"):
             return None
@@ -82,32 +98,32 @@ class Anatomy:
                 return f"has more than {MOST_PARTS:,} parts"
             if depth > DEEPEST:
                 return f"is nested deeper than {DEEPEST} levels"
-            if isinstance(node, Mapping | list) and len(node) > MOST_PARTS:
+            if isinstance(node, dict | list) and len(node) > MOST_PARTS:
                 return f"has more than {MOST_PARTS:,} parts"
-            if isinstance(node, Mapping):
+            if isinstance(node, dict):
                 self._note(node, references)
                 waiting.extend((part, depth + 1) for part in node.values())
             elif isinstance(node, list):
                 waiting.extend((part, depth + 1) for part in node)
         for reference in references:
-            if not isinstance(self.target(reference), Mapping | bool):
+            if not isinstance(self.target(reference), dict | bool):
                 return f"refers to {reference[:100]!r}, which is not a part of it"
         return None
 
     def _note(self, node: Mapping[str, Any], references: list[str]) -> None:
-        references.extend(node[key] for key in _REFERENCES if isinstance(node.get(key), str))
+        references.extend(node[key] for key in _REFERENCES & node.keys() if isinstance(node[key], str))
         for key in ("$anchor", "$dynamicAnchor"):
             if isinstance(anchor := node.get(key), str):
                 self._anchors.setdefault(anchor, node)
         self.patterns += isinstance(node.get("pattern"), str)
-        if isinstance(named := node.get("patternProperties"), Mapping):
+        if isinstance(named := node.get("patternProperties"), dict):
             self.patterns += len(named)
 
     def _expanded(self, node: Any, above: set[int], seen: list[int]) -> int | None:
         """Count parts with references followed; None when they are many, or a part holds itself."""
-        if not isinstance(node, Mapping):
+        if not isinstance(node, dict):
             return 1
-        if id(node) in above or seen[0] > FEW_VISITS or len(above) > 4 * DEEPEST:
+        if id(node) in above or seen[0] > FEW_VISITS or len(above) > _LONGEST_CHAIN:
             return None
         above.add(id(node))
         for part in subschemas(self, node):
@@ -130,12 +146,12 @@ class _Count:
         self._known: dict[tuple[int, int], int] = {}
 
     def of(self, node: Any, value: Any, depth: int = 0) -> int:
-        if not isinstance(node, Mapping):
+        if not isinstance(node, dict):
             return 1
         pair = (id(node), id(value))
         if (known := self._known.get(pair)) is not None:
             return known
-        if len(self._known) >= MOST_PAIRS or depth > 8 * DEEPEST:
+        if len(self._known) >= MOST_PAIRS or depth > _LONGEST_CHAIN:
             raise _TooMuchError
         # A part that meets itself on the same value is visited once.
         self._known[pair] = 1
@@ -148,25 +164,27 @@ class _Count:
 
 def in_place(anatomy: Anatomy, node: Mapping[str, Any]) -> Iterator[Any]:
     """Give the parts that are applied to the same value as `node`, references followed."""
-    for key in _REFERENCES:
-        if isinstance(reference := node.get(key), str):
-            yield anatomy.target(reference)
-    for key in _IN_PLACE:
-        yield from _parts(key, node.get(key))
+    for key, part in node.items():
+        if key in _IN_PLACE:
+            yield from _parts(key, part)
+        elif key in _REFERENCES and isinstance(part, str):
+            yield anatomy.target(part)
 
 
 def subschemas(anatomy: Anatomy, node: Mapping[str, Any]) -> Iterator[Any]:
     """Give every part that `node` applies to anything, references followed."""
-    yield from in_place(anatomy, node)
-    for key in ("properties", "patternProperties", "prefixItems", "propertyNames", *_OF_MEMBERS, *_OF_ITEMS):
-        yield from _parts(key, node.get(key))
+    for key, part in node.items():
+        if key in _APPLIED:
+            yield from _parts(key, part)
+        elif key in _REFERENCES and isinstance(part, str):
+            yield anatomy.target(part)
 
 
 def _below(node: Mapping[str, Any], value: Any) -> Iterator[tuple[Any, Any]]:
     """Give the parts applied to what is inside a value, with what they are applied to."""
-    if isinstance(value, Mapping):
+    if isinstance(value, (dict, Mapping)):
         properties = node.get("properties")
-        if isinstance(properties, Mapping):
+        if isinstance(properties, dict):
             yield from ((part, value[name]) for name, part in properties.items() if name in value)
         every = [part for key in _OF_MEMBERS for part in _parts(key, node.get(key))]
         every.extend(_parts("patternProperties", node.get("patternProperties")))
@@ -185,14 +203,15 @@ def _below(node: Mapping[str, Any], value: Any) -> Iterator[tuple[Any, Any]]:
 def _parts(key: str, value: Any) -> Iterator[Any]:
     if isinstance(value, list):
         yield from value
-    elif isinstance(value, Mapping) and key in _NAMED:
-        yield from value.values()
-    elif isinstance(value, Mapping):
-        yield value
+    elif isinstance(value, dict):
+        if key in _NAMED:
+            yield from value.values()
+        else:
+            yield value
 
 
 def _child(part: Any, step: str) -> Any:
-    if isinstance(part, Mapping):
+    if isinstance(part, dict):
         return part.get(step)
     if isinstance(part, list) and step.isdecimal() and int(step) < len(part):
         return part[int(step)]

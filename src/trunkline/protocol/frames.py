@@ -7,7 +7,7 @@ request it answers where that can be read, so that one bad frame fails one call.
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 import msgspec
@@ -96,23 +96,30 @@ def _keep_state(data: bytes, result: dict[str, Any]) -> None:
         result["requestState"] = state.copy()
 
 
-def decode_frames(data: bytes, limits: Limits, *, batches: bool = True) -> list[Frame | Broken]:
-    """Decode a message or a batch of them (2025-03-26, basic/index, "Batching"); never raises.
+def decode_frames(
+    data: bytes, limits: Limits, *, batches: bool = True
+) -> Iterator[tuple[Frame | Broken, int]]:
+    """Decode a message or a batch of them, each when it is asked for, with its bytes; never raises.
 
-    A message of a batch that cannot be used leaves the others alone.
+    A message of a batch that cannot be used leaves the others alone. Source: specification 2025-03-26,
+    basic/index, "Batching".
 
     Args:
         batches: whether the era has them; where it has not, an array is no message.
     """
     if not (batches and data.lstrip()[:1] == b"["):
-        return [decode_frame(data, limits)]
+        yield decode_frame(data, limits), len(data)
+        return
     try:
         # How deep a message nests is checked for each; how many there are, before there are any.
         if data.count(b",") >= limits.nodes:
             check_shape(data, limits)
-        return [decode_frame(bytes(part), limits) for part in _batch_decoder.decode(data)]
+        parts = _batch_decoder.decode(data)
     except (LimitExceeded, msgspec.DecodeError, UnicodeDecodeError, RecursionError) as cause:
-        return [Broken(reason=f"the batch is not valid JSON-RPC ({cause})")]
+        yield Broken(reason=f"the batch is not valid JSON-RPC ({cause})"), len(data)
+        return
+    for part in parts:
+        yield decode_frame(one := bytes(part), limits), len(one)
 
 
 def recover_id(data: bytes, tail: bytes | None = None) -> RequestId | None:

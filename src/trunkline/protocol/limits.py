@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import accumulate
+
 from trunkline.core.limits import Limits
 
 
@@ -9,7 +11,7 @@ class LimitExceeded(ValueError):  # noqa: N818 - a verdict, not a fault of ours
     """A frame is over a limit; the text says which."""
 
 
-_BRACES_AS_BRACKETS = bytes.maketrans(b"{}", b"[]")
+_STEPS = bytes.maketrans(b"[{]}", b"\x01\x01\xff\xff")
 _ALL_BUT_BRACKETS = bytes(code for code in range(256) if code not in b"[]{}")
 
 
@@ -40,11 +42,11 @@ def _drop_strings(frame: bytes) -> bytes:
 
 
 def _is_deeper(bare: bytes, depth: int) -> bool:
-    """Take away the innermost level as often as levels are allowed, and see whether anything is left."""
-    brackets = bare.translate(_BRACES_AS_BRACKETS, _ALL_BUT_BRACKETS)
-    for _ in range(depth):
-        inner = brackets.replace(b"[]", b"")
-        if len(inner) == len(brackets):
-            break
-        brackets = inner
-    return bool(brackets)
+    """Add up the steps in and out, read as signed bytes, and see how deep they ever lead.
+
+    What closes more than was open is no JSON, and no decoder goes deeper into it.
+    """
+    steps = bare.translate(_STEPS, _ALL_BUT_BRACKETS)
+    if b"\x01" * (depth + 1) in steps:
+        return True
+    return max(accumulate(memoryview(steps).cast("b")), default=0) > depth

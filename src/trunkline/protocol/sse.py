@@ -120,8 +120,12 @@ class EventParser:
         if line.startswith(b":"):
             self._size -= len(line)
             return None
-        field, _, value = line.partition(b":")
-        self._set_field(field, value.removeprefix(b" "))
+        colon = line.find(b":")
+        if colon < 0:
+            self._set_field(line, b"")
+        else:
+            # Sliced once, as a value may be as large as a frame may be.
+            self._set_field(line[:colon], line[colon + 1 + line.startswith(b" ", colon + 1) :])
         return None
 
     def _set_field(self, field: bytes, value: bytes) -> None:

@@ -8,6 +8,8 @@ _ACTING = re.compile(
     "[\x00-\x1f\x7f-\x9f\xad\u061c\u180e\u200b-\u200f\u2028-\u202e\u2060-\u206f\ufeff\ufff9-\ufffb"
     "\ud800-\udfff\U000e0000-\U000e007f]"
 )
+_LONGEST = 2_000
+"""Characters that are shown of a text which a server may make as long as it likes."""
 _SHORT = {"\n": "\\n", "\r": "\\r", "\t": "\\t"}
 
 
@@ -24,6 +26,11 @@ def escape_text(text: str, *, keep_lines: bool = False) -> str:
     if keep_lines:
         return "\n".join(_ACTING.sub(_escape, line) for line in text.split("\n"))
     return _ACTING.sub(_escape, text)
+
+
+def escape_start(text: str) -> str:
+    """Give the beginning of a text of any length, escaped, and a mark where it was cut."""
+    return escape_text(text) if len(text) <= _LONGEST else escape_text(text[:_LONGEST]) + "…"
 
 
 def _escape(match: re.Match[str]) -> str:

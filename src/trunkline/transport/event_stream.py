@@ -7,7 +7,7 @@ basic/transports, "HTTP with SSE".
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 
 import aiohttp
 import msgspec
@@ -16,6 +16,7 @@ from trunkline.core.limits import Limits
 from trunkline.errors import OutcomeUnknownError, RejectedError, UnavailableError
 from trunkline.protocol.sse import Event, EventParser, EventTooLarge
 from trunkline.transport.network import cannot_connect, describe
+from trunkline.transport.share import cut_lines
 from trunkline.transport.verdict import judge_status
 
 _FIELDS = 1024
@@ -94,28 +95,45 @@ class EventStream:
             raise judge_status(self._server, response.status, response.headers)
         return response
 
-    async def follow(self, response: aiohttp.ClientResponse, take: Callable[[Event], None]) -> str:
+    async def follow(
+        self,
+        response: aiohttp.ClientResponse,
+        take: Callable[[Event], None],
+        rest: Callable[[], Awaitable[None]],
+    ) -> str:
         """Give every event to `take` until the stream has ended for good; return the reason.
 
         A stream whose events have no ids is not opened again: what it lost could not be sent again.
+
+        Args:
+            rest: returns when more may be taken.
 
         Raises:
             CallError: what `take` raises; or why the stream cannot be opened again.
         """
         while True:
-            reason = await self._read(response, take)
+            reason = await self._read(response, take, rest)
             if self._last_id is None:
                 return reason
             response = await self._reopen(reason)
 
-    async def _read(self, response: aiohttp.ClientResponse, take: Callable[[Event], None]) -> str:
+    async def _read(
+        self,
+        response: aiohttp.ClientResponse,
+        take: Callable[[Event], None],
+        rest: Callable[[], Awaitable[None]],
+    ) -> str:
         limit = self._limits.frame_bytes
         parser = EventParser(limit + _FIELDS, skips=True)
         try:
             async for chunk in response.content.iter_any():
-                for event in parser.feed(chunk):
-                    self._note(event)
-                    take(event)
+                for piece in cut_lines(chunk):
+                    for event in parser.feed(piece):
+                        self._note(event)
+                        take(event)
+                    await rest()
+                    if piece is not chunk:
+                        await asyncio.sleep(0)
                 self._retry_ms = parser.retry_ms if parser.retry_ms is not None else self._retry_ms
         except EventTooLarge:
             return f"it sent an event of over {2 * limit:,} bytes"

@@ -13,6 +13,7 @@ from trunkline.protocol.frames import Broken, Frame, decode_frames
 from trunkline.protocol.sse import EventParser, EventTooLarge
 from trunkline.transport.link import Inbox, Request, advance, report_log
 from trunkline.transport.network import describe
+from trunkline.transport.share import Share, cut_lines
 from trunkline.transport.stream import oversized
 from trunkline.transport.verdict import judge_status
 
@@ -44,6 +45,7 @@ class AnswerReader:
         self._limits = limits
         self._inbox = inbox
         self._loop = asyncio.get_running_loop()
+        self._share = Share()
         self.batches = False
         """Whether a message may be an array of them."""
 
@@ -62,11 +64,12 @@ class AnswerReader:
         data = await self._read_body(response)
         server = self._server
         if response.status >= 400 or response.content_type != "application/json":
-            frame = self._answer_in(data, request) if response.content_type == "application/json" else None
+            is_json = response.content_type == "application/json"
+            frame = await self._answer_in(data, request) if is_json else None
             if frame is None:
                 raise judge_status(server, response.status, response.headers)
             return self._with_status(frame, response)
-        frame = self._answer_in(data, request)
+        frame = await self._answer_in(data, request)
         if frame is None:
             raise ProtocolError(
                 "the answer cannot be read: it is no JSON-RPC response to this request",
@@ -77,18 +80,18 @@ class AnswerReader:
             )
         return frame
 
-    def _answer_in(self, data: bytes, request: Request) -> Frame | None:
+    async def _answer_in(self, data: bytes, request: Request) -> Frame | None:
         """Find the answer to this request; an error without an id can only be its own."""
-        frames = decode_frames(data, self._limits, batches=self.batches)
         answer: Frame | None = None
-        for frame in frames:
+        for number, (frame, size) in enumerate(decode_frames(data, self._limits, batches=self.batches)):
             if isinstance(frame, Broken):
                 continue
             if frame.method is not UNSET:
-                if len(frames) > 1:
-                    self._hear(frame, len(data) // len(frames), request)
-            elif frame.id == request.id or (frame.error is not UNSET and frame.id in (None, UNSET)):
-                answer = answer or frame
+                if number or size < len(data):
+                    self._hear(frame, size, request)
+            elif answer is None and _answers(frame, request):
+                answer = frame
+            await self._share.spend(size)
         return answer
 
     def _with_status(self, frame: Frame, response: aiohttp.ClientResponse) -> Frame:
@@ -121,9 +124,12 @@ class AnswerReader:
         reason = "the response stream ended before the answer"
         try:
             async for chunk in response.content.iter_any():
-                for event in parser.feed(chunk):
-                    if (frame := self._take_event(event.data, request)) is not None:
-                        return frame
+                for piece in cut_lines(chunk):
+                    for event in parser.feed(piece):
+                        if (frame := await self._take_event(event.data, request)) is not None:
+                            return frame
+                    if piece is not chunk:
+                        await asyncio.sleep(0)
         except EventTooLarge as cause:
             raise oversized(self._server, self._limits.frame_bytes) from cause
         except (aiohttp.ClientError, OSError) as cause:
@@ -134,26 +140,26 @@ class AnswerReader:
             raise CutStreamError(parser.last_id, parser.retry_ms, reason)
         raise cut_off(self._server, reason)
 
-    def take_message(self, data: bytes) -> None:
+    async def take_message(self, data: bytes) -> None:
         """Take one message of a stream that answers nothing; an answer in it is nobody's."""
         if len(data) > self._limits.frame_bytes:
             return
-        frames = decode_frames(data, self._limits, batches=self.batches)
-        for frame in frames:
+        for frame, size in decode_frames(data, self._limits, batches=self.batches):
             if not isinstance(frame, Broken) and frame.method is not UNSET:
-                self._inbox.put(frame, len(data) // len(frames))
+                self._inbox.put(frame, size)
+            await self._share.spend(size)
 
-    def _take_event(self, data: bytes, request: Request) -> Frame | None:
+    async def _take_event(self, data: bytes, request: Request) -> Frame | None:
         """Take one event whole, whatever of it comes after the answer; give the answer if it is there."""
         if len(data) > self._limits.frame_bytes:
             raise oversized(self._server, self._limits.frame_bytes)
-        frames = decode_frames(data, self._limits, batches=self.batches)
         answer: Frame | Broken | None = None
-        for frame in frames:
+        for frame, size in decode_frames(data, self._limits, batches=self.batches):
             if not isinstance(frame, Broken) and frame.method is not UNSET:
-                self._hear(frame, len(data) // len(frames), request)
+                self._hear(frame, size, request)
             elif frame.id == request.id:
                 answer = answer or frame
+            await self._share.spend(size)
         if isinstance(answer, Broken):
             raise ProtocolError(
                 f"the answer cannot be read: {answer.reason}", code="malformed_answer", server=self._server
@@ -169,6 +175,10 @@ class AnswerReader:
         if frame.method == "notifications/message":
             report_log(request.flight, frame.params)
         self._inbox.put(frame, size)
+
+
+def _answers(frame: Frame, request: Request) -> bool:
+    return frame.id == request.id or (frame.error is not UNSET and frame.id in (None, UNSET))
 
 
 def cut_off(server: str, reason: str) -> OutcomeUnknownError:

@@ -14,6 +14,7 @@ import aiohttp
 from trunkline.protocol.frames import Frame
 from trunkline.protocol.sse import EventParser, EventTooLarge
 from trunkline.transport.http_answer import CutStreamError, cut_off
+from trunkline.transport.share import cut_lines
 
 Get = Callable[[str | None], Awaitable[aiohttp.ClientResponse]]
 """Opens the stream anew, after the event of this id."""
@@ -92,7 +93,7 @@ async def take_up(
 
 
 async def listen(
-    get: Get, take: Callable[[bytes], None], miss: Callable[[], None], max_bytes: int, waits: Waits
+    get: Get, take: Callable[[bytes], Awaitable[None]], miss: Callable[[], None], max_bytes: int, waits: Waits
 ) -> None:
     """Take messages for as long as the server has a stream for them; returns when it has none.
 
@@ -114,9 +115,7 @@ async def listen(
                     if last_id is None:
                         miss()
                     async for chunk in response.content.iter_any():
-                        for event in parser.feed(chunk):
-                            waits.reset()
-                            take(event.data)
+                        await _hear(parser, chunk, waits, take)
                 elif response.status not in _LATER or not (heard or waits.taken < _ATTEMPTS):
                     return
             finally:
@@ -126,6 +125,18 @@ async def listen(
         last_id = parser.last_id or last_id
         retry_ms = retry_ms if parser.retry_ms is None else parser.retry_ms
         await asyncio.sleep(waits.next(retry_ms))
+
+
+async def _hear(
+    parser: EventParser, chunk: bytes, waits: Waits, take: Callable[[bytes], Awaitable[None]]
+) -> None:
+    """Take the events of a piece of a stream, with turns for others between them."""
+    for piece in cut_lines(chunk):
+        for event in parser.feed(piece):
+            waits.reset()
+            await take(event.data)
+        if piece is not chunk:
+            await asyncio.sleep(0)
 
 
 def _is_event_stream(response: aiohttp.ClientResponse) -> bool:

@@ -10,10 +10,10 @@ from typing import Protocol
 import msgspec
 
 from trunkline.core.limits import Limits
-from trunkline.protocol.lines import Endless, LineFramer, Oversized
+from trunkline.protocol.lines import LineFramer
 from trunkline.telemetry.escape import escape_text
 from trunkline.transport.link import Inbox
-from trunkline.transport.stream import StreamCore
+from trunkline.transport.stream import Arrived, StreamCore
 
 logger = logging.getLogger("trunkline.transport")
 
@@ -131,6 +131,11 @@ class MemoryLink:
             self._core.pause()
 
     def _receive(self, frame: bytes) -> None:
-        arrived: list[bytes | Oversized | Endless] = self._framer.feed(frame + b"\n")
+        arrived: list[Arrived] = self._framer.feed(frame + b"\n")
         # A turn of the loop lies between the peer's send and the client's reading, as with a pipe.
-        asyncio.get_running_loop().call_soon(self._core.receive, arrived)
+        asyncio.get_running_loop().call_soon(self._take, arrived)
+
+    def _take(self, arrived: list[Arrived]) -> None:
+        # A peer in this process is not read from and cannot be slowed down: what waits would only pile up.
+        self._core.receive(arrived)
+        self._core.catch_up()

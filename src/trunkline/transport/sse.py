@@ -208,7 +208,7 @@ class SseLink:
     async def _read_all(self, response: aiohttp.ClientResponse) -> None:
         reason = "its reading was stopped"
         try:
-            reason = await self._stream.follow(response, self._take)
+            reason = await self._stream.follow(response, self._take, self._core.rest)
         except CallError as cause:
             reason = cause.message
             if not self._endpoint.done():

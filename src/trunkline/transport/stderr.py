@@ -28,7 +28,10 @@ class StderrTail:
 
     def feed(self, chunk: bytes) -> None:
         """Take the next bytes."""
-        for line in self._framer.feed(chunk):
+        lines = self._framer.feed(chunk)
+        if not self._logger.isEnabledFor(logging.DEBUG):
+            lines = lines[-_LINES:]  # nobody will see the others
+        for line in lines:
             if isinstance(line, bytes):
                 self._keep(line)
             elif isinstance(line, Oversized) and not line.ended:

@@ -122,6 +122,7 @@ class StdioLink(asyncio.SubprocessProtocol):
         self._closing: asyncio.Task[None] | None = None
         self._transport: Child | asyncio.SubprocessTransport
         self._outputs: list[asyncio.ReadTransport] = []
+        self._catching_up = False
         self.next_id = self._core.next_id
         self.request = self._core.request
         self.adopt = self._core.adopt
@@ -219,7 +220,12 @@ class StdioLink(asyncio.SubprocessProtocol):
 
     def take_output(self, data: bytes) -> None:
         """Take the next bytes of the server's standard output."""
-        self._core.receive(self._framer.feed(data))
+        core = self._core
+        core.receive(self._framer.feed(data))
+        if core.behind and not self._catching_up:
+            self._catching_up = True
+            self._output().pause_reading()
+            self._loop.call_soon(self._catch_up)
 
     def pause_writing(self) -> None:
         self._core.pause()
@@ -236,7 +242,24 @@ class StdioLink(asyncio.SubprocessProtocol):
         else:
             self._loop.call_later(_DRAIN, self._lose)
 
+    def _catch_up(self) -> None:
+        """Others have had a turn: go on with what has arrived, and read again when all of it is taken."""
+        self._core.go_on()
+        if self._core.behind:
+            self._loop.call_soon(self._catch_up)
+            return
+        self._catching_up = False
+        if 1 in self._open_pipes:
+            self._output().resume_reading()
+
+    def _output(self) -> asyncio.ReadTransport:
+        if self._outputs:
+            return self._outputs[0]
+        process = cast(asyncio.SubprocessTransport, self._transport)
+        return cast(asyncio.ReadTransport, process.get_pipe_transport(1))
+
     def _lose(self) -> None:
+        self._core.catch_up()
         if self._exited.done():
             self._core.lose(describe_exit(self._exited.result()))
         else:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 
 from msgspec import UNSET
 
@@ -28,7 +28,10 @@ from trunkline.protocol.frames import (
 from trunkline.protocol.lines import Endless, Oversized
 from trunkline.protocol.multiplexer import Multiplexer
 from trunkline.transport.link import Inbox, Request, advance, report_log
+from trunkline.transport.share import Share
 
+Arrived = bytes | Oversized | Endless
+"""One frame of the stream, or what is known of one that is too large."""
 _MOST_WAITING = 1024
 """Messages that wait to be written before another one that has no answer has to wait itself."""
 _BATCH_BYTES = 64 * 1024
@@ -57,7 +60,8 @@ class StreamCore:
     """The correlation, ordering and failure rules of a shared stream; knows no pipe or socket.
 
     The owner gives `write`, which takes bytes at once, and calls `receive`, `pause`, `resume` and
-    `lose` as its stream lives.
+    `lose` as its stream lives. Where `receive` leaves something for the next turn, it stops reading and
+    calls `go_on`, or awaits `rest`, before it reads again.
     """
 
     def __init__(self, server: str, limits: Limits, write: Callable[[bytes], None]) -> None:
@@ -73,6 +77,9 @@ class StreamCore:
         self._batches = False
         self._logs_on_request = False
         self._lost: asyncio.Future[str] = self._loop.create_future()
+        self._share = Share()
+        self._left: deque[Arrived] = deque()
+        self._batch: Iterator[tuple[Frame | Broken, int]] | None = None
         self.inbox = Inbox()
         self.lost = False
         """Whether the stream has ended."""
@@ -143,33 +150,74 @@ class StreamCore:
         self._lost.set_result(reason)
         self._outbox.clear()
         self._room.set()
+        self._left.clear()
+        self._batch = None
         for exchange in self._exchanges.take_all():
             exchange.fail(self._loss_of(exchange, reason))
         self.inbox.close()
 
-    def receive(self, frames: Iterable[bytes | Oversized | Endless]) -> None:
-        """Take the frames that have arrived."""
+    @property
+    def behind(self) -> bool:
+        """Whether others are to have a turn before more is read."""
+        return self._share.used_up or bool(self._left) or self._batch is not None
+
+    def receive(self, frames: Iterable[Arrived]) -> None:
+        """Take the frames that have arrived; those above the stream's share of a turn wait: see `behind`."""
         self.heard = True
         for data in frames:
-            if type(data) is bytes:
-                if self._batches:
-                    batch = decode_frames(data, self._limits)
-                    for frame in batch:
-                        self._route(frame, len(data) // len(batch))
-                else:
-                    self._route(decode_frame(data, self._limits), len(data))
-            elif isinstance(data, Oversized):
-                self._refuse_oversized(data)
+            if self._share.used_up or self._left or self._batch is not None:
+                self._left.append(data)
             else:
-                self.lose(f"it sent a frame of over {2 * self._limits.frame_bytes:,} bytes without end")
+                self.take(data)
+
+    def go_on(self) -> None:
+        """Others have had a turn: take what was left."""
+        self._share.renew()
+        self._go_through_batch()
+        while self._left and self._batch is None and not self._share.used_up:
+            self.take(self._left.popleft())
+
+    async def rest(self) -> None:
+        """Let others have turns until nothing is left."""
+        while self.behind:
+            await asyncio.sleep(0)
+            self.go_on()
+
+    def take(self, data: Arrived) -> None:
+        """Take one frame."""
+        if type(data) is bytes:
+            if self._batches and data.lstrip()[:1] == b"[":
+                self._batch = decode_frames(data, self._limits)
+                self._go_through_batch()
+            else:
+                self._route(decode_frame(data, self._limits), len(data))
+        elif isinstance(data, Oversized):
+            self._refuse_oversized(data)
+        else:
+            self.lose(f"it sent a frame of over {2 * self._limits.frame_bytes:,} bytes without end")
+
+    def catch_up(self) -> None:
+        """Take all that was left at once: the stream is about to end."""
+        while self.behind:
+            self.go_on()
 
     def finish(self, rest: bytes) -> None:
         """The stream ended on bytes without a newline: a whole message counts, half a one is lost with it."""
-        batch = decode_frames(rest, self._limits, batches=self._batches)
+        self.catch_up()
+        batch = [frame for frame, _ in decode_frames(rest, self._limits, batches=self._batches)]
         if not all(isinstance(frame, Broken) for frame in batch):
             self.receive([rest])
+            self.catch_up()
         elif rest:
             self.noise += 1
+
+    def _go_through_batch(self) -> None:
+        while self._batch is not None and not self._share.used_up:
+            part = next(self._batch, None)
+            if part is None:
+                self._batch = None
+            else:
+                self._route(*part)
 
     def _route(self, frame: Frame | Broken, size: int) -> None:
         if isinstance(frame, Broken):
@@ -177,10 +225,14 @@ class StreamCore:
         elif frame.method is UNSET:
             if (exchange := self._exchanges.take(frame.id)) is not None:
                 exchange.settle(frame)
+            else:
+                self._share.take(size)
         elif frame.method == "notifications/progress" and isinstance(frame.params, dict):
+            self._share.take(size)
             if (waiting := self._exchanges.get(frame.params.get("progressToken"))) is not None:
                 advance(waiting.flight, frame.params, self._loop.time())
         else:
+            self._share.take(size)
             if self._logs_on_request and frame.method == "notifications/message":
                 self._attribute_log(frame)
             self.inbox.put(frame, size)
@@ -198,6 +250,7 @@ class StreamCore:
         exchange = self._exchanges.take(broken.id) if broken.id is not None else None
         if exchange is None:
             self.noise += 1
+            self._share.take(0)
             return
         exchange.fail(
             ProtocolError(

@@ -227,6 +227,8 @@ class WebSocketLink:
                 aiohttp.WSMsgType.BINARY,
             ):
                 self._take(message.data)
+                if self._core.behind:
+                    await self._core.rest()
             reason = self._describe_end(message)
         except (aiohttp.ClientError, OSError) as cause:
             reason = f"reading failed: {describe(cause)}"

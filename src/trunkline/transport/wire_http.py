@@ -81,14 +81,14 @@ class WireAnswers(AnswerReader):
         self._wire.received(data)
         return data
 
-    def take_message(self, data: bytes) -> None:
+    async def take_message(self, data: bytes) -> None:
         """Take one message of a stream that answers nothing."""
         self._wire.received(data)
-        super().take_message(data)
+        await super().take_message(data)
 
-    def _take_event(self, data: bytes, request: Request) -> Frame | None:
+    async def _take_event(self, data: bytes, request: Request) -> Frame | None:
         self._wire.received(data)
-        return super()._take_event(data, request)
+        return await super()._take_event(data, request)
 
 
 def make_tapped_client(

@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable
 from typing import TypeVar
 
 from msgspec.structs import replace
 
 from trunkline.core.limits import Limits
-from trunkline.protocol.lines import Endless, Oversized
+from trunkline.protocol.lines import Oversized
 from trunkline.transport.memory import MemoryTransport
 from trunkline.transport.stdio import StdioTransport
-from trunkline.transport.stream import StreamCore
+from trunkline.transport.stream import Arrived, StreamCore
 from trunkline.transport.wire import Wire
 
 Settings = TypeVar("Settings", StdioTransport, MemoryTransport)
@@ -39,9 +39,17 @@ class WireCore(StreamCore):
         super().__init__(server, limits, shown)
         self._wire = wire
 
-    def receive(self, frames: Iterable[bytes | Oversized | Endless]) -> None:
-        """Take the frames that have arrived."""
-        super().receive(self._shown(frames))
+    def take(self, data: Arrived) -> None:
+        """Take one frame."""
+        if type(data) is bytes:
+            self._wire.received(data)
+        elif isinstance(data, Oversized):
+            if not data.ended:
+                self._wire.received(data.head)
+                self._wire.note("the message above is over the limit of its size; the rest is dropped")
+        else:
+            self._wire.note("a message without end")
+        super().take(data)
 
     def finish(self, rest: bytes) -> None:
         """The stream ended; a half message is shown too."""
@@ -55,15 +63,3 @@ class WireCore(StreamCore):
         if not self.lost:
             self._wire.note(f"ended: {reason}")
         super().lose(reason)
-
-    def _shown(self, frames: Iterable[bytes | Oversized | Endless]) -> Iterator[bytes | Oversized | Endless]:
-        for frame in frames:
-            if type(frame) is bytes:
-                self._wire.received(frame)
-            elif isinstance(frame, Oversized):
-                if not frame.ended:
-                    self._wire.received(frame.head)
-                    self._wire.note("the message above is over the limit of its size; the rest is dropped")
-            else:
-                self._wire.note("a message without end")
-            yield frame
