@@ -2,27 +2,46 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Generator, Iterable, Mapping
 from typing import Any, TypeVar
 
 from trunkline.security.sanitize import sanitize_text
 
 Item = TypeVar("Item")
 
+Reading = Generator[None, None, tuple[tuple[Item, ...], tuple[str, ...]]]
+"""Reads a list, pausing now and then, so that a server's list of any length holds nobody up.
+
+What it returns are the items, and one sentence for each that was dropped.
+"""
+
 _MAX_SHOWN = 80
+_MOST_WARNINGS = 1_000
+_STEP = 100
+"""Definitions between two pauses."""
 
 
-def parse_each(
+def finish(reading: Reading[Item]) -> tuple[tuple[Item, ...], tuple[str, ...]]:
+    """Read without pauses."""
+    while True:
+        try:
+            next(reading)
+        except StopIteration as end:
+            found: tuple[tuple[Item, ...], tuple[str, ...]] = end.value
+            return found
+
+
+def read_each(
     server: str,
     raw_items: Iterable[object],
     what: str,
     parse: Callable[[object], Item],
     identify: Callable[[Item], str],
     kind: str = "name",
-) -> tuple[tuple[Item, ...], tuple[str, ...]]:
+) -> Reading[Item]:
     """Read a list of definitions, dropping each bad one with a warning.
 
-    Of two with one identity the first is kept.
+    Of two with one identity the first is kept. Only so many warnings are written out.
 
     Args:
         what: the word for one of them, such as `tool`.
@@ -32,16 +51,24 @@ def parse_each(
     """
     items: dict[str, Item] = {}
     warnings: list[str] = []
+    dropped = 0
     for position, raw in enumerate(raw_items, 1):
+        if position % _STEP == 0:
+            yield
         try:
             item = parse(raw)
             if (identity := identify(item)) in items:
                 raise ValueError(f"an earlier {what} has the same {kind}")
         except ValueError as reason:
+            dropped += 1
+            if dropped > _MOST_WARNINGS:
+                continue
             name = f" {shown(given)}" if (given := named(raw)) else ""
             warnings.append(f"server {shown(server)}: dropped {what} {position}{name}: {cut(str(reason))}")
         else:
             items[identity] = item
+    if dropped > _MOST_WARNINGS:
+        warnings.append(f"server {shown(server)}: dropped {dropped - _MOST_WARNINGS:,} more")
     return tuple(items.values()), tuple(warnings)
 
 

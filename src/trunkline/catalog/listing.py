@@ -7,7 +7,7 @@ from typing import Any
 
 import msgspec
 
-from trunkline.catalog.definition import object_in, parse_each, text_in
+from trunkline.catalog.definition import Reading, finish, object_in, read_each, text_in
 from trunkline.catalog.headers import find_header_arguments
 from trunkline.core.prompt import Prompt
 from trunkline.core.resource import Resource, Template
@@ -61,6 +61,11 @@ def parse_tool(server: str, raw: object) -> Tool:
 def parse_tools(
     server: str, raw_tools: Iterable[object], *, transport: str
 ) -> tuple[tuple[Tool, ...], tuple[str, ...]]:
+    """As `read_tools`, at once."""
+    return finish(read_tools(server, raw_tools, transport=transport))
+
+
+def read_tools(server: str, raw_tools: Iterable[object], *, transport: str) -> Reading[Tool]:
     """Read a list of definitions, dropping each bad one with a warning.
 
     Of two tools with one name the first is kept. Over HTTP a tool with an invalid `x-mcp-header` annotation
@@ -76,7 +81,7 @@ def parse_tools(
             find_header_arguments(tool.input_schema)
         return tool
 
-    return parse_each(server, raw_tools, "tool", parse, lambda tool: tool.name)
+    return read_each(server, raw_tools, "tool", parse, lambda tool: tool.name)
 
 
 def _input_schema(raw: Mapping[str, Any]) -> Mapping[str, Any]:

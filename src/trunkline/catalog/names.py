@@ -50,11 +50,8 @@ class NameIndex(Generic[Named]):
     def __init__(self, items: tuple[Named, ...]) -> None:
         self.items: tuple[Named, ...] = items
         self._by_public_name: dict[str, Named] = {item.public_name: item for item in items}
-        self._by_server: dict[str, list[Named]] = {}
-        self._by_name: dict[str, list[Named]] = {}
-        for item in items:
-            self._by_server.setdefault(item.server, []).append(item)
-            self._by_name.setdefault(item.name, []).append(item)
+        self._by_server: dict[str, list[Named]] | None = None
+        self._by_name: dict[str, list[Named]] | None = None
 
     def __iter__(self) -> Iterator[Named]:
         return iter(self.items)
@@ -65,10 +62,18 @@ class NameIndex(Generic[Named]):
 
     def named(self, name: str) -> tuple[Named, ...]:
         """Give what its own servers call by this name."""
+        if self._by_name is None:
+            self._by_name = {}
+            for item in self.items:
+                self._by_name.setdefault(item.name, []).append(item)
         return tuple(self._by_name.get(name, ()))
 
     def of_server(self, server: str) -> tuple[Named, ...]:
         """Give what one server lists, in its order."""
+        if self._by_server is None:
+            self._by_server = {}
+            for item in self.items:
+                self._by_server.setdefault(item.server, []).append(item)
         return tuple(self._by_server.get(server, ()))
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from trunkline.catalog.definition import cut, parse_each, shown, text_in
+from trunkline.catalog.definition import Reading, cut, finish, read_each, shown, text_in
 from trunkline.core.prompt import Prompt, PromptArgument
 from trunkline.errors import InvalidArgumentsError
 
@@ -13,6 +13,11 @@ _MAX_ARGUMENTS = 256
 
 
 def parse_prompts(server: str, raw_prompts: Iterable[object]) -> tuple[tuple[Prompt, ...], tuple[str, ...]]:
+    """As `read_prompts`, at once."""
+    return finish(read_prompts(server, raw_prompts))
+
+
+def read_prompts(server: str, raw_prompts: Iterable[object]) -> Reading[Prompt]:
     """Read a list of prompts, dropping each bad one with a warning.
 
     Only a name is needed. An argument without a name makes its prompt a bad one, since what it asks for
@@ -34,7 +39,7 @@ def parse_prompts(server: str, raw_prompts: Iterable[object]) -> tuple[tuple[Pro
             raw=raw,
         )
 
-    return parse_each(server, raw_prompts, "prompt", parse, lambda one: one.name)
+    return read_each(server, raw_prompts, "prompt", parse, lambda one: one.name)
 
 
 def check_arguments(prompt: Prompt, arguments: Mapping[str, Any]) -> None:

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from functools import lru_cache
 from typing import Any
 
-from trunkline.catalog.definition import cut, object_in, parse_each, shown, text_in
+from trunkline.catalog.definition import Reading, cut, finish, object_in, read_each, shown, text_in
 from trunkline.catalog.nearest import nearest_names
 from trunkline.catalog.uri_template import Candidate, Fit, UriTemplate
 from trunkline.core.resource import Resource, Template
@@ -28,6 +28,11 @@ compile_template = lru_cache(maxsize=4096)(UriTemplate)
 def parse_resources(
     server: str, raw_resources: Iterable[object]
 ) -> tuple[tuple[Resource, ...], tuple[str, ...]]:
+    """As `read_resources`, at once."""
+    return finish(read_resources(server, raw_resources))
+
+
+def read_resources(server: str, raw_resources: Iterable[object]) -> Reading[Resource]:
     """Read a list of resources, dropping each bad one with a warning; only a URI is needed."""
 
     def parse(raw: object) -> Resource:
@@ -40,12 +45,17 @@ def parse_resources(
             **_common(server, definition, uri),
         )
 
-    return parse_each(server, raw_resources, "resource", parse, lambda one: one.uri, "URI")
+    return read_each(server, raw_resources, "resource", parse, lambda one: one.uri, "URI")
 
 
 def parse_templates(
     server: str, raw_templates: Iterable[object]
 ) -> tuple[tuple[Template, ...], tuple[str, ...]]:
+    """As `read_templates`, at once."""
+    return finish(read_templates(server, raw_templates))
+
+
+def read_templates(server: str, raw_templates: Iterable[object]) -> Reading[Template]:
     """Read a list of templates, dropping each bad one with a warning; only a valid URI template is needed."""
 
     def parse(raw: object) -> Template:
@@ -57,7 +67,7 @@ def parse_templates(
             **_common(server, definition, uri_template),
         )
 
-    return parse_each(server, raw_templates, "template", parse, lambda one: one.uri_template, "URI template")
+    return read_each(server, raw_templates, "template", parse, lambda one: one.uri_template, "URI template")
 
 
 def find_server(

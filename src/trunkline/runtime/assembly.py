@@ -19,6 +19,7 @@ from trunkline.core.backoff import Backoff
 from trunkline.core.handlers import Handlers
 from trunkline.runtime.egress import Contexts, context_for, find_egress, warn_of_trust
 from trunkline.runtime.importing import import_off_loop
+from trunkline.runtime.reading import read_list
 from trunkline.security.redact import Redactor
 from trunkline.security.sanitize import sanitize_text
 from trunkline.supervision.recovery import RestartPolicy
@@ -82,6 +83,7 @@ def assemble(
         connect_timeout=rules.connect,
         restart=_restart_policy(rules),
         health_check_interval=rules.health_check_interval,
+        read_list=functools.partial(read_list, entry.name, _kind(entry)),
         clean=_cleaner(entry.secrets) if isinstance(entry, StdioEntry | HttpEntry) else sanitize_text,
         draw=_draw,
     )

@@ -3,17 +3,16 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from trunkline.catalog.catalog import Catalog
-from trunkline.catalog.definition import shown
+from trunkline.catalog.definition import finish, shown
 from trunkline.catalog.headers import HeaderArgument, header_arguments
-from trunkline.catalog.listing import Listing, parse_tools
-from trunkline.catalog.prompts import parse_prompts
-from trunkline.catalog.resources import parse_resources, parse_templates
+from trunkline.catalog.listing import Listing
 from trunkline.core.tool import Tool
 from trunkline.protocol.lists import KINDS, Kind
+from trunkline.runtime.reading import read_list
 from trunkline.security.sanitize import sanitize_text
 from trunkline.supervision.fleet import Fleet
 from trunkline.supervision.server_list import Listed
@@ -28,13 +27,6 @@ logger = logging.getLogger("trunkline.catalog")
 _MOST_LOGGED = 20
 """Warnings logged of one list; a server may send a hundred thousand malformed items."""
 _LONGEST_WARNING = 400
-_Parse = Callable[..., tuple[tuple[Any, ...], tuple[str, ...]]]
-_PARSERS: dict[Kind, _Parse] = {
-    "tools": parse_tools,
-    "resources": parse_resources,
-    "templates": parse_templates,
-    "prompts": parse_prompts,
-}
 
 
 class Inventory:
@@ -75,8 +67,12 @@ class Inventory:
 
     def mirrored(self, public_name: str) -> tuple[HeaderArgument, ...]:
         """Give the arguments of a tool that HTTP wants in headers too; nearly always none."""
-        self.catalog()
-        return self._mirrored.get(public_name, ())
+        tool = self.tool(public_name)
+        if tool is None:
+            return ()
+        if public_name not in self._mirrored:
+            self._mirrored[public_name] = header_arguments(tool)
+        return self._mirrored[public_name]
 
     @property
     def executions(self) -> Mapping[str, Any]:
@@ -103,13 +99,7 @@ class Inventory:
         self._executions = {
             tool.public_name: tool.raw["execution"] for tool in self._tools if "execution" in tool.raw
         }
-        self._mirrored = {
-            tool.public_name: arguments
-            for server, supervisor in self._fleet
-            if supervisor.settings.transport == "http"
-            for tool in self._catalog.of_server(server)
-            if (arguments := header_arguments(tool))
-        }
+        self._mirrored = {}
 
     def _list(self, server: str, supervisor: Supervisor) -> Listing:
         lists = supervisor.lists
@@ -136,8 +126,10 @@ class Inventory:
             return (), ()
         known = self._parsed.get((server, kind))
         if known is None or known[0] is not listed:
-            options = {"transport": supervisor.settings.transport} if kind == "tools" else {}
-            items, problems = _PARSERS[kind](server, listed.items, **options)
+            settings = supervisor.settings
+            items, problems = listed.found or finish(
+                read_list(server, settings.transport, kind, listed.items)
+            )
             _log_news(server, problems, known[2] if known else ())
             known = self._parsed[server, kind] = (listed, items, (*listed.warnings, *problems))
         return known[1], known[2]

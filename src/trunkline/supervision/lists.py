@@ -14,6 +14,7 @@ from trunkline.connection.connection import Connection
 from trunkline.core.events import NOBODY, EventSink
 from trunkline.protocol.lists import KINDS, Kind
 from trunkline.supervision.server_list import MOST_LOSSES, Listed, ServerList
+from trunkline.supervision.settings import ServerSettings
 
 logger = logging.getLogger("trunkline.supervision")
 
@@ -22,15 +23,14 @@ class Lists:
     """The four lists of one server, and the tasks that keep them current while it is connected.
 
     Args:
-        timeout: seconds that reading one list may take.
         on_change: told when a list was read, could not be read, or has become too old.
         events: told how a list has changed.
     """
 
     def __init__(
-        self, server: str, timeout: float, on_change: Callable[[], None], events: EventSink = NOBODY
+        self, settings: ServerSettings, on_change: Callable[[], None], events: EventSink = NOBODY
     ) -> None:
-        self._lists = {kind: ServerList(server, kind, timeout, on_change, events) for kind in KINDS}
+        self._lists = {kind: ServerList(settings, kind, on_change, events) for kind in KINDS}
         self._tasks: dict[Kind, asyncio.Task[None]] = {}
 
     @property
@@ -86,7 +86,7 @@ class Lists:
         Raises:
             CallError: they could not be listed.
         """
-        self._lists["tools"].take(await connection.read_list("tools", deadline))
+        await self._lists["tools"].take(await connection.read_list("tools", deadline))
 
     def follow(self) -> None:
         """From now on, read the tools too when they change; and what may end the server, one by one."""

@@ -6,8 +6,10 @@ import asyncio
 import contextlib
 import logging
 from collections.abc import Callable
+from typing import Any
 
 import msgspec
+from msgspec.structs import replace
 
 from trunkline.connection.connection import Connection
 from trunkline.connection.listing import Pages
@@ -15,6 +17,7 @@ from trunkline.core.events import EventSink, ListChanged
 from trunkline.errors import CallError
 from trunkline.protocol.lists import LISTS, Kind
 from trunkline.supervision.changes import compare_lists
+from trunkline.supervision.settings import ServerSettings
 from trunkline.telemetry.escape import escape_text
 
 logger = logging.getLogger("trunkline.supervision")
@@ -39,13 +42,19 @@ class Listed(msgspec.Struct, frozen=True, kw_only=True):
     """Why it may be incomplete."""
     ttl_ms: int | None = None
     scope: str | None = None
+    found: Any = None
+    """What `ServerSettings.read_list` made of the items."""
+
+    def says(self, other: Listed | None) -> bool:
+        """Whether the other one says the same."""
+        return other is not None and self == replace(other, found=self.found)
 
 
 class ServerList:
     """One kind of list of one server: read once at a time, and shared by all who ask."""
 
     def __init__(
-        self, server: str, kind: Kind, timeout: float, on_change: Callable[[], None], events: EventSink
+        self, settings: ServerSettings, kind: Kind, on_change: Callable[[], None], events: EventSink
     ) -> None:
         self.kind: Kind = kind
         self.listed: Listed | None = None
@@ -61,8 +70,9 @@ class ServerList:
         """How often in a row the server was lost while it was asked for this list."""
         self.last_read: float | None = None
         """Moment of the last answer, or None before the first."""
-        self._server = server
-        self._timeout = timeout
+        self._server = settings.name
+        self._timeout = settings.connect_timeout
+        self._make = settings.read_list
         self._on_change = on_change
         self._events = events
         self._loop = asyncio.get_running_loop()
@@ -88,7 +98,7 @@ class ServerList:
         self._set_timer(None)
         self.settled.set()
 
-    def take(self, pages: Pages) -> None:
+    async def take(self, pages: Pages) -> None:
         """Keep what was read; a list that was cut short does not take the place of a whole one."""
         self.last_read = self._loop.time()
         self.losses = 0
@@ -99,7 +109,8 @@ class ServerList:
                 items=pages.items, warnings=pages.warnings, ttl_ms=pages.ttl_ms, scope=pages.scope
             )
             # The same list stays the same value, so that nothing that was made of it is made anew.
-            if listed != self.listed:
+            if not listed.says(self.listed):
+                listed = replace(listed, found=await self._make_sense(listed))
                 before, self.listed = self.listed, listed
                 self._tell(before, listed)
         self._set_timer(pages.ttl_ms)
@@ -150,13 +161,27 @@ class ServerList:
             return
         try:
             async with asyncio.timeout(self._timeout):
-                self.take(await connection.read_list(self.kind, self._loop.time() + 0.9 * self._timeout))
+                await self.take(
+                    await connection.read_list(self.kind, self._loop.time() + 0.9 * self._timeout)
+                )
         except TimeoutError:
             self._fail(f"no answer within {self._timeout:g} s")
         except CallError as error:
             self._fail(error.message)
         finally:
             self.losses += connection.link.lost
+
+    async def _make_sense(self, listed: Listed) -> Any:
+        """Let the runtime read the definitions; a long list holds nobody up."""
+        if self._make is None:
+            return None
+        reading = self._make(self.kind, listed.items)
+        while True:
+            try:
+                next(reading)
+            except StopIteration as end:
+                return end.value
+            await asyncio.sleep(0)
 
     def _tell(self, before: Listed | None, after: Listed) -> None:
         """Tell how the list has changed; the first one is no change."""

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Generator
+from typing import Any
 
 import msgspec
 
@@ -10,6 +11,7 @@ from trunkline.connection.negotiation import ClientIdentity
 from trunkline.core.handlers import Handlers
 from trunkline.core.limits import Limits
 from trunkline.protocol.eras import Family
+from trunkline.protocol.lists import Kind
 from trunkline.supervision.recovery import RestartPolicy
 from trunkline.telemetry.escape import escape_text
 from trunkline.transport.link import Link
@@ -36,6 +38,8 @@ class ServerSettings(msgspec.Struct, frozen=True, kw_only=True):
     restart: RestartPolicy = RestartPolicy()
     health_check_interval: float = 30.0
     """Seconds within which a frozen server is noticed; 0 for no health checks."""
+    read_list: Callable[[Kind, tuple[object, ...]], Generator[None, None, Any]] | None = None
+    """Makes of what a list holds what is wanted of it, with pauses, in which others have their turn."""
     clean: Callable[[str], str] = escape_text
     """Makes a text of the server safe to show, without the secrets we know of."""
     draw: Callable[[], float] = lambda: 0.5
