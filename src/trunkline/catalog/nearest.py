@@ -8,6 +8,7 @@ from difflib import SequenceMatcher
 from heapq import nlargest
 
 _MAX_LENGTH = 64
+_MAX_NAMES = 5_000
 _MAX_PAIRS = 16
 _MAX_COMPARED = 16
 _MIN_LIKENESS = 0.6
@@ -19,10 +20,10 @@ def nearest_names(typed: str, names: Sequence[str], *, limit: int) -> tuple[int,
     """Give the places of the names most like `typed`, best first; case does not count.
 
     Only the few that share most pairs of letters with it are compared in full, and what is not near is
-    left out.
+    left out. Of very many names the first are looked at.
     """
     typed = typed[:_MAX_LENGTH].lower()
-    names = [name[:_MAX_LENGTH].lower() for name in names]
+    names = [name[:_MAX_LENGTH].lower() for name in names[:_MAX_NAMES]]
     shared: Counter[int] = Counter()
     for pair in _pairs(typed):
         shared.update([place for place, name in enumerate(names) if pair in name])

@@ -29,6 +29,8 @@ _CALM = 1.0
 """Seconds without a change after which the next one counts as the first."""
 MOST_LOSSES = 2
 """A server that was lost so often in a row while it was asked for one list is not asked for it again."""
+_STEP = 500
+"""Definitions that are compared in one turn of the loop."""
 _LEAST_FRESH, _LONGEST_FRESH = 30.0, 86_400.0
 """A list in use is read again for its age neither more nor less often than this, whatever its server says."""
 
@@ -45,9 +47,18 @@ class Listed(msgspec.Struct, frozen=True, kw_only=True):
     found: Any = None
     """What `ServerSettings.read_list` made of the items."""
 
-    def says(self, other: Listed | None) -> bool:
-        """Whether the other one says the same."""
-        return other is not None and self == replace(other, found=self.found)
+    async def says(self, other: Listed | None) -> bool:
+        """Whether the other one says the same; a long list holds nobody up."""
+        if other is None or replace(self, items=(), found=None) != replace(other, items=(), found=None):
+            return False
+        if len(self.items) != len(other.items):
+            return False
+        for start in range(0, len(self.items), _STEP):
+            if self.items[start : start + _STEP] != other.items[start : start + _STEP]:
+                return False
+            if start:
+                await asyncio.sleep(0)
+        return True
 
 
 class ServerList:
@@ -109,7 +120,7 @@ class ServerList:
                 items=pages.items, warnings=pages.warnings, ttl_ms=pages.ttl_ms, scope=pages.scope
             )
             # The same list stays the same value, so that nothing that was made of it is made anew.
-            if not listed.says(self.listed):
+            if not await listed.says(self.listed):
                 listed = replace(listed, found=await self._make_sense(listed))
                 before, self.listed = self.listed, listed
                 self._tell(before, listed)
