@@ -17,11 +17,16 @@ from trunkline.testing.fake import FakeServer
 from trunkline.testing.faults import Fault
 
 Outcome = Literal["reply", "error", "deadline", "either"]
-Carrier = Literal["stdio", "json", "sse"]
+Carrier = Literal["stdio", "json", "sse", "older", "websocket"]
+"""`json` and `sse` are Streamable HTTP with one kind of reply, `older` is HTTP+SSE."""
 
 STREAM: tuple[Carrier, ...] = ("stdio",)
 HTTP: tuple[Carrier, ...] = ("json", "sse")
-ANY: tuple[Carrier, ...] = ("stdio", "json", "sse")
+BYTES: tuple[Carrier, ...] = ("stdio", "json", "sse")
+"""Where a message may leave in pieces."""
+SHARED: tuple[Carrier, ...] = ("stdio", "older", "websocket")
+"""Where calls share a stream."""
+ANY: tuple[Carrier, ...] = ("stdio", "json", "sse", "older", "websocket")
 MIB = 1024 * 1024
 
 
@@ -170,7 +175,7 @@ HOSTILE: tuple[Hostile, ...] = (
         ANY,
         _strike(lambda t: Fault.oversized(t.cap + 1)),
     ),
-    Hostile("B07", "sends an answer without end", "error", ANY, _strike(Fault.endless, nth=1)),
+    Hostile("B07", "sends an answer without end", "error", BYTES, _strike(Fault.endless, nth=1)),
     Hostile(
         "B08",
         "promises an output pattern that backtracks",
@@ -231,7 +236,13 @@ HOSTILE: tuple[Hostile, ...] = (
         _strike(Fault.http_status(404), nth=1),
         families=("legacy",),
     ),
-    Hostile("B19", "sends 20,000 progress notifications", "reply", ("stdio", "sse"), _flood_progress),
+    Hostile(
+        "B19",
+        "sends 20,000 progress notifications",
+        "reply",
+        ("stdio", "sse", "older", "websocket"),
+        _flood_progress,
+    ),
     Hostile("B20", "answers ids nobody asked for, and twice", "reply", STREAM, _answer(_strays)),
     Hostile(
         "B21",
@@ -260,7 +271,7 @@ HOSTILE: tuple[Hostile, ...] = (
         ANY,
         _answer(lambda _: _result(content=[], **{"k" * MIB: 1})),
     ),
-    Hostile("S54", "drips its answer, a byte at a time", "deadline", ANY, _strike(Fault.drip(0.01))),
+    Hostile("S54", "drips its answer, a byte at a time", "deadline", BYTES, _strike(Fault.drip(0.01))),
     Hostile(
         "S55a",
         "sends 20,000 log messages",

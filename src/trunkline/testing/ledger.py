@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections import deque
 from collections.abc import Callable, Iterator, Mapping
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 if TYPE_CHECKING:
     import asyncio
@@ -174,6 +174,10 @@ class Journal:
             elif key in records:
                 ledger.mark(records[key], line["event"])
         return ledger
+
+    def moments(self, event: Literal["received", "executed", "cancelled"]) -> dict[int, float]:
+        """Give when each message met this, by its position, on the system's monotonic clock."""
+        return {line["position"]: line["at"] for line in self._lines() if line["event"] == event}
 
     def _lines(self) -> list[dict[str, Any]]:
         try:

@@ -159,7 +159,11 @@ def _keep_journal(server: FakeServer, path: str) -> None:
     journal = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600)
 
     def write(event: str, **members: object) -> None:
-        _write_all(journal, json.dumps({"event": event, "pid": os.getpid(), **members}).encode() + b"\n")
+        _write_all(
+            journal,
+            json.dumps({"event": event, "pid": os.getpid(), "at": time.monotonic(), **members}).encode()
+            + b"\n",
+        )
 
     def record(what: str, one: Received) -> None:
         facts = {"method": one.method, "params": one.params, "id": one.request_id, "version": one.version}

@@ -9,6 +9,7 @@ import asyncio
 import os
 import shutil
 import signal
+from collections import deque
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import cast
@@ -22,6 +23,7 @@ from trunkline.transport.child import Child
 from trunkline.transport.link import Inbox
 from trunkline.transport.pipes import OWN_PIPES, ChildPipes
 from trunkline.transport.process import describe_exit, end_process, is_stopped, signal_group
+from trunkline.transport.share import cut_lines
 from trunkline.transport.stderr import StderrTail
 from trunkline.transport.stream import StreamCore
 
@@ -123,6 +125,7 @@ class StdioLink(asyncio.SubprocessProtocol):
         self._transport: Child | asyncio.SubprocessTransport
         self._outputs: list[asyncio.ReadTransport] = []
         self._catching_up = False
+        self._pieces: deque[bytes] = deque()
         self.next_id = self._core.next_id
         self.request = self._core.request
         self.adopt = self._core.adopt
@@ -203,6 +206,7 @@ class StdioLink(asyncio.SubprocessProtocol):
             # What is asked from now on stays here, and so was never sent.
             self._core.pause()
         if fd == 1:
+            self._take_the_rest()
             self._core.finish(self._framer.finish())
         elif fd == 2:
             self._stderr.finish()
@@ -220,9 +224,10 @@ class StdioLink(asyncio.SubprocessProtocol):
 
     def take_output(self, data: bytes) -> None:
         """Take the next bytes of the server's standard output."""
-        core = self._core
-        core.receive(self._framer.feed(data))
-        if core.behind and not self._catching_up:
+        pieces = cut_lines(data)
+        self._core.receive(self._framer.feed(pieces[0]))
+        self._pieces.extend(pieces[1:])
+        if (self._core.behind or self._pieces) and not self._catching_up:
             self._catching_up = True
             self._output().pause_reading()
             self._loop.call_soon(self._catch_up)
@@ -244,13 +249,22 @@ class StdioLink(asyncio.SubprocessProtocol):
 
     def _catch_up(self) -> None:
         """Others have had a turn: go on with what has arrived, and read again when all of it is taken."""
-        self._core.go_on()
-        if self._core.behind:
+        core = self._core
+        core.go_on()
+        while self._pieces and not core.behind:
+            core.receive(self._framer.feed(self._pieces.popleft()))
+        if core.behind:
             self._loop.call_soon(self._catch_up)
             return
         self._catching_up = False
         if 1 in self._open_pipes:
             self._output().resume_reading()
+
+    def _take_the_rest(self) -> None:
+        """Take all that has arrived at once: the stream is about to end."""
+        while self._pieces:
+            self._core.receive(self._framer.feed(self._pieces.popleft()))
+        self._core.catch_up()
 
     def _output(self) -> asyncio.ReadTransport:
         if self._outputs:
@@ -259,7 +273,7 @@ class StdioLink(asyncio.SubprocessProtocol):
         return cast(asyncio.ReadTransport, process.get_pipe_transport(1))
 
     def _lose(self) -> None:
-        self._core.catch_up()
+        self._take_the_rest()
         if self._exited.done():
             self._core.lose(describe_exit(self._exited.result()))
         else:
