@@ -11,35 +11,18 @@ import pytest
 
 import trunkline
 from trunkline.testing import FakeServer
+from trunkline.testing.mortal import Mortal
 from trunkline.testing.virtual_time import VirtualTimeLoop
 
 TURNS = 90
 """More than a start and a call take; the last ones disturb nothing any more."""
 
 
-class Mortal:
-    """A fake server in memory that a test can end at any moment, and that can be started again."""
-
-    def __init__(self, **options: Any) -> None:
-        self.server = FakeServer(page_size=1, **options)
-        for name in ("echo", "other", "third"):
-            self.server.tool(name, reports="arguments")
-        self._serving: set[asyncio.Task[None]] = set()
-        self._killed = asyncio.Event()
-
-    async def serve(self, receive: Any, send: Any) -> None:
-        serving = asyncio.ensure_future(self.server.serve(receive, send))
-        dying = asyncio.ensure_future(self._killed.wait())
-        try:
-            await asyncio.wait({serving, dying}, return_when=asyncio.FIRST_COMPLETED)
-        finally:
-            self._killed.clear()
-            for task in (serving, dying):
-                task.cancel()
-            await asyncio.wait({serving, dying})
-
-    def kill(self) -> None:
-        self._killed.set()
+def make_peer(**options: Any) -> Mortal:
+    server = FakeServer(page_size=1, **options)
+    for name in ("echo", "other", "third"):
+        server.tool(name, reports="arguments")
+    return Mortal(server)
 
 
 Disturb = Callable[[trunkline.Trunk, Mortal, "asyncio.Task[trunkline.Reply]"], Awaitable[None]]
@@ -71,7 +54,7 @@ EXPECTED: dict[Disturb, tuple[type[BaseException], ...]] = {
 
 async def disturb_at(turns: int, disturb: Disturb, **options: Any) -> BaseException | trunkline.Reply:
     """Run one call, disturb it after this many turns, and give what came of it."""
-    peer = Mortal(**options)
+    peer = make_peer(**options)
     before = asyncio.all_tasks()
     async with trunkline.connect({"fake": peer}) as trunk:
         call = asyncio.create_task(trunk.call("fake.echo", {"n": 1}, timeout=60))

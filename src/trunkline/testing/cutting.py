@@ -1,0 +1,91 @@
+"""Where programs wait, and at which turns of the loop to cut them short so that every such place is met.
+
+    seen = [...]                       # at each turn: frozenset(waiting_places(task, SOURCE))
+    for turn in choose_turns(seen):    # few turns, every place
+        ...                            # play it again, and cancel, or lose the peer, at this turn
+    uncut = [one for one in find_awaits(path) if ...]
+
+Works on any loop of asyncio's; on a `VirtualTimeLoop` a program takes the same turns each time it is played.
+"""
+
+from __future__ import annotations
+
+import ast
+import asyncio
+import gc
+from collections.abc import Collection, Iterator
+from pathlib import Path
+from typing import Any, NamedTuple
+
+Place = tuple[str, int]
+"""A file, relative to its source folder, and a line."""
+
+
+class Awaiting(NamedTuple):
+    """Something in the source at which a program may wait."""
+
+    file: str
+    first: int
+    last: int
+    text: str
+
+    def is_among(self, places: Collection[Place]) -> bool:
+        """Whether a program was seen to wait here."""
+        return any((self.file, line) in places for line in range(self.first, self.last + 1))
+
+    def __str__(self) -> str:
+        return f"{self.file}: {self.text}"
+
+
+def waiting_places(task: asyncio.Task[Any], source: Path) -> Iterator[Place]:
+    """Give the place of every coroutine of this source that a task waits in, outermost first."""
+    waiting: Any = task.get_coro()
+    while waiting is not None:
+        if type(waiting).__name__ in ("async_generator_asend", "coroutine_wrapper"):
+            waiting = _inside(waiting)
+        frame = getattr(waiting, "cr_frame", None) or getattr(waiting, "ag_frame", None)
+        if frame is not None and frame.f_code.co_filename.startswith(f"{source}/"):
+            yield str(Path(frame.f_code.co_filename).relative_to(source)), frame.f_lineno
+        waiting = getattr(waiting, "cr_await", None) or getattr(waiting, "ag_await", None)
+
+
+def all_waiting_places(loop: asyncio.AbstractEventLoop, source: Path) -> frozenset[Place]:
+    """Give the places at which any task of a loop waits."""
+    tasks = asyncio.all_tasks(loop)
+    return frozenset(place for task in tasks for place in waiting_places(task, source))
+
+
+def choose_turns(seen: list[frozenset[Place]]) -> list[int]:
+    """Give few turns that meet every place between them.
+
+    Args:
+        seen: for each turn the places at which was waited.
+    """
+    left: set[Place] = set().union(*seen)
+    chosen: list[int] = []
+    while left:
+        best = max(range(len(seen)), key=lambda turn: len(seen[turn] & left))
+        chosen.append(best)
+        left -= seen[best]
+    return sorted(chosen)
+
+
+def find_awaits(path: Path, source: Path) -> Iterator[Awaiting]:
+    """Give everything in a file at which may be waited; `asyncio.timeout` itself never does."""
+    file = str(path.relative_to(source))
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Await):
+            yield Awaiting(file, node.lineno, node.end_lineno or node.lineno, ast.unparse(node))
+        elif isinstance(node, ast.AsyncFor):
+            last = node.iter.end_lineno or node.lineno
+            yield Awaiting(file, node.lineno, last, f"async for ... in {ast.unparse(node.iter)}")
+        elif isinstance(node, ast.AsyncWith):
+            text = ast.unparse(node.items[0])
+            if "timeout" not in text:
+                yield Awaiting(file, node.lineno, node.lineno, f"async with {text}")
+
+
+def _inside(wrapper: object) -> Any:
+    """Give the coroutine or generator that a step of it, or `__await__` of it, stands for."""
+    inner = gc.get_referents(wrapper)
+    return next((one for one in inner if hasattr(one, "cr_frame") or hasattr(one, "ag_frame")), None)
