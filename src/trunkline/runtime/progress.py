@@ -68,11 +68,13 @@ class _Reports:
 
     async def end(self) -> None:
         """End the task and drop what it did not come to."""
-        if self._task is not None and not self._task.done():
-            self._task.cancel()
-            await asyncio.wait({self._task}, timeout=_PATIENCE)
-        while self._waiting:
-            _drop(self._waiting.popleft())
+        try:
+            if self._task is not None and not self._task.done():
+                self._task.cancel()
+                await asyncio.wait({self._task}, timeout=_PATIENCE)
+        finally:
+            while self._waiting:
+                _drop(self._waiting.popleft())
 
     async def _run(self) -> None:
         while self._waiting:
