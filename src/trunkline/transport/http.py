@@ -212,7 +212,13 @@ class HttpLink:
 
         if self._closed.done() or self._era is None or self._era.family != "legacy":
             raise cut_off(self._settings.server, cut.reason)
-        return await take_up(cut, self._get, read, self._settings.server, Waits(self._settings.jitter))
+        async def pause(seconds: float) -> None:
+            await asyncio.wait({self._closed}, timeout=seconds)
+            if self._closed.done():
+                raise cut_off(self._settings.server, f"{cut.reason}; {self._closed.result()}")
+
+        waits = Waits(self._settings.jitter)
+        return await take_up(cut, self._get, read, self._settings.server, waits, pause)
 
     def _common_headers(self) -> dict[str, str]:
         headers = {"User-Agent": f"trunkline/{__version__}", **self._settings.headers}

@@ -62,16 +62,20 @@ async def take_up(
     read: Callable[[aiohttp.ClientResponse], Awaitable[Frame]],
     server: str,
     waits: Waits,
+    pause: Callable[[float], Awaitable[None]],
 ) -> tuple[aiohttp.ClientResponse, Frame]:
     """Take a response stream up where it ended, until it holds the answer.
 
     The caller's deadline is the bound in time.
 
+    Args:
+        pause: waits so many seconds; raises CallError when there is nothing to wait for any more.
+
     Raises:
         OutcomeUnknownError: the server has no such stream any more, or gave nothing new several times.
     """
     while waits.taken < _ATTEMPTS:
-        await asyncio.sleep(waits.next(cut.retry_ms))
+        await pause(waits.next(cut.retry_ms))
         try:
             response = await get(cut.last_id)
         except (aiohttp.ClientError, OSError):
