@@ -19,7 +19,6 @@ from trunkline.core.reply import Reply
 from trunkline.core.task import Task
 from trunkline.errors import (
     CallError,
-    NotFoundError,
     OutcomeUnknownError,
     RejectedError,
     ServerError,
@@ -38,7 +37,16 @@ from trunkline.protocol.tasks import (
     pause,
     read_task,
 )
-from trunkline.runtime.task_outcome import broken, cancelled, expired, failed, lost, result_of
+from trunkline.runtime.task_outcome import (
+    broken,
+    cancelled,
+    expired,
+    failed,
+    lost,
+    not_found,
+    request_about,
+    result_of,
+)
 
 _MOST_FAULTS = 3
 """Answers in a row that are an internal error of the server, after which the task is given up."""
@@ -234,28 +242,12 @@ class Polling:
         flight = call.flight
         attempts, phase, delivery = flight.attempts, flight.phase, flight.delivery
         flight.activity = self._loop.time()
-        request = replace(
-            call,
-            method=method,
-            name=self.task.id,
-            arguments={},
-            params={"taskId": self.task.id, **params},
-            any_result=True,
-            augment=False,
-            headers={},
-        )
         try:
-            return await self._dispatch(request)
+            return await self._dispatch(request_about(call, self.task, method, **params))
         except ServerError as error:
             if error.rpc_code != INVALID_PARAMS or method == RESULT:
                 raise
-            raise NotFoundError(
-                f"the server knows no {'running ' * (method == CANCEL)}task {self.task.id}",
-                code="task_not_found",
-                server=call.server,
-                delivery="answered",
-                hint="The time for which it was kept may be over, or another server made it.",
-            ) from error
+            raise not_found(self.task, running=method == CANCEL) from error
         finally:
             flight.attempts, flight.phase, flight.activity = attempts, phase, self._loop.time()
             if self._own:

@@ -1,16 +1,32 @@
-"""What the end of a task means for the call that became it. Pure."""
+"""What is asked about a task, and what its end means for the call that became it. Pure."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import Any
 
 from msgspec.structs import replace
 
+from trunkline.core.call import Call
 from trunkline.core.reply import Reply
 from trunkline.core.task import Task
-from trunkline.errors import CallError, OutcomeUnknownError, ProtocolError, ServerError
+from trunkline.errors import CallError, NotFoundError, OutcomeUnknownError, ProtocolError, ServerError
 from trunkline.protocol.eras import INTERNAL_ERROR
 from trunkline.telemetry.escape import escape_text
+
+
+def request_about(call: Call, task: Task, method: str, **params: Any) -> Call:
+    """Give the request of a method about a task that a call became."""
+    return replace(
+        call,
+        method=method,
+        name=task.id,
+        arguments={},
+        params={"taskId": task.id, **params},
+        any_result=True,
+        augment=False,
+        headers={},
+    )
 
 
 def result_of(polled: Reply, task: Task) -> Reply:
@@ -59,6 +75,17 @@ def expired(task: Task) -> CallError:
         code="task_expired",
         server=task.server,
         hint="The tool may have run; check its effect before calling again.",
+    )
+
+
+def not_found(task: Task, *, running: bool) -> CallError:
+    """Tell that a server knows no such task, or none that runs."""
+    return NotFoundError(
+        f"the server knows no {'running ' * running}task {task.id}",
+        code="task_not_found",
+        server=task.server,
+        delivery="answered",
+        hint="The time for which it was kept may be over, or another server made it.",
     )
 
 

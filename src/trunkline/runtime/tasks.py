@@ -21,6 +21,7 @@ from trunkline.pipeline.service import Service
 from trunkline.protocol.tasks import CANCEL, TASK, MalformedTaskError, created_task, read_task, wants_task
 from trunkline.runtime.inventory import Inventory
 from trunkline.runtime.polling import Polling
+from trunkline.runtime.task_outcome import request_about
 from trunkline.supervision.fleet import Fleet
 
 _TOOLS_CALL = "tools/call"
@@ -99,18 +100,8 @@ class Tasks:
 
     def _cancel(self, call: Call, task: Task) -> None:
         now = asyncio.get_running_loop().time()
-        request = replace(
-            call,
-            method=CANCEL,
-            name=task.id,
-            arguments={},
-            params={"taskId": task.id},
-            any_result=True,
-            augment=False,
-            headers={},
-            flight=Flight(now),
-            deadline=now + _FAREWELL,
-        )
+        request = request_about(call, task, CANCEL)
+        request = replace(request, flight=Flight(now), deadline=now + _FAREWELL)
         self._see_off(_say(self._fleet, request))
 
 
