@@ -153,19 +153,20 @@ async def test_calls_to_a_server_that_has_batches_are_sent_one_by_one(carrier: s
 
 def test_a_message_that_nests_too_deep_costs_only_itself():
     deep = b'{"id":1,"result":' + b"[" * 70 + b"]" * 70 + b"}"
-    bad, good = decode_frames(b"[" + deep + b',{"id":2,"result":{}}]', Limits())
+    (bad, _), (good, size) = decode_frames(b"[" + deep + b',{"id":2,"result":{}}]', Limits())
     assert isinstance(bad, Broken)
     assert bad.id == 1
     assert isinstance(good, Frame)
+    assert size == len(b'{"id":2,"result":{}}')
 
 
 def test_more_messages_than_values_are_allowed_are_refused_before_there_are_any():
     limits = Limits()
-    (refused,) = decode_frames(b"[" + b"0," * limits.nodes + b"0]", limits)
+    ((refused, _),) = decode_frames(b"[" + b"0," * limits.nodes + b"0]", limits)
     assert isinstance(refused, Broken)
 
 
 def test_an_empty_batch_holds_nothing_and_where_there_are_no_batches_it_is_no_message():
-    assert decode_frames(b" [] ", Limits()) == []
-    (refused,) = decode_frames(b"[]", Limits(), batches=False)
+    assert list(decode_frames(b" [] ", Limits())) == []
+    ((refused, _),) = decode_frames(b"[]", Limits(), batches=False)
     assert isinstance(refused, Broken)

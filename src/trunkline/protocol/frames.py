@@ -7,7 +7,7 @@ request it answers where that can be read, so that one bad frame fails one call.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 import msgspec
@@ -98,7 +98,7 @@ def _keep_state(data: bytes, result: dict[str, Any]) -> None:
 
 def decode_frames(
     data: bytes, limits: Limits, *, batches: bool = True
-) -> Iterator[tuple[Frame | Broken, int]]:
+) -> Iterable[tuple[Frame | Broken, int]]:
     """Decode a message or a batch of them, each when it is asked for, with its bytes; never raises.
 
     A message of a batch that cannot be used leaves the others alone. Source: specification 2025-03-26,
@@ -108,8 +108,11 @@ def decode_frames(
         batches: whether the era has them; where it has not, an array is no message.
     """
     if not (batches and data.lstrip()[:1] == b"["):
-        yield decode_frame(data, limits), len(data)
-        return
+        return ((decode_frame(data, limits), len(data)),)
+    return _decode_batch(data, limits)
+
+
+def _decode_batch(data: bytes, limits: Limits) -> Iterator[tuple[Frame | Broken, int]]:
     try:
         # How deep a message nests is checked for each; how many there are, before there are any.
         if data.count(b",") >= limits.nodes:

@@ -67,12 +67,15 @@ class Inventory:
 
     def mirrored(self, public_name: str) -> tuple[HeaderArgument, ...]:
         """Give the arguments of a tool that HTTP wants in headers too; nearly always none."""
-        tool = self.tool(public_name)
+        if self._generation != self._fleet.generation:
+            self._rebuild()
+        if (known := self._mirrored.get(public_name)) is not None:
+            return known
+        tool = self._by_name.get(public_name)
         if tool is None:
             return ()
-        if public_name not in self._mirrored:
-            self._mirrored[public_name] = header_arguments(tool)
-        return self._mirrored[public_name]
+        self._mirrored[public_name] = found = header_arguments(tool)
+        return found
 
     @property
     def executions(self) -> Mapping[str, Any]:

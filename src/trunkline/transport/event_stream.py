@@ -16,7 +16,7 @@ from trunkline.core.limits import Limits
 from trunkline.errors import OutcomeUnknownError, RejectedError, UnavailableError
 from trunkline.protocol.sse import Event, EventParser, EventTooLarge
 from trunkline.transport.network import cannot_connect, describe
-from trunkline.transport.share import cut_lines
+from trunkline.transport.share import SLICE, cut_lines
 from trunkline.transport.verdict import judge_status
 
 _FIELDS = 1024
@@ -98,7 +98,7 @@ class EventStream:
     async def follow(
         self,
         response: aiohttp.ClientResponse,
-        take: Callable[[Event], None],
+        take: Callable[[Event], bool],
         rest: Callable[[], Awaitable[None]],
     ) -> str:
         """Give every event to `take` until the stream has ended for good; return the reason.
@@ -106,6 +106,7 @@ class EventStream:
         A stream whose events have no ids is not opened again: what it lost could not be sent again.
 
         Args:
+            take: takes an event, and says whether others are to have a turn before the next.
             rest: returns when more may be taken.
 
         Raises:
@@ -120,18 +121,18 @@ class EventStream:
     async def _read(
         self,
         response: aiohttp.ClientResponse,
-        take: Callable[[Event], None],
+        take: Callable[[Event], bool],
         rest: Callable[[], Awaitable[None]],
     ) -> str:
         limit = self._limits.frame_bytes
         parser = EventParser(limit + _FIELDS, skips=True)
         try:
             async for chunk in response.content.iter_any():
-                for piece in cut_lines(chunk):
+                for piece in (chunk,) if len(chunk) <= SLICE else cut_lines(chunk):
                     for event in parser.feed(piece):
                         self._note(event)
-                        take(event)
-                    await rest()
+                        if take(event):
+                            await rest()
                     if piece is not chunk:
                         await asyncio.sleep(0)
                 self._retry_ms = parser.retry_ms if parser.retry_ms is not None else self._retry_ms

@@ -212,6 +212,7 @@ class HttpLink:
 
         if self._closed.done() or self._era is None or self._era.family != "legacy":
             raise cut_off(self._settings.server, cut.reason)
+
         async def pause(seconds: float) -> None:
             await asyncio.wait({self._closed}, timeout=seconds)
             if self._closed.done():

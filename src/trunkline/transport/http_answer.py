@@ -91,6 +91,7 @@ class AnswerReader:
                     self._hear(frame, size, request)
             elif answer is None and _answers(frame, request):
                 answer = frame
+                continue
             await self._share.spend(size)
         return answer
 
@@ -157,8 +158,9 @@ class AnswerReader:
         for frame, size in decode_frames(data, self._limits, batches=self.batches):
             if not isinstance(frame, Broken) and frame.method is not UNSET:
                 self._hear(frame, size, request)
-            elif frame.id == request.id:
-                answer = answer or frame
+            elif answer is None and frame.id == request.id:
+                answer = frame
+                continue
             await self._share.spend(size)
         if isinstance(answer, Broken):
             raise ProtocolError(

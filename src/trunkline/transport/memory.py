@@ -137,5 +137,5 @@ class MemoryLink:
 
     def _take(self, arrived: list[Arrived]) -> None:
         # A peer in this process is not read from and cannot be slowed down: what waits would only pile up.
-        self._core.receive(arrived)
-        self._core.catch_up()
+        if self._core.receive(arrived):
+            self._core.catch_up()

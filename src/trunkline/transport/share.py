@@ -10,7 +10,8 @@ import asyncio
 
 SHARE = 32
 """Messages that nobody asked for, taken in one turn."""
-_SLICE = 4 * 1024
+SLICE = 4 * 1024
+"""Bytes of a stream that are a turn's work however many lines they hold."""
 _LINES = 256
 """Lines of a piece of a stream above which it is cut into slices, each a turn's work."""
 _WEIGHT = 8 * 1024
@@ -20,34 +21,30 @@ _WEIGHT = 8 * 1024
 class Share:
     """Counts what one stream has taken of the loop; its reader asks after each message whether to rest."""
 
-    __slots__ = ("_taken",)
+    __slots__ = ("taken",)
 
     def __init__(self) -> None:
-        self._taken = 0
-
-    @property
-    def used_up(self) -> bool:
-        """Whether others are to have a turn now."""
-        return self._taken >= SHARE
+        self.taken = 0
+        """Messages counted since others had their turn."""
 
     def take(self, size: int) -> None:
         """A message of so many bytes was taken, for which nobody waits."""
-        self._taken += 1 + size // _WEIGHT
+        self.taken += 1 + size // _WEIGHT
 
     def renew(self) -> None:
         """Others have had their turn."""
-        self._taken = 0
+        self.taken = 0
 
     async def spend(self, size: int) -> None:
         """As `take`; then let others have a turn if the share is used up."""
         self.take(size)
-        if self._taken >= SHARE:
-            self._taken = 0
+        if self.taken >= SHARE:
+            self.taken = 0
             await asyncio.sleep(0)
 
 
 def cut_lines(chunk: bytes) -> list[bytes]:
     """Give a piece of a stream as it is, or in slices, for a turn each, where it holds very many lines."""
-    if len(chunk) <= _SLICE or chunk.count(b"\n") + chunk.count(b"\r") <= _LINES:
+    if len(chunk) <= SLICE or chunk.count(b"\n") + chunk.count(b"\r") <= _LINES:
         return [chunk]
-    return [chunk[start : start + _SLICE] for start in range(0, len(chunk), _SLICE)]
+    return [chunk[start : start + SLICE] for start in range(0, len(chunk), SLICE)]

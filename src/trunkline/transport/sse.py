@@ -218,19 +218,20 @@ class SseLink:
             if not self._endpoint.done():
                 self._endpoint.set_exception(self._no_endpoint(reason))
 
-    def _take(self, event: Event) -> None:
+    def _take(self, event: Event) -> bool:
+        if event.event == "message":
+            return self._hear(event)
         if event.event == "endpoint":
             self._learn_endpoint(event.data.decode("utf-8", "replace"))
-        elif event.event == "message":
-            self._hear(event)
+        return False
 
-    def _hear(self, event: Event) -> None:
+    def _hear(self, event: Event) -> bool:
         data = event.data
         if event.oversized is None and len(data) > self._settings.limits.frame_bytes:
             event = Event(data=b"", oversized=Oversized(head=data[:_EDGE], tail=data[-_EDGE:], ended=True))
         if self._settings.heard is not None:
             self._settings.heard(data if event.oversized is None else event.oversized.head)
-        self._core.receive([data if event.oversized is None else event.oversized])
+        return self._core.receive([data if event.oversized is None else event.oversized])
 
     def _learn_endpoint(self, data: str) -> None:
         url = find_endpoint(self._settings.url, data)

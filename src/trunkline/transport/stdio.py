@@ -23,7 +23,7 @@ from trunkline.transport.child import Child
 from trunkline.transport.link import Inbox
 from trunkline.transport.pipes import OWN_PIPES, ChildPipes
 from trunkline.transport.process import describe_exit, end_process, is_stopped, signal_group
-from trunkline.transport.share import cut_lines
+from trunkline.transport.share import SLICE, cut_lines
 from trunkline.transport.stderr import StderrTail
 from trunkline.transport.stream import StreamCore
 
@@ -224,10 +224,11 @@ class StdioLink(asyncio.SubprocessProtocol):
 
     def take_output(self, data: bytes) -> None:
         """Take the next bytes of the server's standard output."""
-        pieces = cut_lines(data)
-        self._core.receive(self._framer.feed(pieces[0]))
-        self._pieces.extend(pieces[1:])
-        if (self._core.behind or self._pieces) and not self._catching_up:
+        if len(data) > SLICE:
+            data, *later = cut_lines(data)
+            self._pieces.extend(later)
+        behind = self._core.receive(self._framer.feed(data))
+        if (behind or self._pieces) and not self._catching_up:
             self._catching_up = True
             self._output().pause_reading()
             self._loop.call_soon(self._catch_up)

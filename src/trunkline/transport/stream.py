@@ -28,7 +28,7 @@ from trunkline.protocol.frames import (
 from trunkline.protocol.lines import Endless, Oversized
 from trunkline.protocol.multiplexer import Multiplexer
 from trunkline.transport.link import Inbox, Request, advance, report_log
-from trunkline.transport.share import Share
+from trunkline.transport.share import SHARE, Share
 
 Arrived = bytes | Oversized | Endless
 """One frame of the stream, or what is known of one that is too large."""
@@ -159,22 +159,24 @@ class StreamCore:
     @property
     def behind(self) -> bool:
         """Whether others are to have a turn before more is read."""
-        return self._share.used_up or bool(self._left) or self._batch is not None
+        return self._share.taken >= SHARE or bool(self._left) or self._batch is not None
 
-    def receive(self, frames: Iterable[Arrived]) -> None:
-        """Take the frames that have arrived; those above the stream's share of a turn wait: see `behind`."""
+    def receive(self, frames: Iterable[Arrived]) -> bool:
+        """Take the frames that have arrived; what is above the share of a turn is left: gives `behind`."""
         self.heard = True
+        share = self._share
         for data in frames:
-            if self._share.used_up or self._left or self._batch is not None:
+            if share.taken >= SHARE or self._left or self._batch is not None:
                 self._left.append(data)
             else:
                 self.take(data)
+        return share.taken >= SHARE or bool(self._left) or self._batch is not None
 
     def go_on(self) -> None:
         """Others have had a turn: take what was left."""
         self._share.renew()
         self._go_through_batch()
-        while self._left and self._batch is None and not self._share.used_up:
+        while self._left and self._batch is None and self._share.taken < SHARE:
             self.take(self._left.popleft())
 
     async def rest(self) -> None:
@@ -187,7 +189,7 @@ class StreamCore:
         """Take one frame."""
         if type(data) is bytes:
             if self._batches and data.lstrip()[:1] == b"[":
-                self._batch = decode_frames(data, self._limits)
+                self._batch = iter(decode_frames(data, self._limits))
                 self._go_through_batch()
             else:
                 self._route(decode_frame(data, self._limits), len(data))
@@ -212,7 +214,7 @@ class StreamCore:
             self.noise += 1
 
     def _go_through_batch(self) -> None:
-        while self._batch is not None and not self._share.used_up:
+        while self._batch is not None and self._share.taken < SHARE:
             part = next(self._batch, None)
             if part is None:
                 self._batch = None

@@ -226,8 +226,7 @@ class WebSocketLink:
                 aiohttp.WSMsgType.TEXT,
                 aiohttp.WSMsgType.BINARY,
             ):
-                self._take(message.data)
-                if self._core.behind:
+                if self._take(message.data):
                     await self._core.rest()
             reason = self._describe_end(message)
         except (aiohttp.ClientError, OSError) as cause:
@@ -235,11 +234,11 @@ class WebSocketLink:
         finally:
             self._core.lose(reason)
 
-    def _take(self, data: bytes) -> None:
+    def _take(self, data: bytes) -> bool:
         arrived: bytes | Oversized | Endless = data
         if len(data) > self._settings.limits.frame_bytes:
             arrived = Oversized(head=data[:_EDGE], tail=data[-_EDGE:], ended=True)
-        self._core.receive([arrived])
+        return self._core.receive([arrived])
 
     def _describe_end(self, message: Any) -> str:
         if message.type is aiohttp.WSMsgType.CLOSE:
