@@ -13,6 +13,7 @@ import signal
 import subprocess
 import threading
 from collections.abc import AsyncIterator, Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import NamedTuple
 
@@ -183,13 +184,20 @@ def _descriptors(process: Path) -> Iterator[str]:
 
 
 def _children() -> Iterator[str]:
+    # A list may lack a child while another one ends (proc(5), "children"), so it is read until it stays.
+    before, found = None, _child_ids()
+    while found != before:
+        before, found = found, _child_ids()
+    for pid in found:
+        yield f"process {pid} {_command(pid)}"
+
+
+def _child_ids() -> list[str]:
+    pids: list[str] = []
     for listing in PROC.glob("task/*/children"):
-        try:
-            pids = listing.read_text().split()
-        except OSError:
-            continue
-        for pid in pids:
-            yield f"process {pid} {_command(pid)}"
+        with suppress(OSError):
+            pids += listing.read_text().split()
+    return sorted(pids)
 
 
 def _command(pid: str) -> str:

@@ -1,8 +1,7 @@
 """Each hostile behavior: a typed end by the deadline, free loop, bounded memory, no harm to a sibling.
 
 The attacker is always another process, so that time and memory of this one are the client's alone. Spans
-are told by a clock that stands still while this thread waits for a processor, and a case that misses a
-figure is measured once more.
+are told by a clock that stands still while this thread waits for a processor.
 """
 
 from __future__ import annotations
@@ -34,6 +33,8 @@ PATIENCE = 20.0
 SAMPLES = 100
 """Calls of the sibling, quiet and under attack; so many at least."""
 
+ATTEMPTS = 3
+"""A case that misses a figure is measured again: on a busy machine one of a few is undisturbed."""
 LATE = 0.05
 LAG = 0.05
 GROWTH = 2 * CAP + 32 * MIB
@@ -220,11 +221,11 @@ async def check(
 ) -> None:
     with elsewhere() as (foreign, listener):
         server = hostile_server(one.id, family=family, cap=CAP, elsewhere=foreign)
-        with serve(server, one, carrier, folder, attacker) as entry:
-            misses = (await measure(one, entry, samples)).misses(slower)
-        if misses:
+        for _ in range(ATTEMPTS):
             with serve(server, one, carrier, folder, attacker) as entry:
                 misses = (await measure(one, entry, samples)).misses(slower)
+            if not misses:
+                break
         assert not misses
         assert not was_connected(listener)
 

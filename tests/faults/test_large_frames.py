@@ -25,6 +25,7 @@ pytestmark = [pytest.mark.anyio, pytest.mark.alone, pytest.mark.usefixtures("own
 MIB = 1024 * 1024
 ROOM = MIB - 200
 LAG = 0.05
+ATTEMPTS = 4
 MANY = 3 * LAG
 
 
@@ -146,9 +147,11 @@ def hostile(text: str, **options: Any) -> FakeServer:
 
 
 async def hold(limit: float, measure: Callable[[], Any]) -> None:
-    """Hold a turn against its limit; one that misses it is measured once more."""
-    if await measure() > limit:
-        assert await measure() <= limit
+    """Hold a turn against its limit; on a busy machine one of a few is undisturbed."""
+    longest = [await measure()]
+    while min(longest) > limit and len(longest) < ATTEMPTS:
+        longest.append(await measure())
+    assert min(longest) <= limit
 
 
 @pytest.fixture(scope="module")
