@@ -28,16 +28,6 @@ CONTENDERS: Mapping[str, str] = {
 """Where the client of each name is."""
 
 Servers = Mapping[str, Mapping[str, Any]]
-_IMPORTED_LATE = (
-    "aiohttp",
-    "jsonschema_rs",
-    "trunkline.catalog.search",
-    "trunkline.runtime.assembly",
-    "trunkline.runtime.trunk",
-    "trunkline.transport.http",
-    "trunkline.transport.stdio",
-)
-"""What Trunkline imports with its first server, and a scenario should not wait for."""
 _CHECKS = 1.0
 """Seconds within which Trunkline is to notice a frozen server; its default of 30 would make the lab slow."""
 
@@ -48,11 +38,9 @@ class Trunkline:
     name = "trunkline"
 
     def version(self) -> str:
-        from importlib import import_module
+        import trunkline
 
-        for name in _IMPORTED_LATE:
-            import_module(name)
-        return str(import_module("trunkline").__version__)
+        return trunkline.__version__
 
     @asynccontextmanager
     async def connect(self, servers: Servers, patience: Patience) -> AsyncIterator[TrunklineSession]:
@@ -85,7 +73,7 @@ class Sdk:
     def version(self) -> str:
         from importlib.metadata import version
 
-        import mcp.client  # noqa: F401 - so that no scenario waits for it
+        import mcp  # noqa: F401 - what is installed and cannot be imported is missing too
 
         return version("mcp")
 
@@ -130,7 +118,6 @@ class FastMcp:
 
     def version(self) -> str:
         import fastmcp
-        import fastmcp.server
 
         return fastmcp.__version__
 

@@ -17,6 +17,7 @@ import sys
 from typing import Any, TextIO
 
 from trunkline.testing.lab.client import Client, Patience, load_client
+from trunkline.testing.lab.rehearsal import rehearse
 
 
 def main(target: str, path: str) -> int:
@@ -25,6 +26,7 @@ def main(target: str, path: str) -> int:
     try:
         client = load_client(target)
         facts = {"name": client.name, "version": client.version()}
+        rehearse(client)
     except (ImportError, ValueError) as error:
         _announce(announcement, {"missing": f"{type(error).__name__}: {error}"})
         return 1

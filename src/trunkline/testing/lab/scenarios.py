@@ -6,7 +6,6 @@ an error says something, and the client can be closed.
 
 from __future__ import annotations
 
-import asyncio
 import signal
 import sys
 from collections.abc import Awaitable, Callable
@@ -21,8 +20,6 @@ from trunkline.testing.lab.trial import Entry, Trial
 _BOTH: tuple[Family, ...] = ("legacy", "modern")
 _SLOW = 1.5
 """Seconds a slow server takes to start."""
-_LATER = 0.3
-"""Seconds in which nothing is called, so that a client may notice by itself."""
 
 
 class Scenario(msgspec.Struct, frozen=True, kw_only=True):
@@ -54,7 +51,7 @@ async def _restart(trial: Trial) -> None:
     await trial.answer()
     listener.crash()
     await listener.start()
-    await asyncio.sleep(_LATER)
+    await trial.pause()
     await trial.recover()
 
 
@@ -125,7 +122,7 @@ async def _flapping(trial: Trial) -> None:
     await trial.answer()
     for number in range(1, 4):
         trial.sign(server, signal.SIGKILL)
-        await asyncio.sleep(_LATER)
+        await trial.pause()
         await trial.recover(f"the call after death {number}")
 
 

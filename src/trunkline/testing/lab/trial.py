@@ -27,6 +27,8 @@ _TRIES = 3
 """Calls after which a client is given up that does not come back."""
 _PAUSE = 0.5
 """Seconds between those."""
+_MOMENT = 0.3
+"""Seconds of a pause."""
 
 Entry = dict[str, Any]
 
@@ -128,6 +130,10 @@ class Trial:
         error = await self._note("closing", self._remote.close())
         if error is not None:
             raise Judged("dies", f"closing it fails: {_show(error)}")
+
+    async def pause(self) -> None:
+        """Let a moment pass in which nothing is called, so that a client may notice by itself."""
+        await asyncio.sleep(_MOMENT)
 
     def count(self) -> None:
         """Hold what the servers were asked against what the client was: each call once at most."""
