@@ -1,4 +1,4 @@
-"""The whole failure lab: Trunkline passes every scenario; the SDK and fastmcp are played, whatever they do."""
+"""The whole failure lab: Trunkline passes all of it; the SDK and fastmcp are played, whatever they do."""
 
 from __future__ import annotations
 
