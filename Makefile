@@ -15,7 +15,7 @@ PYTEST = $(PY) -m pytest
 
 export UV_SYSTEM_CERTS = 1
 
-.PHONY: help demo test check bench soak docs lock peers clean
+.PHONY: help demo test check bench lab soak docs lock peers clean
 
 help: ## show this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-7s %s\n", $$1, $$2 }' Makefile
@@ -38,6 +38,9 @@ check: .venv/.ready ## format, lint, types, import rule, lock, repository rules;
 
 bench: .venv/.ready ## measure Trunkline against the SDK and the bare floor
 	@$(PY) -m bench
+
+lab: .venv/.ready ## play the failure lab against Trunkline, the SDK and fastmcp
+	@$(PY) -m trunkline.testing.lab --must trunkline
 
 soak: .venv/.ready .peers/.ready ## the long versions of the tests
 	$(PYTEST) tests -m soak --timeout 3600

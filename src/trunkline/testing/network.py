@@ -77,7 +77,8 @@ class Proxy:
             line.moving.clear()
         self._lines.add(line)
         try:
-            with contextlib.suppress(OSError):
+            # Cancelled by `__aexit__` alone, and asyncio complains of a task that ends so.
+            with contextlib.suppress(OSError, asyncio.CancelledError):
                 source, sink = await asyncio.open_connection(*self._target)
                 line.writers.append(sink)
                 await self._join(line, (reader, sink), (source, writer))

@@ -15,6 +15,7 @@ import threading
 from collections.abc import Callable, Mapping, Sequence
 
 from trunkline.transport.pipes import ChildPipes
+from trunkline.transport.watchdog import WATCHDOG
 
 _REAP = 0.2
 """Seconds to wait, without the loop, for a child that was killed at the last moment."""
@@ -51,6 +52,7 @@ class Child:
             cwd=cwd,
             start_new_session=True,
         )
+        WATCHDOG.watch(self._process.pid)
         self._watch = _open_watch(self._process.pid)
         try:
             self._begin_watching()
@@ -73,6 +75,7 @@ class Child:
 
     def close(self) -> None:
         """Let go of it; one that still runs is killed."""
+        WATCHDOG.release(self._process.pid)
         self._unwatch()
         if self._process.poll() is None:
             self._process.kill()
