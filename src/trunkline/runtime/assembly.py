@@ -176,6 +176,7 @@ async def _open_sse(entry: HttpEntry, way: _Way, wire: Wire | None) -> Link:
         limits=way.rules.limits,
         egress=await way.find(entry),
         draw=_draw,
+        patience=0.9 * way.rules.connect,  # so that this is told, and not only that the time was over
     )
     if wire is not None:
         from trunkline.config.url import origin
