@@ -47,8 +47,8 @@ class SseTransport(msgspec.Struct, frozen=True, kw_only=True):
     """Told of every message that arrives."""
     farewell: float = 2.0
     """Seconds that what is being posted may take when the link is closed."""
-    patience: float | None = None
-    """Seconds in which a server that has opened its stream has to name its endpoint; None for no bound."""
+    endpoint_due: float | None = None
+    """Moment by which a server that has opened its stream has to name its endpoint; None for no bound."""
 
     async def open(self) -> SseLink:
         """Open the stream and wait for its `endpoint` event; nothing is sent before it.
@@ -145,10 +145,10 @@ class SseLink:
         response = await self._stream.open()
         self._reader = self._loop.create_task(self._read_all(response))
         try:
-            async with asyncio.timeout(self._settings.patience):
+            async with asyncio.timeout_at(self._settings.endpoint_due):
                 await asyncio.shield(self._endpoint)
         except TimeoutError:
-            raise self._no_endpoint(f"nothing came within {self._settings.patience:g} s") from None
+            raise self._no_endpoint("nothing came in time") from None
 
     def listen(self) -> None:
         """Everything comes on the one stream."""

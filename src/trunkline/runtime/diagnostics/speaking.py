@@ -43,6 +43,14 @@ DIAGNOSTICS = (
         example="the server gave no MCP answer (HTTP 400)",
     ),
     Diagnostic(
+        code="http_not_mcp",
+        title="What answers at the URL is no MCP server: a web page, or another service",
+        causes=("The URL is that of the server's home page.", "A login page of a proxy or network answers."),
+        fix="Configure the URL of the MCP endpoint.",
+        command=_LOOK,
+        example="the server gave no MCP answer (HTTP 200)",
+    ),
+    Diagnostic(
         code="http_rate_limited",
         title="The server limits requests (HTTP 429)",
         causes=("Too many requests came from this user or address.",),
@@ -97,7 +105,7 @@ DIAGNOSTICS = (
         ),
         fix="Check that the URL is the server's SSE endpoint, or leave out `type`.",
         command="curl -sSN -H 'Accept: text/event-stream' URL",
-        example="the server named no endpoint: nothing came within 27 s",
+        example="the server named no endpoint: nothing came in time",
     ),
     Diagnostic(
         code="foreign_endpoint",

@@ -129,6 +129,8 @@ def _code_of(error: TrunklineError, phase: Phase) -> str:
     status = error.status if isinstance(error, CallError) else None
     if phase != "http" or status is None:
         return error.code
+    if status < 300:
+        return "http_not_mcp" if error.code == "protocol_error" else error.code
     if 300 <= status < 400:
         return "http_redirect"
     if status in (404, 405, 410):

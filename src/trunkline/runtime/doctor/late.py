@@ -30,7 +30,7 @@ def too_late(examination: Examination) -> UnavailableError | ProtocolError:
     witness = examination.witness
     if phase == "negotiation" and examination.settings.transport == "sse" and not witness.posts:
         return ProtocolError(
-            f"the server named no endpoint: nothing came within {span}",
+            "the server named no endpoint: nothing came in time",
             code="no_endpoint",
             server=name,
             hint="Check that the URL is the server's SSE endpoint.",

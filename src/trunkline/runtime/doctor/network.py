@@ -18,6 +18,8 @@ from trunkline.transport.verdict import PROXY_HINT, refused_by_proxy
 _MOST_ADDRESSES = 6
 """Addresses of one host that are tried."""
 _HEAD = 64 * 1024
+_REFUSAL = 0.1
+"""Seconds in which a server that has shaken hands may still refuse us."""
 
 
 class Address(NamedTuple):
@@ -163,6 +165,25 @@ async def shake_hands(
             start.close()
         raise
     return way, way.writer.get_extra_info("ssl_object")
+
+
+async def await_refusal(server: str, url: str, way: Way) -> None:
+    """Wait a moment for a server to say that it does not accept us, which TLS 1.3 says after the handshake.
+
+    Source: RFC 8446, section 4.4.2.4 and appendix E.1.
+
+    Raises:
+        CallError: it has ended the connection.
+    """
+    try:
+        async with asyncio.timeout(_REFUSAL):
+            if await way.reader.read(1):
+                return
+            raise cannot_connect(server, url, ConnectionResetError())
+    except TimeoutError:
+        return
+    except OSError as cause:
+        raise cannot_connect(server, url, cause) from cause
 
 
 def proxy_place(proxy: str) -> tuple[str, int]:

@@ -22,6 +22,7 @@ from trunkline.runtime.doctor.certificate import (
 from trunkline.runtime.doctor.network import (
     Address,
     Way,
+    await_refusal,
     find_addresses,
     open_tunnel,
     proxy_place,
@@ -29,6 +30,7 @@ from trunkline.runtime.doctor.network import (
     shake_hands,
 )
 from trunkline.runtime.egress import find_egress
+from trunkline.transport.network import describe
 from trunkline.transport.verdict import PROXY_HINT
 
 if TYPE_CHECKING:
@@ -106,8 +108,9 @@ class _Search:
             addresses = await find_addresses(name, host, port)
             sock, _ = await reach(name, proxy, addresses)
         except CallError as cause:
+            reason = describe(cause.__cause__) if isinstance(cause.__cause__, OSError) else cause.message
             raise UnavailableError(
-                f"cannot connect to the proxy {host}:{port}: {cause.message}",
+                f"cannot connect to the proxy {host}:{port} ({reason})",
                 code="proxy_unreachable",
                 server=name,
                 hint=PROXY_HINT,
@@ -148,6 +151,7 @@ class _Search:
                 self._know(await look_at_certificate(name, url, self._addresses[0], own))
             raise
         try:
+            await await_refusal(name, url, way)
             version, certificate = secure.version() or "TLS", read_certificate(secure)
         finally:
             way.close()
