@@ -27,6 +27,11 @@ class TrunklineError(Exception):
     code: str = "error"
     hint: str | None = None
 
+    @property
+    def page(self) -> str:
+        """The page of the documentation about this code, which `trunkline doctor --explain` prints."""
+        return f"docs/diagnostics/{self.code}.md"
+
 
 class ConfigError(TrunklineError):
     """A configuration file, entry or argument cannot be used.

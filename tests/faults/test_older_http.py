@@ -59,7 +59,7 @@ async def test_a_stream_that_never_names_an_endpoint_fails_at_the_connect_limit(
         async with connect(streams, policy={"defaults": {"connect": 0.3}}) as trunk:
             with pytest.raises(trunkline.UnavailableError) as caught:
                 await trunk.call("older.echo")
-        assert (caught.value.code, caught.value.delivery) == ("connect_timeout", "never_sent")
+        assert (caught.value.code, caught.value.delivery) == ("no_endpoint", "never_sent")
         assert streams.posts == []
         assert len(server.ledger) == 0
 

@@ -23,6 +23,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "prompt": ("prompting:prompt_command", "Get one prompt, filled in; without a name, list the prompts."),
     "config": ("configuring:config", "Show, explain and check the configuration."),
     "status": ("listing:status_command", "Show the state of every server as a table."),
+    "doctor": ("doctoring:doctor_command", "Find out why servers do not work, and what mends them."),
     "up": ("daemon:up_command", "Keep the servers running in the background, for fast commands."),
     "down": ("daemon:down_command", "End the background process of `trunkline up`."),
     "import": ("hosting_import:import_command", "Use the servers that other programs on this machine have."),
@@ -35,7 +36,9 @@ COMMANDS: dict[str, tuple[str, str]] = {
 }
 """Name of the command, where its function is within this package, and its line in `--help`."""
 
-CONNECTING = frozenset({"list", "tools", "info", "search", "call", "task", "read", "prompt", "status"})
+CONNECTING = frozenset(
+    {"list", "tools", "info", "search", "call", "task", "read", "prompt", "status", "doctor"}
+)
 """The commands that talk to servers, and so have `--wire`."""
 
 COMPLETE = "__complete"

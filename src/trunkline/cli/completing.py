@@ -162,6 +162,7 @@ _ARGUMENTS: dict[str, Callable[[Line, str], Iterator[Candidate]]] = {
     "get": _server_names,
     "remove": _server_names,
     "export": _server_names,
+    "doctor": _server_names,
     "completion": _shells,
 }
 """What completes the arguments of a command; a command that is not here has none to offer."""

@@ -6,6 +6,7 @@ from typing import Any
 
 from msgspec import UNSET
 
+from trunkline.connection.meanings import advise_on
 from trunkline.errors import ProtocolError, ServerError
 from trunkline.protocol.eras import REFUSING_CODES
 from trunkline.protocol.frames import Frame
@@ -35,6 +36,7 @@ def read_result(
             data=error.data,
             server=server,
             delivery="refused" if error.code in REFUSING_CODES else "answered",
+            hint=advise_on(error.code, server),
         )
     if not isinstance(frame.result, dict):
         raise _bad_result(server, f"the result of {name!r} is not an object")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import functools
 import os
 import ssl
@@ -168,6 +169,8 @@ async def _open(entry: Entry, way: _Way, wire: Wire | None) -> Link:
 
 
 async def _open_sse(entry: HttpEntry, way: _Way, wire: Wire | None) -> Link:
+    # A little before the time to connect is over, so that the reason is told and not that alone.
+    due = asyncio.get_running_loop().time() + 0.9 * way.rules.connect
     await import_off_loop("trunkline.transport.sse")
     from trunkline.transport.sse import SseTransport
 
@@ -178,6 +181,7 @@ async def _open_sse(entry: HttpEntry, way: _Way, wire: Wire | None) -> Link:
         limits=way.rules.limits,
         egress=await way.find(entry),
         draw=_draw,
+        endpoint_due=due,
     )
     if wire is not None:
         from trunkline.config.url import origin

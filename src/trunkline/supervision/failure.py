@@ -15,7 +15,8 @@ from trunkline.supervision.recovery import Ending, RestartPolicy
 
 _UNUSABLE = frozenset(
     (
-        *("command_not_found", "missing_directory", "no_common_revision", "foreign_endpoint", "internal"),
+        *("command_not_found", "command_not_executable", "interpreter_not_found", "missing_directory"),
+        *("no_common_revision", "foreign_endpoint", "internal"),
         *("tls_untrusted", "tls_wrong_name", "tls_expired", "tls_client_certificate", "tls_version"),
         *("tls_not_spoken", "proxy_authorization"),
     )
@@ -49,13 +50,16 @@ def ended(server: str) -> UnavailableError:
     )
 
 
-def too_slow(server: str, phase: str, timeout: float) -> UnavailableError:
+def too_slow(server: str, phase: str, timeout: float, transport: str = "stdio") -> UnavailableError:
     """Tell a start that did not end within its time."""
+    look = "Run its command by hand to see what it waits for"
+    if transport not in ("stdio", "memory"):
+        look = "Check its URL, and that nothing on the way swallows what is sent (`trunkline doctor` tells)"
     return UnavailableError(
         f"it did not become ready within {timeout:g} s ({phase})",
         code="connect_timeout",
         server=server,
-        hint="Run its command by hand to see what it waits for, or raise `connect` in trunkline.toml.",
+        hint=f"{look}, or raise `connect` in trunkline.toml.",
     )
 
 

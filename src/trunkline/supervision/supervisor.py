@@ -260,7 +260,8 @@ class Supervisor:
         if stopping.done():
             self._settle(ended(self.settings.name))
         elif starting.cancelled():
-            self._fail(too_slow(self.settings.name, self._opening.phase, self.settings.connect_timeout))
+            settings, opening = self.settings, self._opening
+            self._fail(too_slow(settings.name, opening.phase, settings.connect_timeout, opening.kind))
         elif cause is not None:
             self._fail(self._explain(cause))
         else:

@@ -91,19 +91,20 @@ class WireLog:
             cut=cut,
             http=http,
         )
-        self._hand_on(record)
+        self.take(record)
 
     def note(self, server: str, transport: str, direction: Direction, text: str) -> None:
         """Take a line of standard error, or say what happened to the link."""
         offset = self._clock() - self._began
         summary = self._secrets.clean(text)[: self._most]
-        self._hand_on(
+        self.take(
             WireRecord(
                 offset=offset, server=server, transport=transport, direction=direction, summary=summary
             )
         )
 
-    def _hand_on(self, record: WireRecord) -> None:
+    def take(self, record: WireRecord) -> None:
+        """Take a record whose secrets are removed already."""
         if self._take is None:
             return
         try:

@@ -47,12 +47,15 @@ class SseTransport(msgspec.Struct, frozen=True, kw_only=True):
     """Told of every message that arrives."""
     farewell: float = 2.0
     """Seconds that what is being posted may take when the link is closed."""
+    endpoint_due: float | None = None
+    """Moment by which a server that has opened its stream has to name its endpoint; None for no bound."""
 
     async def open(self) -> SseLink:
         """Open the stream and wait for its `endpoint` event; nothing is sent before it.
 
         Raises:
-            CallError: nobody listens there, it is no event stream, or the endpoint is of another origin.
+            CallError: nobody listens there, it is no event stream, or it names no endpoint or one of another
+                origin.
         """
         link = SseLink(self)
         try:
@@ -141,7 +144,11 @@ class SseLink:
         """Open the stream, and return once the server has named its endpoint."""
         response = await self._stream.open()
         self._reader = self._loop.create_task(self._read_all(response))
-        await asyncio.shield(self._endpoint)
+        try:
+            async with asyncio.timeout_at(self._settings.endpoint_due):
+                await asyncio.shield(self._endpoint)
+        except TimeoutError:
+            raise self._no_endpoint("nothing came in time") from None
 
     def listen(self) -> None:
         """Everything comes on the one stream."""

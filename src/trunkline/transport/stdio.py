@@ -6,23 +6,20 @@ Source: specification 2026-07-28, basic/transports/stdio ("Shutdown", "Unexpecte
 from __future__ import annotations
 
 import asyncio
-import os
-import shutil
 import signal
 from collections import deque
 from collections.abc import Callable, Mapping
-from pathlib import Path
 from typing import cast
 
 import msgspec
 
 from trunkline.core.limits import Limits
-from trunkline.errors import UnavailableError
 from trunkline.protocol.lines import LineFramer
 from trunkline.transport.child import Child
 from trunkline.transport.link import Inbox
 from trunkline.transport.pipes import OWN_PIPES, ChildPipes
 from trunkline.transport.process import describe_exit, end_process, is_stopped, signal_group
+from trunkline.transport.program import explain_start, find_program
 from trunkline.transport.share import SLICE, cut_lines
 from trunkline.transport.stderr import StderrTail
 from trunkline.transport.stream import StreamCore
@@ -53,33 +50,11 @@ class StdioTransport(msgspec.Struct, frozen=True, kw_only=True):
         Raises:
             UnavailableError: the command is missing or cannot be started.
         """
-        command = self.command
-        if self.cwd is not None and os.path.dirname(command):
-            command = os.path.join(self.cwd, command)
-        program = shutil.which(command, path=self.env.get("PATH", os.defpath))
-        if program is None:
-            raise UnavailableError(
-                f"the command {self.command!r} was not found",
-                code="command_not_found",
-                server=self.server,
-                hint=f"Install {self.command!r}, or give its full path as `command`.",
-            )
-        if self.cwd is not None and not Path(self.cwd).is_dir():  # noqa: ASYNC240 - one stat, before a fork
-            raise UnavailableError(
-                f"the working directory {self.cwd!r} does not exist",
-                code="missing_directory",
-                server=self.server,
-                hint="Create the directory, or correct `cwd`.",
-            )
+        program = find_program(self.server, self.command, self.env, self.cwd)
         try:
             return await self._start(program)
         except (OSError, ValueError) as cause:
-            raise UnavailableError(
-                f"the command {self.command!r} could not be started ({cause})",
-                code="start_failed",
-                server=self.server,
-                hint="Check that the file is executable and made for this system.",
-            ) from cause
+            raise explain_start(self.server, self.command, program, self.env, cause) from cause
 
     async def _start(self, program: str) -> StdioLink:
         if not OWN_PIPES:
@@ -148,6 +123,11 @@ class StdioLink(asyncio.SubprocessProtocol):
         return self._transport.get_pid()
 
     @property
+    def exit_code(self) -> int | None:
+        """How the process ended: its exit code, negative for a signal; None while it runs."""
+        return self._exited.result() if self._exited.done() else None
+
+    @property
     def core(self) -> StreamCore:
         """The stream's state, for statistics and tests."""
         return self._core
@@ -185,7 +165,10 @@ class StdioLink(asyncio.SubprocessProtocol):
             child.close()
             raise
         self._outputs = [output, errors]
-        self._stdin.set_write_buffer_limits(high=0)
+        if self._stdin.is_closing():  # the child has ended already; uvloop refuses to be told anything then
+            self._core.pause()
+        else:
+            self._stdin.set_write_buffer_limits(high=0)
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         process = cast(asyncio.SubprocessTransport, transport)
