@@ -15,8 +15,8 @@ from trunkline.cli.terminal import Terminal
 
 if TYPE_CHECKING:
     from trunkline.cli.warm.identity import Identity
-    from trunkline.cli.warm.record import Record
     from trunkline.config.loading import Config
+    from trunkline.runtime.control_record import Record
 
 _IDLE = "900"
 
@@ -69,7 +69,7 @@ def _up(idle: float, wait: bool, settings: Settings, terminal: Terminal) -> int:
     from trunkline.cli.loop import run_loop
     from trunkline.cli.warm.attachment import use
     from trunkline.cli.warm.launch import LaunchError, find, launch
-    from trunkline.cli.warm.record import make_folder
+    from trunkline.runtime.control_record import make_folder
 
     config, identity = _read(settings, terminal)
     folder = make_folder(environ)
@@ -127,9 +127,9 @@ def _down(every: bool, settings: Settings, terminal: Terminal) -> int:
     from pathlib import Path
 
     from trunkline.cli.render import line
-    from trunkline.cli.warm import place
     from trunkline.cli.warm.launch import end
-    from trunkline.cli.warm.record import living
+    from trunkline.runtime import control_place as place
+    from trunkline.runtime.control_record import living
 
     _require_support(settings)
     serves = (lambda _: True) if every else _serving(settings)
@@ -193,7 +193,7 @@ def _sources(settings: Settings) -> tuple[str, ...]:
 
 def _require_support(settings: Settings) -> None:
     from trunkline.cli.adhoc import describe_server
-    from trunkline.cli.warm import place
+    from trunkline.runtime import control_place as place
 
     if describe_server(settings) is not None:
         raise UsageError(

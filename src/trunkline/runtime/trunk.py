@@ -99,10 +99,11 @@ class Trunk(Calls, Requests, Watching, Detaching):
         self.config = config
         self._policy = config.policy.activate(self._profile) if self._profile else config.policy
         self._loop = asyncio.get_running_loop()
+        self._insight = Insight(self._tracing, self._wire, self._bus)
         self._fleet = self._make_fleet()
+        self._insight.watch_over(self._fleet)
         self._inventory = Inventory(self._fleet)
         self._handles = Handles(self._fleet)
-        self._insight = Insight(self._tracing, self._wire, self._fleet, self._bus)
         self._routes = Routes(
             self._fleet,
             self._inventory,
@@ -296,7 +297,7 @@ class Trunk(Calls, Requests, Watching, Detaching):
         return changes
 
     def _make_fleet(self) -> Fleet:
-        return Fleet(self._bus)
+        return Fleet(self._insight.events)
 
     def _load(self) -> Config:
         return load(self._target, name=self._name, policy=self._policy_source, profile=self._profile)
@@ -304,7 +305,13 @@ class Trunk(Calls, Requests, Watching, Detaching):
     def _assemble(self, entry: Entry) -> ServerSettings:
         self._insight.learn(entry)
         return assemble(
-            entry, self._policy, self._identity, self._handlers, self._insight.wire, self._contexts
+            entry,
+            self._policy,
+            self._identity,
+            self._handlers,
+            self._insight.wire,
+            self._contexts,
+            self._insight.logs,
         )
 
     def _check_required(self, config: Config) -> None:
