@@ -65,8 +65,8 @@ def down_command(
 def _up(idle: float, wait: bool, settings: Settings, terminal: Terminal) -> int:
     from os import environ
 
-    from trunkline.cli.listing import report_status
     from trunkline.cli.loop import run_loop
+    from trunkline.cli.status import report_status
     from trunkline.cli.warm.attachment import use
     from trunkline.cli.warm.launch import LaunchError, find, launch
     from trunkline.runtime.control_record import make_folder
@@ -112,9 +112,10 @@ def _stay(idle: float, detached: bool, settings: Settings, terminal: Terminal) -
 def _show_log(settings: Settings, terminal: Terminal) -> int:
     from os import environ
 
+    from trunkline.cli.sources import sources_of
     from trunkline.cli.warm.logfile import newest_log, read_log, state_folder
 
-    log = newest_log(state_folder(environ), _sources(settings))
+    log = newest_log(state_folder(environ), sources_of(settings))
     if log is None:
         terminal.note("trunkline: there is no log: `trunkline up` has not run with this configuration")
     else:
@@ -156,39 +157,15 @@ def _read(settings: Settings, terminal: Terminal) -> tuple[Config, Identity]:
 
 def _serving(settings: Settings) -> Callable[[Record], bool]:
     """Give a test for the processes of these files; of a URL, which is no file, only for its very own."""
+    from trunkline.cli.sources import sources_of
     from trunkline.cli.warm.identity import identify
     from trunkline.config.source import ARGUMENT
 
-    sources = _sources(settings)
+    sources = sources_of(settings)
     if ARGUMENT not in sources:
         return lambda record: record.sources == sources
     digest = identify(session.read_config(settings.config, settings.profile)).digest
     return lambda record: record.digest == digest
-
-
-def _sources(settings: Settings) -> tuple[str, ...]:
-    """Give the server files, linked ones included; where one is broken, those that are named or found.
-
-    A broken file must not keep its process alive.
-
-    Raises:
-        ConfigError: there is no file at all.
-    """
-    from os import environ
-    from pathlib import Path
-
-    from trunkline.config.discovery import discover
-    from trunkline.config.source import ARGUMENT, absolute_path
-    from trunkline.errors import ConfigError
-
-    try:
-        return session.read_config(settings.config, settings.profile).sources
-    except ConfigError:
-        folder = Path.cwd()
-        if not settings.config:
-            return tuple(str(path) for path in discover(folder, environ))
-    found = (ARGUMENT if "://" in name else str(absolute_path(name, folder)) for name in settings.config)
-    return tuple(dict.fromkeys(found))
 
 
 def _require_support(settings: Settings) -> None:

@@ -161,8 +161,12 @@ def _paint_state(text: str, state: str, paint: Paint) -> str:
 def _trouble(status: ServerStatus, paint: Paint = plain) -> list[str]:
     if status.state in ("ready", "stopped") or not status.last_error:
         return []
-    hint = [f"  {paint('hint:', 'strong')} {line(status.hint)}"] if status.hint else []
-    return [f"  {paint('error:', 'bad')} {line(status.last_error)}", *hint]
+    found = [f"  {paint('error:', 'bad')} {line(status.last_error)}"]
+    if status.hint:
+        found.append(f"  {paint('hint:', 'strong')} {line(status.hint)}")
+    if status.retry_in is not None:
+        found.append(f"  tried again in {_span(status.retry_in)}, or by a call")
+    return found
 
 
 def _painted_call(prefix: str, tool: Tool, paint: Paint) -> str:

@@ -27,7 +27,7 @@ from trunkline.errors import TrunklineError
 if TYPE_CHECKING:
     from trunkline.runtime.trunk import Trunk
 
-_PASSING = {"since": 0.0, "latency_ms": None, "last_check": None}
+_PASSING = {"since": 0.0, "latency_ms": None, "last_check": None, "retry_in": None}
 """What differs at every look and is no change."""
 
 

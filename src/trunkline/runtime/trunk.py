@@ -33,7 +33,9 @@ from trunkline.runtime.egress import Contexts
 from trunkline.runtime.events import Bus
 from trunkline.runtime.explain import explain
 from trunkline.runtime.handle import Handles, finish
+from trunkline.runtime.hosting import Hosting
 from trunkline.runtime.insight import Insight
+from trunkline.runtime.inspecting import Inspecting
 from trunkline.runtime.inventory import Inventory
 from trunkline.runtime.reactions import end_reacting, is_wanted, react
 from trunkline.runtime.requests import Requests
@@ -47,7 +49,7 @@ from trunkline.telemetry.tracer import Tracing
 from trunkline.telemetry.wire_log import WireTarget
 
 
-class Trunk(Calls, Requests, Watching, Detaching):
+class Trunk(Calls, Requests, Watching, Detaching, Inspecting):
     """Many servers behind one front door; made by `connect`, used as an async context manager.
 
     Entering returns at once: servers connect in the background, and a call waits for its own server
@@ -68,6 +70,7 @@ class Trunk(Calls, Requests, Watching, Detaching):
         tracing: Tracing | bool | None = None,
         wire: WireTarget | None = None,
         tls: Contexts = None,
+        control: bool | str = False,
     ) -> None:
         self._target = target
         self._require = (require,) if isinstance(require, str) else tuple(require)
@@ -81,6 +84,7 @@ class Trunk(Calls, Requests, Watching, Detaching):
         self._tracing = tracing
         self._wire = wire
         self._contexts = tls
+        self._hosting = Hosting(self, control)
         self._bus = Bus()
         self._root: asyncio.Task[None] | None = None
         self._reacting: asyncio.Task[None] | None = None
@@ -89,7 +93,8 @@ class Trunk(Calls, Requests, Watching, Detaching):
         """Read the configuration and start connecting.
 
         Raises:
-            ConfigError: a file cannot be used, or `require` names no server.
+            ConfigError: a file cannot be used, `require` names no server, or there is no place for the
+                control socket.
             UnavailableError: a required server could not be connected.
         """
         if self._root is not None:
@@ -120,6 +125,7 @@ class Trunk(Calls, Requests, Watching, Detaching):
         self._root = asyncio.create_task(self._handles.run(), name="trunkline")
         try:
             await self._fleet.wait_running()
+            await self._hosting.open()
             for server in self._require:
                 await self.ready(server)
         except BaseException:
@@ -139,6 +145,7 @@ class Trunk(Calls, Requests, Watching, Detaching):
         """
         if self._root is None:
             return
+        await self._hosting.close()
         self._handles.stop()
         try:
             await finish(self._root)

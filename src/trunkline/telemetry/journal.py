@@ -140,13 +140,13 @@ class Journal:
         """Give one call by its id, or None when it is not known or not any more."""
         if (call := self._running.get(call_id)) is not None:
             return _record_running(call, self._now())
-        ended = next((one for one in reversed(self._ended) if one.call_id == call_id), None)
+        ended = next((one for one in reversed(list(self._ended)) if one.call_id == call_id), None)
         return None if ended is None else _record_ended(ended, self._now())
 
     def _all(self) -> Iterator[CallRecord]:
         now = self._now()
-        yield from (_record_ended(ended, now) for ended in self._ended)
-        yield from (_record_running(call, now) for call in self._running.values())
+        yield from (_record_ended(ended, now) for ended in list(self._ended))
+        yield from (_record_running(call, now) for call in list(self._running.values()))
 
     def _message(self, call: Call, error: BaseException) -> str | None:
         if not isinstance(error, CallError):
