@@ -98,6 +98,7 @@ class Inspecting:
         supervisor = self._fleet.get(server)
         if supervisor is None:
             raise no_server(server, self._fleet)
+        self._insight.logs.add(server, "state", f"restart asked for, with {grace:g} s for calls in flight")
         try:
             async with asyncio.timeout(timeout):
                 report = await supervisor.restart(grace)

@@ -153,7 +153,7 @@ def _explain_server(name: str, known: Knowledge) -> Why:
     status = known.statuses[name]
     notes = []
     if status.restarts:
-        notes.append(f"it was started again {_times(status.restarts)} after it was lost")
+        notes.append(f"it was started again {_times(status.restarts)}")
     if status.retry_in is not None:
         notes.append(f"it is tried again in {status.retry_in:.0f} s, or by a call before that")
     elif status.state in _DOWN:

@@ -12,7 +12,7 @@ from typing import Any
 
 import msgspec
 
-from trunkline.core.call import Call
+from trunkline.core.call import Call, Flight
 from trunkline.core.journal import CallRecord, Hop
 from trunkline.core.reply import Reply
 from trunkline.errors import (
@@ -28,6 +28,7 @@ MOST_CALLS = 1_000
 """Calls that have ended and are kept; the oldest makes place for a newer one."""
 MOST_BYTES = 4 * 1024 * 1024
 """What all of it takes at most: every text is cut, so that this follows from the number of calls."""
+_TOLD = ("answered", "refused")
 _LONGEST_NAME = 200
 _LONGEST_MESSAGE = 400
 _READ = 4_000
@@ -188,7 +189,7 @@ def _record_ended(one: _Ended, now: float) -> CallRecord:
         delivery=one.delivery,
         attempts=one.attempts,
         message=one.message,
-        hops=_hops(one.started, one.waited, one.sent, one.answered, one.started + one.elapsed),
+        hops=_hops(one, one.started + one.elapsed, answered=one.delivery in _TOLD),
     )
 
 
@@ -205,21 +206,21 @@ def _record_running(call: Call, now: float) -> CallRecord:
         delivery=flight.delivery,
         attempts=flight.attempts,
         message=flight.phase,
-        hops=_hops(flight.started, flight.waited, flight.sent, flight.answered, now),
+        hops=_hops(flight, now, answered=False),
     )
 
 
-def _hops(started: float, waited: float, sent: float, answered: float, end: float) -> tuple[Hop, ...]:
+def _hops(moments: _Ended | Flight, end: float, *, answered: bool) -> tuple[Hop, ...]:
     """Give the parts of a call's way from the moments that were noted; 0 is a moment that never came."""
-    reached = sent or end
-    prepared = max(0.0, reached - started - waited)
-    hops = [Hop(name="prepared", seconds=prepared)]
-    if waited:
-        hops.append(Hop(name="waited for the server to be connected", seconds=waited))
-    if sent:
-        back = answered if answered > sent else 0.0
-        name = "with the server" if back else "with the server, unanswered"
-        hops.append(Hop(name=name, seconds=(back or end) - sent))
-        if back:
-            hops.append(Hop(name="handed to the caller", seconds=max(0.0, end - back)))
-    return tuple(hops)
+    sent, back = moments.sent, moments.answered
+    prepared = (sent or end) - moments.started - moments.waited
+    hops = [Hop(name="prepared", seconds=max(0.0, prepared))]
+    if moments.waited:
+        hops.append(Hop(name="waited for the server to be connected", seconds=moments.waited))
+    if not sent:
+        return tuple(hops)
+    if back < sent:
+        name = "with the server" if answered else "with the server, unanswered"
+        return (*hops, Hop(name=name, seconds=max(0.0, end - sent)))
+    hops.append(Hop(name="with the server", seconds=back - sent))
+    return (*hops, Hop(name="handed to the caller", seconds=max(0.0, end - back)))
