@@ -49,7 +49,7 @@ class Observe(msgspec.Struct, frozen=True, kw_only=True):
                 call = call if span is None else span.call
             flight = call.flight
             if journal is not None:
-                journal.begin(call)
+                journal.running[call.id] = call
             try:
                 reply = await inner(call)
             except BaseException as error:  # boundary: a span says how its call ended, whatever ended it

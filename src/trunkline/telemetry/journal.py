@@ -72,16 +72,13 @@ class Journal:
         self._now = now
         self._clean = clean
         self._ended: deque[_Ended] = deque(maxlen=most)
-        self._running: dict[str, Call] = {}
+        self.running: dict[str, Call] = {}
+        """The calls that run, by id; whoever begins one puts it in, which is cheaper than a method."""
         self.total = 0
         """How many calls have ended so far, those that are no longer kept included."""
 
     def __repr__(self) -> str:
-        return f"Journal({len(self._running)} running, {len(self._ended)} of {self.total} ended)"
-
-    def begin(self, call: Call) -> None:
-        """A call enters the pipeline."""
-        self._running[call.id] = call
+        return f"Journal({len(self.running)} running, {len(self._ended)} of {self.total} ended)"
 
     def end(self, call: Call, elapsed: float, outcome: Reply | BaseException) -> None:
         """A call leaves the pipeline, however it ended.
@@ -89,7 +86,7 @@ class Journal:
         Args:
             elapsed: seconds from the caller's call.
         """
-        self._running.pop(call.id, None)
+        self.running.pop(call.id, None)
         code: str | None = None
         text: str | None = None
         flight = call.flight
@@ -139,7 +136,7 @@ class Journal:
 
     def find(self, call_id: str) -> CallRecord | None:
         """Give one call by its id, or None when it is not known or not any more."""
-        if (call := self._running.get(call_id)) is not None:
+        if (call := self.running.get(call_id)) is not None:
             return _record_running(call, self._now())
         ended = next((one for one in reversed(list(self._ended)) if one.call_id == call_id), None)
         return None if ended is None else _record_ended(ended, self._now())
@@ -147,7 +144,7 @@ class Journal:
     def _all(self) -> Iterator[CallRecord]:
         now = self._now()
         yield from (_record_ended(ended, now) for ended in list(self._ended))
-        yield from (_record_running(call, now) for call in list(self._running.values()))
+        yield from (_record_running(call, now) for call in list(self.running.values()))
 
     def _message(self, call: Call, error: BaseException) -> str | None:
         if not isinstance(error, CallError):
