@@ -24,7 +24,7 @@ _START = 60.0
 @with_settings
 def restart_command(
     settings: Settings,
-    servers: Annotated[list[str] | None, typer.Argument(metavar="SERVER...", help="Which ones.")] = None,
+    servers: Annotated[list[str] | None, typer.Argument(metavar="SERVER", help="Which ones.")] = None,
     every: Annotated[bool, typer.Option("--all", help="All servers of the runtime.")] = False,
     grace: Annotated[
         float,

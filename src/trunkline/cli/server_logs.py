@@ -30,7 +30,7 @@ _BAD = ("error", "critical", "alert", "emergency")
 def logs_command(
     settings: Settings,
     servers: Annotated[
-        list[str] | None, typer.Argument(metavar="[SERVER]...", help="Lines of these only.")
+        list[str] | None, typer.Argument(metavar="[SERVER]", help="Lines of these only.")
     ] = None,
     follow: Annotated[bool, typer.Option("-f", "--follow", help="Go on showing what they say.")] = False,
     number: Annotated[

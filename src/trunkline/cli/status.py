@@ -60,11 +60,12 @@ def status_command(
 async def report_status(config: Config, settings: Settings, terminal: Terminal) -> int:
     """Wait for the servers and print the table."""
     from trunkline.cli.listing import settle
+    from trunkline.cli.warm.attachment import is_attached
 
     async with session.open_trunk(config) as trunk:
         await settle(trunk, None, settings, lists=True)
         session.remember_names(trunk, config)
-        _print(trunk.status(), settings, terminal)
+        _print(trunk.status(), settings, terminal, lasting=is_attached())
     return OK
 
 
@@ -84,7 +85,7 @@ def _show(pause: float | None, runtime: str | None, settings: Settings, terminal
     note_choice(record, terminal)
     with asking(record) as inspector:
         if pause is None:
-            _print(inspector.status(), settings, terminal)
+            _print(inspector.status(), settings, terminal, lasting=True)
             return OK
         return run_loop(_watch_asked(inspector, pause, settings, terminal))
 
@@ -109,14 +110,16 @@ def _say_none_runs(settings: Settings, terminal: Terminal) -> None:
         )
 
 
-def _print(statuses: Mapping[str, ServerStatus], settings: Settings, terminal: Terminal) -> None:
+def _print(
+    statuses: Mapping[str, ServerStatus], settings: Settings, terminal: Terminal, *, lasting: bool
+) -> None:
     from trunkline.cli.envelope import servers_document
     from trunkline.cli.render import render_status, sick_warning
 
     if settings.as_json:
         terminal.print_document(servers_document(statuses))
     else:
-        terminal.print_text(render_status(statuses, terminal.paint))
+        terminal.print_text(render_status(statuses, terminal.paint, lasting=lasting))
     if (warning := sick_warning(statuses)) is not None:
         terminal.warn(warning)
 
@@ -133,7 +136,7 @@ def _show_all(settings: Settings, terminal: Terminal) -> int:
     for record, statuses, trouble in found:
         terminal.print_text(terminal.paint(describe_fully(record), "strong"))
         if statuses is not None:
-            terminal.print_text(render_status(statuses, terminal.paint))
+            terminal.print_text(render_status(statuses, terminal.paint, lasting=True))
         if trouble:
             terminal.warn(trouble)
     if not found:

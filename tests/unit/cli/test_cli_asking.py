@@ -271,3 +271,9 @@ def test_status_asks_the_runtime_that_is_named(trunkline: Run, asked: FakeInspec
 def test_status_of_all_takes_no_choice(trunkline: Run, asked: FakeInspector, more: list[str]):
     assert trunkline("status", "--all", *more).code == 2
     assert asked.asked == []
+
+
+def test_status_of_what_goes_on_says_when_a_server_is_tried_again(trunkline: Run, asked: FakeInspector):
+    asked.statuses["gone"] = ServerStatus(state="failed", since=1.0, last_error="no", retry_in=12.34)
+    assert "  tried again in 12.3 s, or by a call\n" in trunkline("status", "--runtime", "7").out
+    assert "tried again" not in trunkline("status").out
