@@ -24,6 +24,7 @@ from bench.contenders import CONTENDERS, CallTool
 from bench.tally import Tally
 from bench.target import ROOT, Kind, Target, serve_url, stdio_target
 from bench.worker import Worker
+from trunkline.telemetry.journal import MOST_CALLS
 
 Counts = dict[str, float]
 """Per call: see `MEANING`."""
@@ -146,6 +147,8 @@ async def _count_frames(call: CallTool, numbers: Iterator[int]) -> Counts:
 
 
 async def _count_blocks(call: CallTool, numbers: Iterator[int]) -> Counts:
+    # The journal keeps the last calls: it must be full before what is kept for ever can be seen.
+    await _make_calls(call, numbers, MOST_CALLS)
     gc.collect()
     before = sys.getallocatedblocks()
     await _make_calls(call, numbers, 10 * _CALLS)

@@ -92,7 +92,7 @@ def test_layers_out_of_order_or_twice_are_refused_by_name() -> None:
 
 
 def test_a_layer_prints_its_settings() -> None:
-    assert repr(Observe()) == "Observe(tracer=None, events=NOBODY)"
+    assert repr(Observe()) == "Observe(tracer=None, events=NOBODY, journal=None)"
     assert repr(Deadline()) == "Deadline()"
 
 

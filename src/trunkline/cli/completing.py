@@ -130,6 +130,10 @@ def _server_names(line: Line, _current: str) -> Iterator[Candidate]:
         yield from ((server, "") for server in _known(line))
 
 
+def _several_servers(line: Line, _current: str) -> Iterator[Candidate]:
+    yield from ((server, "") for server in _known(line) if server not in line.words)
+
+
 def _servers_and_tools(line: Line, current: str) -> Iterator[Candidate]:
     yield from _server_names(line, current)
     yield from _tool_names(line, current)
@@ -159,6 +163,9 @@ _ARGUMENTS: dict[str, Callable[[Line, str], Iterator[Candidate]]] = {
     "tools": _server_names,
     "read": _uris,
     "prompt": _prompt_names,
+    "logs": _several_servers,
+    "restart": _several_servers,
+    "why": _servers_and_tools,
     "get": _server_names,
     "remove": _server_names,
     "export": _server_names,

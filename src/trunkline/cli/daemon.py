@@ -15,8 +15,8 @@ from trunkline.cli.terminal import Terminal
 
 if TYPE_CHECKING:
     from trunkline.cli.warm.identity import Identity
-    from trunkline.cli.warm.record import Record
     from trunkline.config.loading import Config
+    from trunkline.runtime.control_record import Record
 
 _IDLE = "900"
 
@@ -65,11 +65,11 @@ def down_command(
 def _up(idle: float, wait: bool, settings: Settings, terminal: Terminal) -> int:
     from os import environ
 
-    from trunkline.cli.listing import report_status
     from trunkline.cli.loop import run_loop
+    from trunkline.cli.status import report_status
     from trunkline.cli.warm.attachment import use
     from trunkline.cli.warm.launch import LaunchError, find, launch
-    from trunkline.cli.warm.record import make_folder
+    from trunkline.runtime.control_record import make_folder
 
     config, identity = _read(settings, terminal)
     folder = make_folder(environ)
@@ -112,9 +112,10 @@ def _stay(idle: float, detached: bool, settings: Settings, terminal: Terminal) -
 def _show_log(settings: Settings, terminal: Terminal) -> int:
     from os import environ
 
+    from trunkline.cli.sources import sources_of
     from trunkline.cli.warm.logfile import newest_log, read_log, state_folder
 
-    log = newest_log(state_folder(environ), _sources(settings))
+    log = newest_log(state_folder(environ), sources_of(settings))
     if log is None:
         terminal.note("trunkline: there is no log: `trunkline up` has not run with this configuration")
     else:
@@ -127,9 +128,9 @@ def _down(every: bool, settings: Settings, terminal: Terminal) -> int:
     from pathlib import Path
 
     from trunkline.cli.render import line
-    from trunkline.cli.warm import place
     from trunkline.cli.warm.launch import end
-    from trunkline.cli.warm.record import living
+    from trunkline.runtime import control_place as place
+    from trunkline.runtime.control_record import living
 
     _require_support(settings)
     serves = (lambda _: True) if every else _serving(settings)
@@ -156,44 +157,20 @@ def _read(settings: Settings, terminal: Terminal) -> tuple[Config, Identity]:
 
 def _serving(settings: Settings) -> Callable[[Record], bool]:
     """Give a test for the processes of these files; of a URL, which is no file, only for its very own."""
+    from trunkline.cli.sources import sources_of
     from trunkline.cli.warm.identity import identify
     from trunkline.config.source import ARGUMENT
 
-    sources = _sources(settings)
+    sources = sources_of(settings)
     if ARGUMENT not in sources:
         return lambda record: record.sources == sources
     digest = identify(session.read_config(settings.config, settings.profile)).digest
     return lambda record: record.digest == digest
 
 
-def _sources(settings: Settings) -> tuple[str, ...]:
-    """Give the server files, linked ones included; where one is broken, those that are named or found.
-
-    A broken file must not keep its process alive.
-
-    Raises:
-        ConfigError: there is no file at all.
-    """
-    from os import environ
-    from pathlib import Path
-
-    from trunkline.config.discovery import discover
-    from trunkline.config.source import ARGUMENT, absolute_path
-    from trunkline.errors import ConfigError
-
-    try:
-        return session.read_config(settings.config, settings.profile).sources
-    except ConfigError:
-        folder = Path.cwd()
-        if not settings.config:
-            return tuple(str(path) for path in discover(folder, environ))
-    found = (ARGUMENT if "://" in name else str(absolute_path(name, folder)) for name in settings.config)
-    return tuple(dict.fromkeys(found))
-
-
 def _require_support(settings: Settings) -> None:
     from trunkline.cli.adhoc import describe_server
-    from trunkline.cli.warm import place
+    from trunkline.runtime import control_place as place
 
     if describe_server(settings) is not None:
         raise UsageError(

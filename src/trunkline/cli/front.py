@@ -12,7 +12,7 @@ import os
 import sys
 
 from trunkline._version import __version__
-from trunkline.cli.warm import place
+from trunkline.runtime import control_place as place
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

@@ -1,15 +1,13 @@
-"""`trunkline`, `trunkline list` and `trunkline status`: what is configured and how it is."""
+"""`trunkline` and `trunkline list`: what is configured, and what it lists."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Annotated
-
-import typer
+from typing import TYPE_CHECKING
 
 from trunkline.cli import session
-from trunkline.cli.exits import OK, UsageError
+from trunkline.cli.exits import OK
 from trunkline.cli.options import Settings, with_settings
 from trunkline.cli.terminal import Terminal
 
@@ -19,32 +17,11 @@ if TYPE_CHECKING:
     from trunkline.core.tool import Tool
     from trunkline.runtime.trunk import Trunk
 
-_INTERVAL = 2.0
-_SHORTEST_INTERVAL = 0.1
-
 
 @with_settings
 def list_command(settings: Settings) -> int:
     """List the servers and, beneath each, its tools."""
     return list_everything(settings)
-
-
-@with_settings
-def status_command(
-    settings: Settings,
-    watch: Annotated[
-        bool, typer.Option("--watch", help="Go on showing it; when piped, one line for each change.")
-    ] = False,
-    interval: Annotated[
-        float | None,
-        typer.Option("--interval", metavar="SECONDS", help="Time between two looks. Default: 2."),
-    ] = None,
-) -> int:
-    """Show the state of every server as a table.
-
-    With --watch, --timeout ends the watching.
-    """
-    return session.guarded(settings, lambda terminal: _show_status(watch, interval, settings, terminal))
 
 
 def list_everything(settings: Settings) -> int:
@@ -116,42 +93,5 @@ async def _list(config: Config, settings: Settings, terminal: Terminal) -> int:
             terminal.print_document(list_document(statuses, tools))
         else:
             terminal.print_text(render_list(statuses, tools, terminal.paint))
-        warn_of_sick(trunk, terminal)
-    return OK
-
-
-def _show_status(watch: bool, interval: float | None, settings: Settings, terminal: Terminal) -> int:
-    from trunkline.cli.loop import run_loop
-
-    if interval is not None and not watch:
-        raise UsageError("--interval needs --watch")
-    config = session.load_config(settings, terminal)
-    if watch:
-        return run_loop(_watch(config, interval or _INTERVAL, settings, terminal))
-    return run_loop(report_status(config, settings, terminal))
-
-
-async def _watch(config: Config, interval: float, settings: Settings, terminal: Terminal) -> int:
-    from trunkline.cli.watching import watch_status
-
-    async with session.open_trunk(config) as trunk:
-        return await watch_status(
-            trunk, terminal, interval=max(interval, _SHORTEST_INTERVAL), duration=settings.timeout
-        )
-
-
-async def report_status(config: Config, settings: Settings, terminal: Terminal) -> int:
-    """Wait for the servers and print the table."""
-    from trunkline.cli.envelope import servers_document
-    from trunkline.cli.render import render_status
-
-    async with session.open_trunk(config) as trunk:
-        await settle(trunk, None, settings, lists=True)
-        statuses = trunk.status()
-        session.remember_names(trunk, config)
-        if settings.as_json:
-            terminal.print_document(servers_document(statuses))
-        else:
-            terminal.print_text(render_status(statuses, terminal.paint))
         warn_of_sick(trunk, terminal)
     return OK

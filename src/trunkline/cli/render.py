@@ -31,8 +31,12 @@ def render_list(statuses: Statuses, tools: Sequence[Tool], paint: Paint) -> str:
     return "\n".join(lines)
 
 
-def render_status(statuses: Statuses, paint: Paint) -> str:
-    """Give a table with one server per line and the trouble of a sick one beneath it."""
+def render_status(statuses: Statuses, paint: Paint, *, lasting: bool = False) -> str:
+    """Give a table with one server per line and the trouble of a sick one beneath it.
+
+    Args:
+        lasting: whether the runtime goes on, so that it matters when a server is tried again.
+    """
     header = (
         "SERVER",
         "STATE",
@@ -66,6 +70,8 @@ def render_status(statuses: Statuses, paint: Paint) -> str:
     lines = [paint(head, "strong")]
     for text, status in zip(body, statuses.values(), strict=True):
         lines += [_paint_state(text, status.state, paint), *_trouble(status, paint)]
+        if lasting and status.retry_in is not None:
+            lines.append(f"  tried again in {_span(status.retry_in)}, or by a call")
     return "\n".join(lines)
 
 
@@ -161,8 +167,10 @@ def _paint_state(text: str, state: str, paint: Paint) -> str:
 def _trouble(status: ServerStatus, paint: Paint = plain) -> list[str]:
     if status.state in ("ready", "stopped") or not status.last_error:
         return []
-    hint = [f"  {paint('hint:', 'strong')} {line(status.hint)}"] if status.hint else []
-    return [f"  {paint('error:', 'bad')} {line(status.last_error)}", *hint]
+    found = [f"  {paint('error:', 'bad')} {line(status.last_error)}"]
+    if status.hint:
+        found.append(f"  {paint('hint:', 'strong')} {line(status.hint)}")
+    return found
 
 
 def _painted_call(prefix: str, tool: Tool, paint: Paint) -> str:

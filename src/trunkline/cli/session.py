@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
+from contextvars import ContextVar
 from typing import TYPE_CHECKING, Any, cast
 
 from trunkline.cli.exits import InterruptedRunError, exit_code
@@ -16,6 +17,10 @@ if TYPE_CHECKING:
     from trunkline.runtime.trunk import Trunk
 
 
+_command: ContextVar[str] = ContextVar("command", default="")
+"""The command that runs, by which others know it."""
+
+
 def guarded(settings: Settings, work: Callable[[Terminal], int]) -> int:
     """Run one command and give its exit code; every failure is reported and none gets out."""
     from trunkline.cli.diagnostics import ask_for_wire
@@ -24,6 +29,7 @@ def guarded(settings: Settings, work: Callable[[Terminal], int]) -> int:
 
     terminal = Terminal(settings)
     ask_for_wire(settings)
+    _command.set("" if settings.command == "trunkline" else settings.command)
     with logs_shown(verbose=settings.verbose, log_format=settings.log_format), attaching():
         try:
             return work(terminal)
@@ -121,8 +127,10 @@ def open_trunk(config: Config, handlers: Handlers | None = None) -> AbstractAsyn
     import trunkline
     from trunkline.cli.diagnostics import wire_target
     from trunkline.cli.hosting_asking import answered
+    from trunkline.cli.reachable import reachable
 
-    return trunkline.connect(answered(config), handlers=handlers, wire=wire_target())
+    trunk = trunkline.connect(answered(config), handlers=handlers, wire=wire_target())
+    return reachable(trunk, f"trunkline {_command.get()}".rstrip())
 
 
 async def refresh_status(trunk: Trunk) -> None:

@@ -27,7 +27,7 @@ from trunkline.errors import TrunklineError
 if TYPE_CHECKING:
     from trunkline.runtime.trunk import Trunk
 
-_PASSING = {"since": 0.0, "latency_ms": None, "last_check": None}
+_PASSING = {"since": 0.0, "latency_ms": None, "last_check": None, "retry_in": None}
 """What differs at every look and is no change."""
 
 
@@ -88,8 +88,8 @@ class _Screen:
 
     def show(self, statuses: Statuses) -> None:
         columns, height = terminal_size(sys.stdout)
-        rows = render_status(statuses, plain).splitlines()[: max(1, height - 2)]
-        painted = render_status(statuses, self._terminal.paint).splitlines()
+        rows = render_status(statuses, plain, lasting=True).splitlines()[: max(1, height - 2)]
+        painted = render_status(statuses, self._terminal.paint, lasting=True).splitlines()
         fitting = [
             rich if cut_to(row, columns) == row else cut_to(row, columns)
             for row, rich in zip(rows, painted, strict=False)

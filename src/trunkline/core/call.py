@@ -42,6 +42,7 @@ class Flight:
 
     __slots__ = (
         "activity",
+        "answered",
         "answering",
         "attempts",
         "cancel_reason",
@@ -52,9 +53,11 @@ class Flight:
         "on_progress",
         "phase",
         "request_id",
+        "sent",
         "started",
         "stderr",
         "task",
+        "waited",
     )
 
     def __init__(self, started: float, on_progress: Callable[[Progress], None] | None = None) -> None:
@@ -83,6 +86,10 @@ class Flight:
         """What the server is told if the call is cancelled; whoever cancels knows it."""
         self.task: str | None = None
         """Handle of the task that the server made of this call, for as long as that may be running."""
+        self.waited = 0.0
+        """Seconds it has waited for its server to be connected."""
+        self.sent = self.answered = 0.0
+        """Moments at which its last attempt was given to the connection, and was answered; 0 before."""
 
 
 class Call(msgspec.Struct, frozen=True, kw_only=True):

@@ -16,6 +16,7 @@ from trunkline.core.reply import Reply
 from trunkline.errors import CallError
 from trunkline.pipeline.service import Service
 from trunkline.telemetry.escape import escape_text
+from trunkline.telemetry.journal import Journal
 from trunkline.telemetry.record import API, facts_of
 from trunkline.telemetry.span import CallSpan
 from trunkline.telemetry.tracer import Tracer
@@ -34,9 +35,12 @@ class Observe(msgspec.Struct, frozen=True, kw_only=True):
     events: EventSink = NOBODY
     """Told of the end of every call, where anybody watches."""
 
+    journal: Journal | None = None
+    """Keeps what becomes of every call."""
+
     def wrap(self, inner: Service) -> Service:
         """Time and trace `inner`; fill in what only the outermost layer knows."""
-        tracer, modules, events = self.tracer, sys.modules, self.events
+        tracer, modules, events, journal = self.tracer, sys.modules, self.events, self.journal
 
         async def observe(call: Call) -> Reply:
             span: CallSpan | None = None
@@ -44,16 +48,22 @@ class Observe(msgspec.Struct, frozen=True, kw_only=True):
                 span = tracer.begin(call)
                 call = call if span is None else span.call
             flight = call.flight
+            if journal is not None:
+                journal.running[call.id] = call
             try:
                 reply = await inner(call)
             except BaseException as error:  # boundary: a span says how its call ended, whatever ended it
                 elapsed = asyncio.get_running_loop().time() - flight.started
                 _end(error, call, span, elapsed)
+                if journal is not None:
+                    journal.end(call, elapsed, error)
                 if events.watched:
                     events.put(_finished(call, elapsed, error))
                 raise
             elapsed = asyncio.get_running_loop().time() - flight.started
             reply = replace(reply, elapsed=elapsed, attempts=flight.attempts or 1)
+            if journal is not None:
+                journal.end(call, elapsed, reply)
             if events.watched:
                 events.put(_finished(call, elapsed))
             if span is not None:

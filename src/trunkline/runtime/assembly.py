@@ -25,6 +25,7 @@ from trunkline.security.redact import Redactor
 from trunkline.security.sanitize import sanitize_text
 from trunkline.supervision.recovery import RestartPolicy
 from trunkline.supervision.settings import ServerSettings
+from trunkline.telemetry.server_logs import ServerLogs, hearing
 from trunkline.transport.link import Link
 
 if TYPE_CHECKING:
@@ -46,6 +47,8 @@ class _Way(NamedTuple):
     folder: Path
     """Where relative paths of the rules begin."""
     context: ssl.SSLContext | None
+    logs: ServerLogs | None
+    """What keeps the lines of standard error."""
 
     async def find(self, entry: HttpEntry) -> Egress:
         """Give the way out to a URL."""
@@ -59,16 +62,18 @@ def assemble(
     handlers: Handlers,
     log: WireLog | None = None,
     contexts: Contexts = None,
+    logs: ServerLogs | None = None,
 ) -> ServerSettings:
     """Give the settings of one server; a bad entry gives one that fails with its error.
 
     Args:
         log: where everything on the server's links is shown, or None.
         contexts: the application's own TLS contexts.
+        logs: what keeps the lines of standard error, or None.
     """
     rules = policy.for_server(entry.name)
     given = context_for(entry.name, contexts)
-    way = _Way(rules, policy.folder, given)
+    way = _Way(rules, policy.folder, given, logs)
     if isinstance(entry, HttpEntry):
         warn_of_trust(entry, rules, given)
     return ServerSettings(
@@ -129,7 +134,7 @@ async def _open(entry: Entry, way: _Way, wire: Wire | None) -> Link:
                 env=entry.env,
                 cwd=entry.cwd,
                 limits=limits,
-                clean=_cleaner(entry.secrets),
+                clean=hearing(_cleaner(entry.secrets), entry.name, way.logs),
             )
             return await (process if wire is None else _tap_stream(process, wire)).open()
         case HttpEntry(kind="http"):

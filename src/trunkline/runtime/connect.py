@@ -27,6 +27,7 @@ def connect(
     tracing: Tracing | bool | None = None,
     wire: WireTarget | None = None,
     tls: Contexts = None,
+    control: bool | str = False,
 ) -> Trunk:
     """Open many MCP servers as one catalog: `async with connect("mcp.json") as trunk: ...`.
 
@@ -47,6 +48,8 @@ def connect(
             secrets removed.
         tls: the application's own `ssl.SSLContext`, for all servers or by server name; it replaces the `tls`
             settings of `policy`.
+        control: whether `trunkline status`, `logs`, `restart` and `why` of the same user can ask this
+            runtime, over a socket that nobody else may use; a text is what they call it. POSIX only.
     """
     return Trunk(
         target,
@@ -60,4 +63,5 @@ def connect(
         tracing=tracing,
         wire=wire,
         tls=tls,
+        control=control,
     )

@@ -15,7 +15,16 @@ from trunkline.core.call import Progress
 from trunkline.errors import ConfigError, TrunklineError
 from trunkline.runtime.control_asking import OpenQuestions
 from trunkline.runtime.control_errors import encode_error
-from trunkline.runtime.control_messages import Answer, Failure, Hello, Report, Request, Told
+from trunkline.runtime.control_messages import (
+    Answer,
+    Failure,
+    Hello,
+    Inspection,
+    Report,
+    Request,
+    Status,
+    Told,
+)
 from trunkline.runtime.control_peer import is_same_user
 
 if TYPE_CHECKING:
@@ -42,6 +51,7 @@ class ControlConnection:
         self._reader = reader
         self._writer = writer
         self._questions = OpenQuestions(self._send)
+        self._inspects = False
         self.running: dict[int, asyncio.Task[None]] = {}
         """The requests that run, by number."""
 
@@ -78,6 +88,7 @@ class ControlConnection:
             return False
         try:
             self._send(self._server.greet(hello))
+            self._inspects = hello.inspects
         except ConfigError as error:
             self._send(Failure(id=hello.id, error=encode_error(error)))
             return False
@@ -100,6 +111,8 @@ class ControlConnection:
 
         self._questions.serve(request.id)
         try:
+            if self._inspects and not isinstance(request, Status | Inspection):
+                raise ConfigError("this connection is for inspection only")
             value = await self._server.perform(request, report)
             raw = value if isinstance(value, msgspec.Raw) else msgspec.Raw(_encode(value))
             return Answer(id=request.id, value=raw, statuses=self._server.statuses(request))

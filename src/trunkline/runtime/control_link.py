@@ -28,11 +28,14 @@ class ControlLink:
         """The server's process."""
 
     @classmethod
-    def open(cls, path: str, digest: str) -> Self:
+    def open(cls, path: str, digest: str | None) -> Self:
         """Connect to the control server at `path` and show it the digest of our configuration.
 
+        Args:
+            digest: None to inspect only, whatever the configuration.
+
         Raises:
-            OSError: nobody answers there.
+            OSError: nobody answers there, or not in time (`TimeoutError`).
             ConfigError: the server's protocol or configuration is another one.
         """
         link = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
@@ -41,7 +44,8 @@ class ControlLink:
             link.connect(path)
             if not is_same_user(link):
                 raise ConnectionRefusedError("the process there belongs to another user")
-            link.sendall(_encode(Hello(id=0, version=VERSION, digest=digest)) + b"\n")
+            hello = Hello(id=0, version=VERSION, digest=digest or "", inspects=digest is None)
+            link.sendall(_encode(hello) + b"\n")
             return cls(link, _read_welcome(link).pid)
         except BaseException:
             link.close()

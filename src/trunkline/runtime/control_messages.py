@@ -2,6 +2,8 @@
 
 A client says `Hello` first and is answered with `Welcome` or a `Failure`. Every other request is answered
 with one `Answer` or `Failure` of its number; a call that asks for it gets `Report` lines before that.
+A client that says it only inspects may ask any runtime of its user, whatever the configuration; it is
+answered `Status` and the requests of `Inspection`, and nothing that uses a server.
 What its server asks a person comes as a `Question` and is answered by `Told`, which has no answer itself.
 Requests of one connection run side by side, and all of them are cancelled when the connection ends.
 """
@@ -14,13 +16,14 @@ from typing import Any, Literal
 import msgspec
 
 from trunkline.core.elicitation import ElicitRequest, ElicitResult
+from trunkline.core.journal import LogLine
 from trunkline.core.prompt import Prompt
 from trunkline.core.resource import Resource, Template
 from trunkline.core.status import ServerStatus
 from trunkline.core.task import Task
 from trunkline.core.tool import Tool
 
-VERSION = 4
+VERSION = 5
 MAX_LINE_BYTES = 256 * 1024 * 1024
 """Longest line either side takes: a reply of the frame limit, written as JSON once more, with room."""
 
@@ -42,7 +45,8 @@ class Hello(_Message, tag="hello", frozen=True, kw_only=True):
 
     version: int
     digest: str
-    """Of the configuration the client found; another one is refused."""
+    """Of the configuration the client found; another one is refused, unless it only inspects."""
+    inspects: bool = False
 
 
 class Ready(_Viewing, tag="ready", frozen=True, kw_only=True):
@@ -116,7 +120,52 @@ class Shutdown(_Message, tag="shutdown", frozen=True, kw_only=True):
     """Asks the process to end as it does on SIGTERM; the value of the answer is null."""
 
 
-Request = Hello | Ready | List | Status | Call | Read | GetPrompt | About | Search | Told | Shutdown
+class Calls(_Message, tag="calls", frozen=True, kw_only=True):
+    """Asks for the journal; the value of the answer is a list of `CallRecord`, oldest first."""
+
+    most: int = 20
+
+
+class Logs(_Message, tag="logs", frozen=True, kw_only=True):
+    """Asks for what servers said; the value of the answer is `Said`."""
+
+    only: tuple[str, ...] | None = None
+    """Names of servers; None is all."""
+    after: int = 0
+    """Lines with greater numbers only."""
+    most: int | None = None
+    wait: float = 0.0
+    """Seconds to wait for such a line, while there is none."""
+
+
+class Explain(_Message, tag="why", frozen=True, kw_only=True):
+    """Asks why; the value of the answer is a `Why`."""
+
+    word: str
+
+
+class Restart(_Message, tag="restart", frozen=True, kw_only=True):
+    """Asks for a new start of a server; the value of the answer is a `Restarted`."""
+
+    server: str
+    grace: float
+    timeout: float | None = None
+
+
+Inspection = Calls | Logs | Explain | Restart
+Request = (
+    Hello | Ready | List | Status | Call | Read | GetPrompt | About | Search | Told | Shutdown | Inspection
+)
+
+
+class Said(msgspec.Struct, frozen=True, kw_only=True):
+    """What servers said."""
+
+    lines: tuple[LogLine, ...]
+    newest: int
+    """Number of the newest line there is, whether or not it is among these."""
+    servers: tuple[str, ...]
+    """The configured servers."""
 
 
 class Listed(msgspec.Struct, frozen=True, kw_only=True):

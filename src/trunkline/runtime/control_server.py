@@ -25,13 +25,18 @@ from trunkline.runtime.control_messages import (
     VERSION,
     About,
     Call,
+    Calls,
+    Explain,
     GetPrompt,
     Hello,
+    Inspection,
     List,
     Listed,
+    Logs,
     Read,
     Ready,
     Request,
+    Restart,
     Search,
     Shutdown,
     Status,
@@ -48,9 +53,13 @@ _encode = msgspec.json.Encoder().encode
 
 
 class ControlServer:
-    """Answers the requests of clients whose configuration is the runtime's own."""
+    """Answers clients whose configuration is the runtime's own, and those that only inspect.
 
-    def __init__(self, trunk: Trunk, *, digest: str) -> None:
+    Args:
+        digest: of the configuration; without it there are none of the former.
+    """
+
+    def __init__(self, trunk: Trunk, *, digest: str = "") -> None:
         self.shutdown = asyncio.Event()
         """Set when a client asks the process to end."""
         self._trunk = trunk
@@ -131,8 +140,11 @@ class ControlServer:
         if self._draining:
             raise ConfigError("it is ending")
         if hello.version != VERSION:
-            raise ConfigError(f"the protocol version is {VERSION}, not {hello.version}")
-        if hello.digest != self._digest:
+            raise ConfigError(
+                f"the protocol version is {VERSION}, not {hello.version}",
+                hint="It runs another version of Trunkline; start it again, or use the other one's commands.",
+            )
+        if not hello.inspects and (not self._digest or hello.digest != self._digest):
             raise ConfigError("the configuration is another one")
         return Welcome(id=hello.id, version=VERSION, pid=os.getpid())
 
@@ -149,7 +161,7 @@ class ControlServer:
 
     def statuses(self, request: Request) -> dict[str, ServerStatus]:
         """Say how the servers of a request are doing."""
-        if isinstance(request, Hello | Shutdown | Told):
+        if isinstance(request, Hello | Shutdown | Told | Inspection):
             return {}
         return self.view(request.servers).status()
 
@@ -187,6 +199,10 @@ class ControlServer:
                 from trunkline.runtime.control_tasks import serve
 
                 return await serve(self.view(request.servers), request)
+            case Calls() | Logs() | Explain() | Restart():
+                from trunkline.runtime.control_inspection import inspect
+
+                return await inspect(self._trunk, request)
             case Shutdown():
                 self.shutdown.set()
                 return None

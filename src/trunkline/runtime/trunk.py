@@ -33,7 +33,9 @@ from trunkline.runtime.egress import Contexts
 from trunkline.runtime.events import Bus
 from trunkline.runtime.explain import explain
 from trunkline.runtime.handle import Handles, finish
+from trunkline.runtime.hosting import Hosting
 from trunkline.runtime.insight import Insight
+from trunkline.runtime.inspecting import Inspecting
 from trunkline.runtime.inventory import Inventory
 from trunkline.runtime.reactions import end_reacting, is_wanted, react
 from trunkline.runtime.requests import Requests
@@ -47,7 +49,7 @@ from trunkline.telemetry.tracer import Tracing
 from trunkline.telemetry.wire_log import WireTarget
 
 
-class Trunk(Calls, Requests, Watching, Detaching):
+class Trunk(Calls, Requests, Watching, Detaching, Inspecting):
     """Many servers behind one front door; made by `connect`, used as an async context manager.
 
     Entering returns at once: servers connect in the background, and a call waits for its own server
@@ -68,6 +70,7 @@ class Trunk(Calls, Requests, Watching, Detaching):
         tracing: Tracing | bool | None = None,
         wire: WireTarget | None = None,
         tls: Contexts = None,
+        control: bool | str = False,
     ) -> None:
         self._target = target
         self._require = (require,) if isinstance(require, str) else tuple(require)
@@ -81,6 +84,7 @@ class Trunk(Calls, Requests, Watching, Detaching):
         self._tracing = tracing
         self._wire = wire
         self._contexts = tls
+        self._hosting = Hosting(self, control)
         self._bus = Bus()
         self._root: asyncio.Task[None] | None = None
         self._reacting: asyncio.Task[None] | None = None
@@ -89,7 +93,8 @@ class Trunk(Calls, Requests, Watching, Detaching):
         """Read the configuration and start connecting.
 
         Raises:
-            ConfigError: a file cannot be used, or `require` names no server.
+            ConfigError: a file cannot be used, `require` names no server, or there is no place for the
+                control socket.
             UnavailableError: a required server could not be connected.
         """
         if self._root is not None:
@@ -99,10 +104,11 @@ class Trunk(Calls, Requests, Watching, Detaching):
         self.config = config
         self._policy = config.policy.activate(self._profile) if self._profile else config.policy
         self._loop = asyncio.get_running_loop()
+        self._insight = Insight(self._tracing, self._wire, self._bus)
         self._fleet = self._make_fleet()
+        self._insight.watch_over(self._fleet)
         self._inventory = Inventory(self._fleet)
         self._handles = Handles(self._fleet)
-        self._insight = Insight(self._tracing, self._wire, self._fleet, self._bus)
         self._routes = Routes(
             self._fleet,
             self._inventory,
@@ -119,6 +125,7 @@ class Trunk(Calls, Requests, Watching, Detaching):
         self._root = asyncio.create_task(self._handles.run(), name="trunkline")
         try:
             await self._fleet.wait_running()
+            await self._hosting.open()
             for server in self._require:
                 await self.ready(server)
         except BaseException:
@@ -138,6 +145,7 @@ class Trunk(Calls, Requests, Watching, Detaching):
         """
         if self._root is None:
             return
+        await self._hosting.close()
         self._handles.stop()
         try:
             await finish(self._root)
@@ -296,7 +304,7 @@ class Trunk(Calls, Requests, Watching, Detaching):
         return changes
 
     def _make_fleet(self) -> Fleet:
-        return Fleet(self._bus)
+        return Fleet(self._insight.events)
 
     def _load(self) -> Config:
         return load(self._target, name=self._name, policy=self._policy_source, profile=self._profile)
@@ -304,7 +312,13 @@ class Trunk(Calls, Requests, Watching, Detaching):
     def _assemble(self, entry: Entry) -> ServerSettings:
         self._insight.learn(entry)
         return assemble(
-            entry, self._policy, self._identity, self._handlers, self._insight.wire, self._contexts
+            entry,
+            self._policy,
+            self._identity,
+            self._handlers,
+            self._insight.wire,
+            self._contexts,
+            self._insight.logs,
         )
 
     def _check_required(self, config: Config) -> None:

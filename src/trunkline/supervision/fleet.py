@@ -21,6 +21,7 @@ class Fleet:
 
     def __init__(self, events: EventSink = NOBODY) -> None:
         self._events = events
+        self._time = asyncio.get_running_loop().time
         self._supervisors: dict[str, Supervisor] = {}
         self._tasks: dict[str, asyncio.Task[None]] = {}
         self._retired: set[Supervisor] = set()
@@ -127,13 +128,15 @@ class Fleet:
         if supervisor is None:
             raise NotFoundError(f"there is no server {call.server!r}", server=call.server)
         connection = supervisor.live or await supervisor.connect(call.flight)
-        call.flight.attempts += 1
+        flight = call.flight
+        flight.attempts += 1
+        flight.sent = self._time()
         try:
             reply = await connection.call(call)
         except (UnavailableError, OutcomeUnknownError):
             supervisor.suspect()
             raise
-        supervisor.note_answer(call.flight)
+        supervisor.note_answer(flight)
         return reply
 
     def _changed(self) -> None:

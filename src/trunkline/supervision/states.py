@@ -33,8 +33,8 @@ MEANINGS: Mapping[Trigger, str] = {
     "lost": "the connection is lost",
     "exhausted": "an attempt failed or the connection is lost, after too many restarts in too short a time",
     "released": "the connection is lost and is not opened again by itself",
-    "draining": "no more calls are taken, those in flight may end",
-    "ended": "the server is removed or the runtime is closed",
+    "draining": "no more calls are taken, or they wait for a restart; those in flight may end",
+    "ended": "the server is removed or restarted, or the runtime is closed",
 }
 
 STATE_MEANINGS: Mapping[State, str] = {
@@ -44,7 +44,7 @@ STATE_MEANINGS: Mapping[State, str] = {
     "degraded": "connected, without an answer to health checks; takes calls",
     "backoff": "down; tried again soon, or by a call",
     "failed": "down; tried again rarely, or by a call once a while has passed",
-    "draining": "takes no more calls; ends when those in flight have",
+    "draining": "takes no more calls; ends, or is started again, when those in flight have ended",
 }
 
 _DOWN: Mapping[Trigger, State] = {

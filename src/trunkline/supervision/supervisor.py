@@ -34,6 +34,7 @@ from trunkline.supervision.lists import Lists
 from trunkline.supervision.liveness import Liveness
 from trunkline.supervision.opening import Opening
 from trunkline.supervision.recovery import Ending, Recovery
+from trunkline.supervision.restarting import Restartable, Restarting
 from trunkline.supervision.settings import ServerSettings
 from trunkline.telemetry.escape import escape_text
 from trunkline.transport.link import Link
@@ -44,7 +45,7 @@ _LOOK_AGAIN = 0.01
 """Seconds between two looks at whether the calls of a draining server have ended."""
 
 
-class Supervisor:
+class Supervisor(Restartable):
     """Owns one server's connection."""
 
     def __init__(
@@ -68,6 +69,7 @@ class Supervisor:
         self._opening = Opening(settings, self.lists, self.following)
         self.answers = self._opening.answers
         self._taken = False
+        self._restarting = Restarting(settings.name)
         self._begun = self._doubted = False
         self._ready_since = 0.0
 
@@ -85,6 +87,7 @@ class Supervisor:
 
     async def drain(self, grace: float) -> None:
         """Take no more calls, let those in flight end for at most `grace` seconds, then end the server."""
+        await self._restarting.settled()
         if (connection := self.live) is not None:
             self._condition.change("draining")
             self.connection = None
@@ -122,7 +125,7 @@ class Supervisor:
 
     def note_answer(self, flight: Flight) -> None:
         """A call was answered; its time counts as latency where nothing else was waited for."""
-        self.last_answer = now = self._loop.time()
+        self.last_answer = flight.answered = now = self._loop.time()
         if self._doubted:
             self._trust()
         if flight.activity == flight.started:
@@ -158,17 +161,19 @@ class Supervisor:
         if (connection := self.live) is not None:
             return connection
         flight.stderr = self._opening.stderr
-        if self._stopping.is_set() or self._condition.state == "draining":
+        if self._stopping.is_set() or self._is_parting():
             raise ended(self.settings.name)
         if self._may_start():
             self.start()
         elif not self._is_trying():
             raise self._unavailable(self._condition.error or ended(self.settings.name))
         flight.connecting = True
+        begun = self._loop.time()
         try:
             outcome = await asyncio.shield(self._attempt)
         finally:
             flight.connecting = False
+            flight.waited += self._loop.time() - begun
             flight.phase = f"waiting for the server: {self._opening.phase}"
         if isinstance(outcome, TrunklineError):
             raise self._unavailable(outcome)
@@ -235,6 +240,7 @@ class Supervisor:
                 await self._serve(connection, stopping)
         finally:
             self.connection = self._liveness = None
+            self._restarting.settle()
             try:
                 await self.lists.end()
             finally:
@@ -280,17 +286,19 @@ class Supervisor:
             asyncio.ensure_future(connection.serve()),
             asyncio.ensure_future(self.following.keep(connection)),
         }
-        ends: set[asyncio.Future[Any]] = {lost, stopping}
+        ends: set[asyncio.Future[Any]] = {lost, stopping, asyncio.ensure_future(self._restarting.wait())}
         ends.update(self._watch_over(connection))
         try:
             await asyncio.wait(ends, return_when=asyncio.FIRST_COMPLETED)
+            if parted := self._restarting.wanted and not lost.done():
+                await self._part(connection)
         finally:
             owned |= ends - {stopping}
             reasons = [one for one in ends - {stopping} if one.done() and not one.cancelled()]
             for task in owned:
                 task.cancel()
             await asyncio.wait(owned)
-        if stopping.done():
+        if stopping.done() or parted:
             return
         if lost in reasons:
             self._end_life("lost", lost_server(self.settings.name, lost.result()))

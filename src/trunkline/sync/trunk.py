@@ -33,6 +33,7 @@ from trunkline.runtime.trunk import Trunk as AsyncTrunk
 from trunkline.runtime.typed import check_type, convert_reply
 from trunkline.sync.callable import ToolFunction
 from trunkline.sync.handle import Handle
+from trunkline.sync.inspecting import Inspecting
 from trunkline.sync.loop_thread import LoopThread
 from trunkline.sync.mirror import mirrors
 from trunkline.sync.task_handle import TaskHandle
@@ -44,7 +45,7 @@ Value = TypeVar("Value")
 Kind = TypeVar("Kind", bound=ServerEvent)
 
 
-class Trunk:
+class Trunk(Inspecting):
     """Many servers behind one front door; made by `trunkline.sync.connect`, open from the start.
 
     Every method may be called from any thread, by several at once. Ctrl-C in a call that blocks

@@ -85,7 +85,7 @@ class MockTrunk(Trunk):
         self._answers[tool] = answer
 
     def _make_fleet(self) -> Fleet:
-        return _MockFleet(self._answers, self.calls, self._bus)
+        return _MockFleet(self._answers, self.calls, self._insight.events)
 
 
 def mock(

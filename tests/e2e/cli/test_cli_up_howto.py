@@ -1,4 +1,4 @@
-"""Every console block of the page on warm servers, run as it is printed there."""
+"""Every console block of the pages on warm servers and on asking them, run as it is printed there."""
 
 from __future__ import annotations
 
@@ -14,7 +14,8 @@ from trunkline.testing import FakeServer
 
 ROOT = Path(__file__).resolve().parents[3]
 PAGE = (ROOT / "docs/how-to/keep-servers-warm.md").read_text()
-BLOCKS = re.findall(r"^```console\n(.*?)^```", PAGE, re.MULTILINE | re.DOTALL)
+ASKING = (ROOT / "docs/how-to/ask-a-running-runtime.md").read_text()
+BLOCKS = re.findall(r"^```console\n(.*?)^```", PAGE + ASKING, re.MULTILINE | re.DOTALL)
 
 
 @pytest.mark.parametrize("block", BLOCKS, ids=range(1, len(BLOCKS) + 1))
@@ -44,10 +45,12 @@ def test_a_block_shows_what_happens(block: str, warm: Any) -> None:
             check=False,
         )
         pattern = ".*".join(re.escape(text) for text in expected.split("..."))
-        assert re.fullmatch(pattern, done.stdout), f"$ {command}\n{done.stdout}"
+        assert re.fullmatch(pattern, done.stdout, re.DOTALL), f"$ {command}\n{done.stdout}"
 
 
 def test_the_page_has_blocks_and_names_every_option() -> None:
-    assert len(BLOCKS) >= 3
+    assert len(BLOCKS) >= 5
+    for option in ("-f", "-n", "--grace", "--runtime", "--all", "--watch"):
+        assert option in ASKING
     for option in ("--wait", "--idle", "--foreground", "--log", "--all", "--no-daemon"):
         assert option in PAGE

@@ -211,7 +211,7 @@ def test_the_wire_is_that_of_servers_of_its_own(up: Any) -> None:
 GIVES_UP = """
 import os, socket, sys
 from trunkline.cli import front
-from trunkline.cli.warm import place
+from trunkline.runtime import control_place as place
 [path] = place.sockets(os.environ, place.TEMPLATE)
 message = front.encode_request(["call", "echo.echo", "text=x"], os.environ)
 with socket.socket(socket.AF_UNIX) as link:

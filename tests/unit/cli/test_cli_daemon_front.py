@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from trunkline.cli import front
-from trunkline.cli.warm import place
+from trunkline.runtime import control_place as place
 
 BOUND = 10.0
 

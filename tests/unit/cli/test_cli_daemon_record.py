@@ -10,7 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from trunkline.cli.warm.record import (
+from trunkline.errors import ConfigError
+from trunkline.runtime.control_record import (
     LockedError,
     Record,
     claimed,
@@ -20,7 +21,6 @@ from trunkline.cli.warm.record import (
     path_of,
     write_record,
 )
-from trunkline.errors import ConfigError
 
 
 @pytest.fixture
@@ -46,7 +46,7 @@ def test_a_held_name_lives_and_cannot_be_claimed_again(folder: Path) -> None:
         write_record(folder, record("a"))
         assert lives(folder, "a")
         assert [one.name for one in living(folder)] == ["a"]
-        with pytest.raises(LockedError), claimed(folder, "a", patience=0.05):
+        with pytest.raises(LockedError), claimed(folder, "a", iter((True, False)).__next__):
             pass
     assert list(folder.iterdir()) == []
     assert living(folder) == []

@@ -12,15 +12,15 @@ from typing import TYPE_CHECKING
 from trunkline.cli import front
 from trunkline.cli.options import Settings
 from trunkline.cli.terminal import Terminal
-from trunkline.cli.warm import place
+from trunkline.runtime import control_place as place
 
 if TYPE_CHECKING:
     from pathlib import Path
 
     from trunkline.cli.warm.identity import Identity
-    from trunkline.cli.warm.record import Record
     from trunkline.config.loading import Config
     from trunkline.runtime.control_link import ControlLink
+    from trunkline.runtime.control_record import Record
 
 _COMMANDS = (*front.ATTACHING, "trunkline")
 _link: ContextVar[ControlLink | None] = ContextVar("link", default=None)
@@ -128,9 +128,9 @@ def _find(config: Config, settings: Settings) -> ControlLink:
 
 
 def _open(folder: Path, identity: Identity) -> ControlLink:
-    from trunkline.cli.warm.record import lives
     from trunkline.errors import ConfigError
     from trunkline.runtime.control_link import ControlLink
+    from trunkline.runtime.control_record import lives
 
     try:
         return ControlLink.open(str(folder / f"{identity.name}{place.SOCKET}"), identity.digest)
@@ -144,7 +144,7 @@ def _open(folder: Path, identity: Identity) -> ControlLink:
 
 def _explain(folder: Path, identity: Identity) -> _UnattachedError:
     """Say why a process that serves the same files is not the one to use."""
-    from trunkline.cli.warm.record import living
+    from trunkline.runtime.control_record import living
 
     reasons = [_difference(record, identity) for record in living(folder) if serves(record, identity)]
     if not reasons:

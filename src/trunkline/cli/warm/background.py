@@ -8,6 +8,7 @@ import logging
 import os
 import signal
 import sys
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
@@ -15,11 +16,11 @@ from typing import TYPE_CHECKING, Literal
 import trunkline
 from trunkline.cli.exits import OK
 from trunkline.cli.loop import run_loop
-from trunkline.cli.warm import place
 from trunkline.cli.warm.logfile import log_path, logging_to, state_folder
-from trunkline.cli.warm.record import LockedError, Record, claimed, make_folder, path_of, write_record
 from trunkline.cli.warm.template import template_running
+from trunkline.runtime import control_place as place
 from trunkline.runtime.control_asking import forwarding
+from trunkline.runtime.control_record import LockedError, Record, claimed, make_folder, path_of, write_record
 from trunkline.runtime.control_server import ControlServer
 
 if TYPE_CHECKING:
@@ -33,6 +34,7 @@ _DRAIN = 5.0
 """Seconds that running calls get to end after SIGTERM; long ones are cancelled then."""
 _LOCK_PATIENCE = 1.0
 """Seconds to wait for the lock: somebody may just be looking whether we live."""
+_LOOK_AGAIN = 0.02
 _ENDINGS = ("SIGINT", "SIGTERM", "SIGHUP")
 
 logger = logging.getLogger("trunkline.up")
@@ -61,11 +63,12 @@ def keep_warm(config: Config, identity: Identity, *, idle: float, detached: bool
         folder=identity.folder,
         idle=idle,
         log=str(log),
+        version=trunkline.__version__,
     )
     secrets = [secret for entry in config.entries for secret in getattr(entry, "secrets", ())]
     try:
         with (
-            claimed(folder, identity.name, _LOCK_PATIENCE),
+            claimed(folder, identity.name, _patient(_LOCK_PATIENCE)),
             template_running(str(path_of(folder, identity.name, place.TEMPLATE))),
             logging_to(log, identity.sources, secrets, also_stderr=not detached),
         ):
@@ -124,6 +127,17 @@ def _signalled() -> asyncio.Event:
     for name in _ENDINGS:
         loop.add_signal_handler(getattr(signal, name), end)
     return ended
+
+
+def _patient(seconds: float) -> Callable[[], bool]:
+    """Give what waits a moment and says yes, until the time is over."""
+    until = time.monotonic() + seconds
+
+    def again() -> bool:
+        time.sleep(_LOOK_AGAIN)
+        return time.monotonic() < until
+
+    return again
 
 
 def _say_nothing() -> None:

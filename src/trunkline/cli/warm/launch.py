@@ -15,10 +15,10 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from trunkline.cli.warm import place
 from trunkline.cli.warm.background import ANNOUNCEMENT
-from trunkline.cli.warm.record import Record, lives, path_of
 from trunkline.errors import TrunklineError
+from trunkline.runtime import control_place as place
+from trunkline.runtime.control_record import Record, lives, path_of
 
 if TYPE_CHECKING:
     from trunkline.runtime.control_link import ControlLink

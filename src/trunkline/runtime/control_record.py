@@ -1,4 +1,4 @@
-"""The files of background processes: a lock that tells whether each lives, and what it says of itself.
+"""The files of runtimes that can be asked: a lock that tells whether each lives, and what it says of itself.
 
 A process holds its lock as long as it lives, however it ends. Whoever gets the lock may remove the rest.
 """
@@ -8,35 +8,50 @@ from __future__ import annotations
 import contextlib
 import fcntl
 import os
-import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Literal
 
 import msgspec
 
-from trunkline.cli.warm import place
 from trunkline.errors import ConfigError
+from trunkline.runtime import control_place as place
 
-_SUFFIXES = (place.SOCKET, place.TEMPLATE, place.RECORD, place.LOCK)
-_LOOK_AGAIN = 0.02
+_SUFFIXES = (place.SOCKET, place.CONTROL, place.TEMPLATE, place.RECORD, place.LOCK)
 _LONGEST_PATH = 100
 """Bytes; the systems allow 103 to 107 for the path of a socket."""
 
 
+Kind = Literal["up", "library", "command"]
+"""`up`: the background process of `trunkline up`; `library`: a program that has asked for it; `command`: one
+of our commands that has run for a while."""
+
+
 class Record(msgspec.Struct, frozen=True, kw_only=True):
-    """What a background process says of itself; holds no secret."""
+    """What a process says of one of its runtimes; holds no secret."""
 
     name: str
-    digest: str
-    """See `Identity.digest`."""
+    digest: str = ""
+    """See `trunkline.cli.warm.identity`; "" where commands cannot use the runtime."""
     pid: int
     sources: tuple[str, ...]
-    files: dict[str, str]
-    """See `Identity.files`."""
+    files: dict[str, str] = {}
+    """SHA-256 of the content of every file read, where commands can use the runtime."""
     folder: str
-    idle: float
-    log: str
+    """The working directory at its start."""
+    idle: float = 0.0
+    log: str = ""
+    kind: Kind = "up"
+    program: str = "trunkline up"
+    """What the process is called, without its arguments."""
+    version: str = ""
+    """Of Trunkline."""
+
+    @property
+    def socket(self) -> str:
+        """Name of its control socket."""
+        return f"{self.name}{place.SOCKET if self.kind == 'up' else place.CONTROL}"
 
 
 class LockedError(Exception):
@@ -70,19 +85,19 @@ def path_of(folder: Path, name: str, suffix: str) -> Path:
 
 
 @contextmanager
-def claimed(folder: Path, name: str, patience: float = 0.0) -> Iterator[None]:
+def claimed(folder: Path, name: str, again: Callable[[], bool] = lambda: False) -> Iterator[None]:
     """Hold the lock of a name while the body runs; afterwards remove every file of that name.
 
     Files that a killed process left are removed before the body runs.
 
     Args:
-        patience: seconds to wait for the lock.
+        again: asked, while another process holds the lock, whether to try once more; it may take its time.
 
     Raises:
         LockedError: another process holds it.
     """
     lock = path_of(folder, name, place.LOCK)
-    descriptor = _lock(lock, time.monotonic() + patience)
+    descriptor = _lock(lock, again)
     try:
         _remove(folder, name, _SUFFIXES[:-1])
         yield
@@ -93,7 +108,7 @@ def claimed(folder: Path, name: str, patience: float = 0.0) -> Iterator[None]:
 
 
 def lives(folder: Path, name: str) -> bool:
-    """Whether the process of this name runs; removes what a killed one left."""
+    """Whether the runtime of this name runs; removes what a killed process left."""
     try:
         with claimed(folder, name):
             return False
@@ -102,17 +117,18 @@ def lives(folder: Path, name: str) -> bool:
 
 
 def write_record(folder: Path, record: Record) -> None:
-    """Write what a process says of itself, whole or not at all."""
+    """Write what a process says of its runtime, whole or not at all."""
     path = path_of(folder, record.name, place.RECORD)
     draft = path.with_suffix(".part")
     draft.write_bytes(msgspec.json.encode(record))
     draft.replace(path)
 
 
-def living(folder: Path) -> list[Record]:
-    """Give the records of all background processes that run."""
+def living(folder: Path, *kinds: Kind) -> list[Record]:
+    """Give the records of the runtimes that run: of `trunkline up`, or of these kinds."""
     found = [_read(path) for path in sorted(folder.glob(f"*{place.RECORD}"))]
-    return [record for record in found if record is not None and lives(folder, record.name)]
+    wanted = (record for record in found if record is not None and record.kind in (kinds or ("up",)))
+    return [record for record in wanted if lives(folder, record.name)]
 
 
 def _read(path: Path) -> Record | None:
@@ -122,7 +138,7 @@ def _read(path: Path) -> Record | None:
         return None
 
 
-def _lock(path: Path, until: float) -> int:
+def _lock(path: Path, again: Callable[[], bool]) -> int:
     while True:
         descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
         with contextlib.suppress(BlockingIOError):
@@ -130,9 +146,8 @@ def _lock(path: Path, until: float) -> int:
             if _is_at(descriptor, path):
                 return descriptor
         os.close(descriptor)
-        if time.monotonic() >= until:
+        if not again():
             raise LockedError(str(path))
-        time.sleep(_LOOK_AGAIN)
 
 
 def _is_at(descriptor: int, path: Path) -> bool:

@@ -13,6 +13,8 @@ if TYPE_CHECKING:
 
 SOCKET = ".sock"
 """Suffix of a control socket."""
+CONTROL = ".ctl"
+"""Suffix of a control socket over which a runtime can be asked, but not used."""
 TEMPLATE = ".run"
 """Suffix of the socket of a template process."""
 RECORD = ".json"

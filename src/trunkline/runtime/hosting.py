@@ -1,0 +1,86 @@
+"""The control socket that a runtime opens for itself, so that commands of its user can ask it."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import sys
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager
+from typing import TYPE_CHECKING
+
+from trunkline.errors import ConfigError
+
+if TYPE_CHECKING:
+    from trunkline.runtime.control_record import Kind
+    from trunkline.runtime.trunk import Trunk
+
+
+class Hosting:
+    """The control socket of one runtime, if it is to have one.
+
+    Args:
+        wanted: whether it is; a text is what the runtime is called.
+    """
+
+    def __init__(self, trunk: Trunk, wanted: bool | str) -> None:
+        self._trunk = trunk
+        self._wanted = wanted
+        self._stack = AsyncExitStack()
+
+    async def open(self) -> None:
+        """Open it, where it is wanted.
+
+        Raises:
+            ConfigError: there is no place for it that is this user's alone, or no Unix sockets.
+        """
+        if self._wanted:
+            name = self._wanted if isinstance(self._wanted, str) else _program()
+            try:
+                await self._stack.enter_async_context(hosted(self._trunk, "library", name))
+            except OSError as cause:
+                raise ConfigError(
+                    f"the control socket cannot be opened: {cause.strerror or cause}", field="control"
+                ) from cause
+
+    async def close(self) -> None:
+        """Close it; who asks something is not answered any more."""
+        await self._stack.aclose()
+
+
+@asynccontextmanager
+async def hosted(trunk: Trunk, kind: Kind, program: str) -> AsyncIterator[None]:
+    """Let the commands of this user ask a runtime while the body runs.
+
+    Raises:
+        ConfigError: there is no place for the socket that is this user's alone, or no Unix sockets.
+    """
+    if not (hasattr(os, "geteuid") and hasattr(asyncio, "start_unix_server")):
+        raise ConfigError("`control` needs Unix sockets, which this system does not have", field="control")
+    from trunkline._version import __version__
+    from trunkline.runtime.control_record import Record, claimed, make_folder, write_record
+    from trunkline.runtime.control_server import ControlServer
+
+    folder = make_folder(os.environ)
+    try:
+        here = os.getcwd()
+    except OSError:
+        here = ""
+    record = Record(
+        name=f"{os.getpid():x}-{os.urandom(6).hex()}",
+        pid=os.getpid(),
+        sources=trunk.config.sources,
+        folder=here,
+        kind=kind,
+        program=program,
+        version=__version__,
+    )
+    with claimed(folder, record.name):
+        async with ControlServer(trunk).listening(str(folder / record.socket)):
+            write_record(folder, record)
+            yield
+
+
+def _program() -> str:
+    """Name what runs, without its arguments, which may hold anything."""
+    return os.path.basename(sys.argv[0]) if sys.argv and sys.argv[0] else "python"

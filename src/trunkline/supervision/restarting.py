@@ -1,0 +1,129 @@
+"""A server that is connected anew because somebody asks; its calls are given time to end first."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+
+import msgspec
+
+from trunkline.connection.connection import Connection
+from trunkline.supervision.condition import Condition
+from trunkline.supervision.failure import ended
+from trunkline.supervision.recovery import Recovery
+from trunkline.supervision.settings import ServerSettings
+
+_LOOK_AGAIN = 0.01
+"""Seconds between two looks at whether the calls have ended: they are only counted, which costs nothing."""
+
+
+class Restarted(msgspec.Struct, frozen=True, kw_only=True):
+    """What a restart did to the calls that were in flight."""
+
+    server: str
+    finished: int = 0
+    """Calls that ended within the grace."""
+    cut: int = 0
+    """Calls that did not: each failed with `OutcomeUnknownError`, and its tool may have run."""
+
+
+class Restarting:
+    """The wish for a new start of one server; its supervisor fulfills it."""
+
+    def __init__(self, server: str) -> None:
+        self._server = server
+        self._wanted = asyncio.Event()
+        self._grace = 0.0
+        self._report: asyncio.Future[Restarted] | None = None
+
+    @property
+    def wanted(self) -> bool:
+        """Whether a restart is asked for and its calls have not ended yet."""
+        return self._wanted.is_set()
+
+    async def wait(self) -> None:
+        """Wait until a restart is asked for."""
+        await self._wanted.wait()
+
+    async def ask(self, grace: float) -> Restarted:
+        """Ask for a restart, or join the one that is under way; give its report once the calls have ended."""
+        if self._report is None:
+            self._report = asyncio.get_running_loop().create_future()
+            self._grace = grace
+            self._wanted.set()
+        return await asyncio.shield(self._report)
+
+    async def settled(self) -> None:
+        """Wait until no restart is under way."""
+        if self._report is not None:
+            await asyncio.shield(self._report)
+
+    async def drain(self, connection: Connection, stopping: asyncio.Event) -> None:
+        """Let the calls in flight end, then part from the connection."""
+        loop = asyncio.get_running_loop()
+        until, found = loop.time() + self._grace, len(connection.calls)
+        while connection.calls and loop.time() < until:
+            if connection.link.lost or stopping.is_set():
+                break
+            await asyncio.sleep(_LOOK_AGAIN)
+        left = len(connection.calls)
+        await asyncio.shield(connection.link.close("it is restarted, because somebody asked for that"))
+        self.settle(Restarted(server=self._server, finished=found - left, cut=left))
+
+    def settle(self, report: Restarted | None = None) -> None:
+        """The restart has come as far as the new start, or cannot come any more."""
+        self._wanted.clear()
+        future, self._report = self._report, None
+        if future is not None and not future.done():
+            future.set_result(report or Restarted(server=self._server))
+
+
+class Restartable:
+    """What a supervisor does to start anew; it has the attributes below."""
+
+    settings: ServerSettings
+    connection: Connection | None
+    _condition: Condition
+    _recovery: Recovery
+    _restarting: Restarting
+    _stopping: asyncio.Event
+    _due: float | None
+    _open_from: float
+    _begun: bool
+    start: Callable[[], None]
+
+    async def restart(self, grace: float) -> Restarted:
+        """Let calls in flight end for at most `grace` seconds, then start anew; later calls wait for that.
+
+        Returns once the new start has begun; one that has begun already is not disturbed. What the server
+        did before counts no more against it.
+
+        Raises:
+            UnavailableError: the server is being ended.
+        """
+        if self._stopping.is_set() or self._is_parting():
+            raise ended(self.settings.name)
+        if self.connection is not None or self._restarting.wanted:
+            return await self._restarting.ask(grace)
+        if self._condition.state != "connecting":
+            self._forgive()
+            self.start()
+        return Restarted(server=self.settings.name)
+
+    async def _part(self, connection: Connection) -> None:
+        """Part from a connection for a new start, which callers wait for from now on."""
+        self._condition.change("draining")
+        self.connection = None
+        self.start()
+        await self._restarting.drain(connection, self._stopping)
+        self._forgive()
+        if not self._stopping.is_set():
+            self._condition.change("ended")
+
+    def _forgive(self) -> None:
+        self._recovery = Recovery(self.settings.restart)
+        self._due, self._open_from, self._begun = None, 0.0, False
+
+    def _is_parting(self) -> bool:
+        """Whether it takes no more calls for good."""
+        return self._condition.state == "draining" and not self._restarting.wanted
