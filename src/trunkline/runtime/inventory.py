@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from trunkline.catalog.catalog import Catalog
 from trunkline.catalog.definition import shown
 from trunkline.catalog.headers import HeaderArgument, header_arguments
-from trunkline.catalog.listing import Listing, parse_tools
-from trunkline.catalog.prompts import parse_prompts
-from trunkline.catalog.resources import parse_resources, parse_templates
+from trunkline.catalog.listing import Listing
+from trunkline.catalog.parsing import parse_list
 from trunkline.core.tool import Tool
 from trunkline.protocol.lists import KINDS, Kind
+from trunkline.runtime.stale import Stale
 from trunkline.security.sanitize import sanitize_text
 from trunkline.supervision.fleet import Fleet
 from trunkline.supervision.server_list import Listed
@@ -28,17 +28,13 @@ logger = logging.getLogger("trunkline.catalog")
 _MOST_LOGGED = 20
 """Warnings logged of one list; a server may send a hundred thousand malformed items."""
 _LONGEST_WARNING = 400
-_Parse = Callable[..., tuple[tuple[Any, ...], tuple[str, ...]]]
-_PARSERS: dict[Kind, _Parse] = {
-    "tools": parse_tools,
-    "resources": parse_resources,
-    "templates": parse_templates,
-    "prompts": parse_prompts,
-}
 
 
 class Inventory:
-    """Lists in, catalog and search index out; each list is parsed once."""
+    """Lists in, catalog and search index out; each list is parsed once.
+
+    There are two catalogs: `catalog` decides what names mean, `shown` also holds what is only remembered.
+    """
 
     def __init__(self, fleet: Fleet) -> None:
         self._fleet = fleet
@@ -48,7 +44,10 @@ class Inventory:
         self._catalog = Catalog.build((), ())
         self._tools: tuple[Tool, ...] | None = None
         self._by_name: dict[str, Tool] = {}
+        self._stale = Stale(fleet)
+        self._shown: Catalog | None = None
         self._index: SearchIndex | None = None
+        self._indexed: tuple[Tool, ...] = ()
         self._mirrored: dict[str, tuple[HeaderArgument, ...]] = {}
         self._executions: dict[str, Any] = {}
 
@@ -58,6 +57,14 @@ class Inventory:
             self._rebuild()
         return self._catalog
 
+    def shown(self) -> Catalog:
+        """Give that catalog, and in it, marked as stale, the lists that are remembered and not yet read."""
+        catalog = self.catalog()
+        if self._shown is None:
+            listings = self._stale.complete(self._listings)
+            self._shown = catalog if listings is None else Catalog.build(listings, self._fleet.servers)
+        return self._shown
+
     def tool(self, public_name: str) -> Tool | None:
         """Give one tool, or None when no server has listed it."""
         if self._generation != self._fleet.generation:
@@ -65,12 +72,13 @@ class Inventory:
         return self._by_name.get(public_name)
 
     def index(self) -> SearchIndex:
-        """Give the search index of the current catalog."""
-        catalog = self.catalog()
-        if self._index is None:
+        """Give the search index of the tools that are shown."""
+        tools = self.shown().tools
+        if self._index is None or not (tools is self._indexed or _is_same(tools, self._indexed)):
             from trunkline.catalog.search import SearchIndex
 
-            self._index = SearchIndex.build(catalog.tools)
+            self._index = SearchIndex.build(tools)
+        self._indexed = tools
         return self._index
 
     def mirrored(self, public_name: str) -> tuple[HeaderArgument, ...]:
@@ -95,11 +103,11 @@ class Inventory:
         self._listings = {server: self._list(server, supervisor) for server, supervisor in self._fleet}
         self._parsed = {key: known for key, known in self._parsed.items() if key[0] in self._listings}
         self._catalog = Catalog.build(self._listings.values(), self._fleet.servers)
+        self._shown = None
         if _is_same(self._catalog.tools, self._tools):
             return
         self._tools = self._catalog.tools
         self._by_name = {tool.public_name: tool for tool in self._tools}
-        self._index = None
         self._executions = {
             tool.public_name: tool.raw["execution"] for tool in self._tools if "execution" in tool.raw
         }
@@ -136,8 +144,8 @@ class Inventory:
             return (), ()
         known = self._parsed.get((server, kind))
         if known is None or known[0] is not listed:
-            options = {"transport": supervisor.settings.transport} if kind == "tools" else {}
-            items, problems = _PARSERS[kind](server, listed.items, **options)
+            transport = supervisor.settings.transport
+            items, problems = parse_list(kind, server, listed.items, transport=transport)
             _log_news(server, problems, known[2] if known else ())
             known = self._parsed[server, kind] = (listed, items, (*listed.warnings, *problems))
         return known[1], known[2]

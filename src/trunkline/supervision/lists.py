@@ -13,6 +13,7 @@ from collections.abc import Callable, Collection, Iterable
 from trunkline.connection.connection import Connection
 from trunkline.core.events import NOBODY, EventSink
 from trunkline.protocol.lists import KINDS, Kind
+from trunkline.supervision.remembered import Items, Remembered
 from trunkline.supervision.server_list import MOST_LOSSES, Listed, ServerList
 
 logger = logging.getLogger("trunkline.supervision")
@@ -25,12 +26,20 @@ class Lists:
         timeout: seconds that reading one list may take.
         on_change: told when a list was read, could not be read, or has become too old.
         events: told how a list has changed.
+        remembered: what was listed in an earlier run, and takes what is listed in this one.
     """
 
     def __init__(
-        self, server: str, timeout: float, on_change: Callable[[], None], events: EventSink = NOBODY
+        self,
+        server: str,
+        timeout: float,
+        on_change: Callable[[], None],
+        events: EventSink = NOBODY,
+        remembered: Remembered | None = None,
     ) -> None:
-        self._lists = {kind: ServerList(server, kind, timeout, on_change, events) for kind in KINDS}
+        self._lists = {
+            kind: ServerList(server, kind, timeout, on_change, events, remembered) for kind in KINDS
+        }
         self._tasks: dict[Kind, asyncio.Task[None]] = {}
 
     @property
@@ -41,6 +50,10 @@ class Lists:
     def get(self, kind: Kind) -> Listed | None:
         """Give a list as it was read last, or None before the first."""
         return self._lists[kind].listed
+
+    def stale(self, kind: Kind) -> Items | None:
+        """Give a list as it was in an earlier run, until it has been read in this one."""
+        return self._lists[kind].stale
 
     def count(self, kind: Kind) -> int | None:
         """Say how many items a list had, or None before the first."""

@@ -51,7 +51,7 @@ class Supervisor:
         self, settings: ServerSettings, on_listed: Callable[[], None], events: EventSink = NOBODY
     ) -> None:
         self.settings = settings
-        self.lists = Lists(settings.name, settings.connect_timeout, on_listed, events)
+        self.lists = Lists(settings.name, settings.connect_timeout, on_listed, events, settings.remembered)
         self.following = Following(settings, events)
         self.connection: Connection | None = None
         self.last_answer: float | None = None
