@@ -8,12 +8,11 @@ from __future__ import annotations
 
 import json
 import os
-import sys
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
-from trunkline.config.discovery import home_folder
+from trunkline.config.caches import cache_folder
 
 if TYPE_CHECKING:
     from trunkline.config.entry import Entry
@@ -23,16 +22,6 @@ _MOST_NAMES = 2000
 """Of one server and kind; more are not kept."""
 
 Kind = Literal["tools", "prompts", "resources"]
-
-
-def cache_folder(environ: Mapping[str, str]) -> Path:
-    """Give our folder among the user's caches."""
-    home = Path(home_folder(environ))
-    if os.name == "nt":
-        return Path(environ.get("LOCALAPPDATA") or home / "AppData" / "Local") / "trunkline" / "cache"
-    stated = environ.get("XDG_CACHE_HOME", "")
-    usual = home / "Library" / "Caches" if sys.platform == "darwin" else home / ".cache"
-    return (Path(stated) if os.path.isabs(stated) else usual) / "trunkline"
 
 
 def recall_names(

@@ -122,7 +122,7 @@ def open_trunk(config: Config, handlers: Handlers | None = None) -> AbstractAsyn
     from trunkline.cli.diagnostics import wire_target
     from trunkline.cli.hosting_asking import answered
 
-    return trunkline.connect(answered(config), handlers=handlers, wire=wire_target())
+    return trunkline.connect(answered(config), handlers=handlers, wire=wire_target(), remember=True)
 
 
 async def refresh_status(trunk: Trunk) -> None:

@@ -26,6 +26,7 @@ from trunkline.supervision.settings import ServerSettings
 from trunkline.transport.link import Link
 
 if TYPE_CHECKING:
+    from trunkline.runtime.remembering import Remembering
     from trunkline.telemetry.wire_log import WireLog
     from trunkline.transport.http import HttpTransport
     from trunkline.transport.http_client import Egress
@@ -57,12 +58,15 @@ def assemble(
     handlers: Handlers,
     log: WireLog | None = None,
     contexts: Contexts = None,
+    remembering: Remembering | None = None,
 ) -> ServerSettings:
     """Give the settings of one server; a bad entry gives one that fails with its error.
 
     Args:
         log: where everything on the server's links is shown, or None.
         contexts: the application's own TLS contexts.
+        remembering: knows what the server was like in an earlier run; not with a context of the
+            application's own, of which nobody can tell whether it is the same in another one.
     """
     rules = policy.for_server(entry.name)
     given = context_for(entry.name, contexts)
@@ -84,6 +88,7 @@ def assemble(
         health_check_interval=rules.health_check_interval,
         clean=_cleaner(entry.secrets) if isinstance(entry, StdioEntry | HttpEntry) else sanitize_text,
         draw=_draw,
+        remembered=remembering.recall(entry, policy) if remembering is not None and given is None else None,
     )
 
 

@@ -10,6 +10,7 @@ from trunkline.core.handlers import Handlers
 from trunkline.core.principal import Principal
 from trunkline.runtime.egress import Contexts
 from trunkline.runtime.trunk import Trunk
+from trunkline.store.port import Store
 from trunkline.telemetry.tracer import Tracing
 from trunkline.telemetry.wire_log import WireTarget
 
@@ -27,6 +28,8 @@ def connect(
     tracing: Tracing | bool | None = None,
     wire: WireTarget | None = None,
     tls: Contexts = None,
+    remember: bool = False,
+    store: Store | None = None,
 ) -> Trunk:
     """Open many MCP servers as one catalog: `async with connect("mcp.json") as trunk: ...`.
 
@@ -47,6 +50,9 @@ def connect(
             secrets removed.
         tls: the application's own `ssl.SSLContext`, for all servers or by server name; it replaces the `tls`
             settings of `policy`.
+        remember: keep each server's era and lists between runs, in the user's cache folder: the next start
+            shows them at once, marked `stale`, and asks servers less.
+        store: where to keep them instead; it implies `remember`.
     """
     return Trunk(
         target,
@@ -60,4 +66,6 @@ def connect(
         tracing=tracing,
         wire=wire,
         tls=tls,
+        remember=remember,
+        store=store,
     )

@@ -64,8 +64,11 @@ def encode_way(way: Way) -> bytes:
     return _encode(way)
 
 
-def encode_lists(server: str, capabilities: Mapping[str, Any], lists: Mapping[str, tuple[Any, ...]]) -> bytes:
+def encode_lists(server: str, capabilities: Mapping[str, Any], lists: Mapping[Any, tuple[Any, ...]]) -> bytes:
     """Give the bytes of a memory of what a server listed; the same content gives the same bytes.
+
+    Args:
+        lists: items by kind of list.
 
     Raises:
         ValueError, TypeError: it holds what is no JSON.

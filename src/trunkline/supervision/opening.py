@@ -22,7 +22,8 @@ class Opening:
     def __init__(self, settings: ServerSettings, lists: Lists, following: Following) -> None:
         self.phase = "not started"
         self.kind = settings.transport
-        self.revision: str | None = None
+        earlier = settings.remembered
+        self.revision = None if earlier is None else earlier.revision
         """The revision in use, or last used."""
         self._settings = settings
         self._lists = lists

@@ -21,6 +21,7 @@ class Remembered:
 
     Args:
         family: the protocol family it had.
+        revision: the revision it spoke, for display.
         older: whether its URL was found to be of the older HTTP transport.
         lists: the definitions it listed, as received.
         on_news: told whenever there is something to keep.
@@ -30,6 +31,7 @@ class Remembered:
         self,
         *,
         family: Family | None = None,
+        revision: str | None = None,
         older: bool = False,
         lists: Mapping[Kind, Items] | None = None,
         on_news: Callable[[], None] = lambda: None,
@@ -39,13 +41,15 @@ class Remembered:
         self.recalled: Mapping[Kind, Items] = lists or {}
         self.found: dict[Kind, Items] = {}
         """What it has listed in this run, whole lists only."""
-        self.revision: str | None = None
-        """The revision agreed on in this run, or None before that."""
+        self.revision = revision
+        """The revision that was agreed on last."""
+        self.met = False
+        """Whether it was connected in this run."""
         self.transport = ""
         self.capabilities: Mapping[str, Any] = {}
         self.server_info: Mapping[str, Any] = {}
         self.believed = False
-        """Whether it was reached as remembered, so that nothing was found out anew."""
+        """Whether this run first reached it as remembered, so that nothing was found out anew."""
         self._on_news = on_news
 
     @property
@@ -58,7 +62,8 @@ class Remembered:
         agreed = connection.agreed
         self.revision, self.transport = agreed.era.revision, connection.link.kind
         self.capabilities, self.server_info = agreed.capabilities, agreed.server_info
-        self.believed = believed
+        if not self.met:
+            self.met, self.believed = True, believed
         self._on_news()
 
     def keep(self, kind: Kind, items: Items) -> None:

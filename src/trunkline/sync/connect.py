@@ -10,6 +10,7 @@ from trunkline.core.handlers import Handlers
 from trunkline.core.principal import Principal
 from trunkline.runtime.connect import connect as connect_async
 from trunkline.runtime.egress import Contexts
+from trunkline.store.port import Store
 from trunkline.sync.trunk import Trunk
 from trunkline.telemetry.tracer import Tracing
 from trunkline.telemetry.wire_log import WireTarget
@@ -28,6 +29,8 @@ def connect(
     tracing: Tracing | bool | None = None,
     wire: WireTarget | None = None,
     tls: Contexts = None,
+    remember: bool = False,
+    store: Store | None = None,
 ) -> Trunk:
     """Open many MCP servers as one catalog: `with connect("mcp.json") as trunk: ...`.
 
@@ -54,5 +57,7 @@ def connect(
             tracing=tracing,
             wire=wire,
             tls=tls,
+            remember=remember,
+            store=store,
         )
     )
