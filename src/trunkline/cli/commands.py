@@ -22,6 +22,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "read": ("reading:read_command", "Read one resource; without a URI, list what there is to read."),
     "prompt": ("prompting:prompt_command", "Get one prompt, filled in; without a name, list the prompts."),
     "config": ("configuring:config", "Show, explain and check the configuration."),
+    "cache": ("caching:cache", "Show or forget what is remembered of servers between runs."),
     "status": ("listing:status_command", "Show the state of every server as a table."),
     "up": ("daemon:up_command", "Keep the servers running in the background, for fast commands."),
     "down": ("daemon:down_command", "End the background process of `trunkline up`."),

@@ -10,7 +10,7 @@ import json
 import os
 from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Literal, get_args
 
 from trunkline.config.caches import cache_folder
 
@@ -22,6 +22,7 @@ _MOST_NAMES = 2000
 """Of one server and kind; more are not kept."""
 
 Kind = Literal["tools", "prompts", "resources"]
+_KINDS: tuple[Kind, ...] = get_args(Kind)
 
 
 def recall_names(
@@ -46,6 +47,22 @@ def keep_names(
         file = _file(entry, environ, kind)
         if file is not None and entry.name in listed:
             _write(file, list(listed[entry.name])[:_MOST_NAMES])
+
+
+def forget_names(environ: Mapping[str, str], entries: Iterable[Entry] | None = None) -> None:
+    """Forget the names of these servers, or of all.
+
+    Raises:
+        OSError: the folder cannot be written.
+    """
+    if entries is None:
+        for file in (cache_folder(environ) / "names").glob("*.json"):
+            file.unlink(missing_ok=True)
+        return
+    for entry in entries:
+        for kind in _KINDS:
+            if (found := _file(entry, environ, kind)) is not None:
+                found.unlink(missing_ok=True)
 
 
 def _file(entry: Entry, environ: Mapping[str, str], kind: Kind) -> Path | None:

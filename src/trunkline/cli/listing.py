@@ -11,6 +11,7 @@ import typer
 from trunkline.cli import session
 from trunkline.cli.exits import OK, UsageError
 from trunkline.cli.options import Settings, with_settings
+from trunkline.cli.recalled import CachedOption
 from trunkline.cli.terminal import Terminal
 
 if TYPE_CHECKING:
@@ -24,9 +25,12 @@ _SHORTEST_INTERVAL = 0.1
 
 
 @with_settings
-def list_command(settings: Settings) -> int:
-    """List the servers and, beneath each, its tools."""
-    return list_everything(settings)
+def list_command(settings: Settings, cached: CachedOption = False) -> int:
+    """List the servers and, beneath each, its tools.
+
+    Of a server that does not come up, the tools of an earlier run are shown, marked as stale.
+    """
+    return list_everything(settings, cached=cached)
 
 
 @with_settings
@@ -47,9 +51,9 @@ def status_command(
     return session.guarded(settings, lambda terminal: _show_status(watch, interval, settings, terminal))
 
 
-def list_everything(settings: Settings) -> int:
+def list_everything(settings: Settings, *, cached: bool = False) -> int:
     """Run `trunkline list`."""
-    return session.guarded(settings, lambda terminal: _show_list(settings, terminal))
+    return session.guarded(settings, lambda terminal: _show_list(cached, settings, terminal))
 
 
 async def settle(trunk: Trunk, server: str | None, settings: Settings, *, lists: bool = False) -> None:
@@ -97,18 +101,18 @@ def saying_who_is_sick(trunk: Trunk, selector: Selector, terminal: Terminal) -> 
         raise
 
 
-def _show_list(settings: Settings, terminal: Terminal) -> int:
+def _show_list(cached: bool, settings: Settings, terminal: Terminal) -> int:
     from trunkline.cli.loop import run_loop
 
     config = session.load_config(settings, terminal)
-    return run_loop(_list(config, settings, terminal))
+    return run_loop(_list(cached, config, settings, terminal))
 
 
-async def _list(config: Config, settings: Settings, terminal: Terminal) -> int:
+async def _list(cached: bool, config: Config, settings: Settings, terminal: Terminal) -> int:
     from trunkline.cli.envelope import list_document
     from trunkline.cli.render import render_list
 
-    async with session.open_trunk(config) as trunk:
+    async with session.open_cached(config, terminal, cached=cached) as trunk:
         await settle(trunk, None, settings, lists=True)
         statuses, tools = trunk.status(), shown_tools(trunk, settings)
         session.remember_names(trunk, config)
@@ -142,6 +146,7 @@ async def _watch(config: Config, interval: float, settings: Settings, terminal: 
 
 async def report_status(config: Config, settings: Settings, terminal: Terminal) -> int:
     """Wait for the servers and print the table."""
+    from trunkline.cli.caching import warn_of_problem
     from trunkline.cli.envelope import servers_document
     from trunkline.cli.render import render_status
 
@@ -154,4 +159,5 @@ async def report_status(config: Config, settings: Settings, terminal: Terminal) 
         else:
             terminal.print_text(render_status(statuses, terminal.paint))
         warn_of_sick(trunk, terminal)
+        warn_of_problem(terminal)
     return OK

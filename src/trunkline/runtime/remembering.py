@@ -91,6 +91,11 @@ class Remembering:
         memory.remembered = _recalled(way, lists, rules.limits, functools.partial(self._note, memory))
         return memory.remembered
 
+    def key_of(self, entry: Entry, policy: Policy) -> str:
+        """Give the key of how a server is reached, with which those of its lists begin; "" for none."""
+        material = gather(entry, policy, self._principal, os.environ)
+        return "" if material is None else material.keys(self._find_salt())[0]
+
     async def close(self) -> None:
         """Write what is new and end; bounded, and may be called more than once."""
         self._closing.set()

@@ -57,7 +57,7 @@ class FileStore:
 
     def __init__(self, folder: Path, bounds: Bounds = Bounds()) -> None:  # noqa: B008 - a frozen value
         self.folder = folder
-        self._bounds = bounds
+        self.bounds = bounds
         self._pruned = False
 
     def __repr__(self) -> str:
@@ -73,14 +73,14 @@ class FileStore:
             return None
         with os.fdopen(descriptor, "rb") as file:
             found = os.fstat(descriptor)
-            if not stat.S_ISREG(found.st_mode) or found.st_size > self._bounds.record_bytes:
+            if not stat.S_ISREG(found.st_mode) or found.st_size > self.bounds.record_bytes:
                 return None
-            return file.read(self._bounds.record_bytes)
+            return file.read(self.bounds.record_bytes)
 
     def put(self, key: str, value: bytes) -> None:
         """Keep this; the same content only renews its age. What is too large is not kept."""
         path = self._path(key)
-        if len(value) > self._bounds.record_bytes:
+        if len(value) > self.bounds.record_bytes:
             self.drop(key)
             return
         if self._is_kept(key, value):
@@ -178,7 +178,7 @@ class FileStore:
 
     def _prune(self, now: float) -> None:
         """Forget what is too old, then what is too much; and what was never finished."""
-        bounds, left = self._bounds, self._bounds.total_bytes
+        bounds, left = self.bounds, self.bounds.total_bytes
         for number, one in enumerate(self.kept(), 1):
             left -= one.size
             if now - one.confirmed > bounds.age or number > bounds.entries or left < 0:
