@@ -20,7 +20,9 @@ HTTP, SSE = "http", "sse"
 class Server:
     """Plays a server behind a URL: what each transport meets there."""
 
-    def __init__(self, *, family: str | None = None, older: bool = True, remembered: Any = None, **meets: Any) -> None:
+    def __init__(
+        self, *, family: str | None = None, older: bool = True, remembered: Any = None, **meets: Any
+    ) -> None:
         self.meets = meets
         self.tried: list[tuple[str, str | None]] = []
         settings: Any = SimpleNamespace(

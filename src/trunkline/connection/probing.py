@@ -35,6 +35,8 @@ _PROBE_PATIENCE = 1.0
 """Seconds a stdio server may leave `server/discover` unanswered before `initialize` is also sent."""
 _MEMORY_PATIENCE = 3.0
 """The same for the request of the family it had in an earlier run: it is probably only slow."""
+_REQUEST_PATIENCE = 10.0
+"""The same over HTTP, where the request is given up before another one is sent."""
 
 
 async def negotiate(
@@ -164,7 +166,10 @@ async def _probe_http(
     """
     if expected == "legacy" and family is None:
         try:
-            return judge_handshake(await probe.initialize(), server)
+            async with asyncio.timeout(_REQUEST_PATIENCE):
+                return judge_handshake(await probe.initialize(), server)
+        except TimeoutError:
+            pass  # it may have become one that does not know the request, and does not say so
         except (ProtocolError, OutcomeUnknownError) as cause:
             if _is_no_answer(cause):
                 raise

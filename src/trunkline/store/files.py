@@ -114,14 +114,11 @@ class FileStore:
         return True
 
     def check(self) -> None:
-        """Raise OSError if memories cannot be read and written; changes nothing."""
-        if self.exists() and not os.access(self.folder, os.R_OK | os.W_OK | os.X_OK):
-            raise PermissionError(f"{self.folder} may not be read and written")
-        place = next(folder for folder in (self.folder, *self.folder.parents) if os.path.lexists(folder))
-        if not os.path.isdir(place):
-            raise NotADirectoryError(f"{place} is not a folder")
-        if not os.access(place, os.W_OK | os.X_OK):
-            raise PermissionError(f"{place} may not be written to")
+        """Raise OSError if memories cannot be read and written; tried, and nothing but the folder is left."""
+        self._make_folder()
+        trial = self.folder / f"{_DRAFT}check.{os.getpid()}.{os.urandom(4).hex()}"
+        self._create(trial, b"written")
+        os.unlink(trial)
 
     def kept(self) -> list[Kept]:
         """List the memories, those confirmed last first."""
@@ -166,15 +163,17 @@ class FileStore:
 
     def _write(self, path: Path, value: bytes) -> None:
         draft = path.with_name(f"{_DRAFT}{path.name}.{os.getpid()}.{os.urandom(4).hex()}")
-        descriptor = os.open(draft, _WRITE, 0o600)
         try:
-            with os.fdopen(descriptor, "wb") as file:
-                file.write(value)
+            self._create(draft, value)
             os.replace(draft, path)
         except BaseException:
             with contextlib.suppress(OSError):
                 os.unlink(draft)
             raise
+
+    def _create(self, path: Path, value: bytes) -> None:
+        with os.fdopen(os.open(path, _WRITE, 0o600), "wb") as file:
+            file.write(value)
 
     def _prune(self, now: float) -> None:
         """Forget what is too old, then what is too much; and what was never finished."""
