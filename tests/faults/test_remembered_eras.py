@@ -1,4 +1,4 @@
-"""What an earlier run found of a server is tried first, and where it is wrong costs a request and no failure."""
+"""What an earlier run found of a server is tried first; where it is wrong, that costs no failure."""
 
 from __future__ import annotations
 
@@ -89,7 +89,7 @@ CHANGES = [
         speaking("modern"),
         speaking("legacy", discover="silent"),
         LEGACY,
-        id="modern, now silent at discovery",
+        id="modern, now silent there",
     ),
 ]
 

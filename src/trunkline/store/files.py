@@ -83,15 +83,13 @@ class FileStore:
         if len(value) > self.bounds.record_bytes:
             self.drop(key)
             return
-        if self._is_kept(key, value):
-            os.utime(path)
-        else:
+        if not self._confirm(path, value):
             self._make_folder()
             self._write(path, value)
             self._pruned = False
         if not self._pruned:
             self._pruned = True
-            self._prune(os.stat(path).st_mtime)
+            self._prune(path)
 
     def drop(self, key: str) -> None:
         """Forget what is kept under a key, if anything is."""
@@ -147,11 +145,15 @@ class FileStore:
             raise ValueError(f"not a key of a memory: {key!r}")
         return self.folder / key
 
-    def _is_kept(self, key: str, value: bytes) -> bool:
+    def _confirm(self, path: Path, value: bytes) -> bool:
+        """Renew the age of a file that holds this already; tell whether it does."""
         try:
-            return os.stat(self._path(key)).st_size == len(value) and self.get(key) == value
+            if os.stat(path).st_size != len(value) or self.get(path.name) != value:
+                return False
+            os.utime(path)
         except OSError:
             return False
+        return True
 
     def _make_folder(self) -> None:
         if not self.exists():
@@ -175,8 +177,12 @@ class FileStore:
         with os.fdopen(os.open(path, _WRITE, 0o600), "wb") as file:
             file.write(value)
 
-    def _prune(self, now: float) -> None:
-        """Forget what is too old, then what is too much; and what was never finished."""
+    def _prune(self, newest: Path) -> None:
+        """Forget what is older than the file just written by too much, what is too much, and what is half."""
+        try:
+            now = os.stat(newest).st_mtime
+        except FileNotFoundError:
+            return  # another process has forgotten it, so that it is at work here anyway
         bounds, left = self.bounds, self.bounds.total_bytes
         for number, one in enumerate(self.kept(), 1):
             left -= one.size
