@@ -65,6 +65,9 @@ if TYPE_CHECKING:
     from trunkline.runtime.handle import Handle as Handle
     from trunkline.runtime.task_handle import TaskHandle as TaskHandle
     from trunkline.runtime.trunk import Trunk as Trunk
+    from trunkline.store.files import FileStore as FileStore
+    from trunkline.store.port import MemoryStore as MemoryStore
+    from trunkline.store.port import Store as Store
     from trunkline.supervision.subscription import Subscription as Subscription
 
 _HOMES = {
@@ -95,6 +98,9 @@ _HOMES = {
     "CallFinished": "core.events",
     "LogMessage": "core.events",
     "ResourceUpdated": "core.events",
+    "FileStore": "store.files",
+    "MemoryStore": "store.port",
+    "Store": "store.port",
     "Subscription": "supervision.subscription",
     "Watch": "runtime.events",
     "Root": "core.sampling",

@@ -136,6 +136,7 @@ def test_every_value_remembers_file_line_and_table(tmp_path: Path) -> None:
         "restart_delay": (2.0, "default"),
         "restart_delay_max": (30.0, "default"),
         "probe_interval": (60.0, "default"),
+        "remember": (True, "default"),
         "proxy": ("environment", "default"),
         "tls.ca": ("", "default"),
         "tls.cert": ("", "default"),

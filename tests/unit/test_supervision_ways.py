@@ -20,11 +20,16 @@ HTTP, SSE = "http", "sse"
 class Server:
     """Plays a server behind a URL: what each transport meets there."""
 
-    def __init__(self, *, family: str | None = None, older: bool = True, **meets: Any) -> None:
+    def __init__(
+        self, *, family: str | None = None, older: bool = True, remembered: Any = None, **meets: Any
+    ) -> None:
         self.meets = meets
         self.tried: list[tuple[str, str | None]] = []
         settings: Any = SimpleNamespace(
-            family=family, open_link=self.opener(HTTP), open_older=self.opener(SSE) if older else None
+            family=family,
+            open_link=self.opener(HTTP),
+            open_older=self.opener(SSE) if older else None,
+            remembered=remembered,
         )
         self.ways = Ways(settings)
 
@@ -174,3 +179,41 @@ async def test_a_cancelled_connect_forgets_nothing():
     server.meets = {SSE: "legacy"}
     await server.connect()
     assert server.tried == [(SSE, "legacy")]
+
+
+def remembered(family: str, *, older: bool = False) -> Any:
+    return SimpleNamespace(family=family, older=older)
+
+
+async def test_the_transport_of_an_earlier_run_is_tried_first_and_believed_when_it_is_right():
+    server = Server(sse="legacy", remembered=remembered("legacy", older=True))
+    assert await server.connect() == SSE
+    assert server.tried == [(SSE, "legacy")]
+
+
+@pytest.mark.parametrize("stream", ["refused", "silence"])
+async def test_the_transport_of_an_earlier_run_is_left_at_once_when_it_is_wrong(
+    stream: str, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr(ways, "_PATIENCE", 0.01)
+    server = Server(http="modern", sse=stream, remembered=remembered("legacy", older=True))
+    async with asyncio.timeout(5):
+        assert await server.connect() == HTTP
+    assert server.tried[-1] == (HTTP, None)
+
+
+async def test_an_earlier_run_overrules_no_pinned_family():
+    server = Server(family="modern", http="modern", remembered=remembered("legacy", older=True))
+    await server.connect()
+    assert (server.tried, server.ways.expected) == ([(HTTP, "modern")], None)
+
+
+@pytest.mark.parametrize(
+    ("older", "family", "doubted"),
+    [(False, "legacy", True), (False, "modern", False), (True, "legacy", False)],
+)
+def test_only_a_process_known_for_its_handshake_may_have_ended_over_it(
+    older: bool, family: str, doubted: bool
+):
+    server = Server(older=older, remembered=remembered(family))
+    assert (server.ways.doubt(), server.ways.doubt()) == (doubted, False)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Collection, Iterable, Iterator, Sequence
+from contextlib import suppress
 from fnmatch import translate
 
 from trunkline.catalog.listing import Listing
@@ -11,6 +12,7 @@ from trunkline.catalog.names import SEPARATORS, Named, NameIndex, What, resolve,
 from trunkline.core.prompt import Prompt
 from trunkline.core.resource import Resource, Template
 from trunkline.core.tool import Tool
+from trunkline.errors import AmbiguousNameError
 from trunkline.security.sanitize import sanitize_text
 
 
@@ -124,12 +126,20 @@ class Catalog:
         return tuple(tool for tool in self._tools.items if fits(tool.public_name))
 
     def resolve(self, selector: str, *, separators: str = SEPARATORS) -> Tool:
-        """Give the one tool this name means; see `trunkline.catalog.names.resolve`."""
-        return resolve(selector, self._servers, self, separators=separators)
+        """Give the one tool this name means; see `trunkline.catalog.names.resolve`.
+
+        What is stale makes no name ambiguous.
+        """
+        with suppress(AmbiguousNameError):
+            return resolve(selector, self._servers, self._tools, separators=separators)
+        return resolve(selector, self._servers, _certain(self._tools), separators=separators)
 
     def resolve_prompt(self, selector: str, *, separators: str = SEPARATORS) -> Prompt:
-        """Give the one prompt this name means; see `trunkline.catalog.names.resolve`."""
-        return resolve(selector, self._servers, self._prompts, separators=separators, what="prompt")
+        """Give the one prompt this name means, as `resolve` does."""
+        with suppress(AmbiguousNameError):
+            return resolve(selector, self._servers, self._prompts, separators=separators, what="prompt")
+        certain = _certain(self._prompts)
+        return resolve(selector, self._servers, certain, separators=separators, what="prompt")
 
     def __len__(self) -> int:
         return len(self._tools.items)
@@ -139,6 +149,10 @@ class Catalog:
 
     def __repr__(self) -> str:
         return f"Catalog({len(self._tools.items)} tools of {len(self._servers)} servers)"
+
+
+def _certain(names: NameIndex[Named]) -> NameIndex[Named]:
+    return NameIndex(tuple(one for one in names if not one.stale))
 
 
 def _reachable(

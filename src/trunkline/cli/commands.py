@@ -22,6 +22,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "read": ("reading:read_command", "Read one resource; without a URI, list what there is to read."),
     "prompt": ("prompting:prompt_command", "Get one prompt, filled in; without a name, list the prompts."),
     "config": ("configuring:config", "Show, explain and check the configuration."),
+    "cache": ("caching:cache", "Show or forget what is remembered of servers between runs."),
     "status": ("status:status_command", "Show the state of every server as a table."),
     "logs": ("server_logs:logs_command", "Show what servers said lately, and follow it."),
     "restart": ("restarting:restart_command", "Start servers of a running runtime anew."),

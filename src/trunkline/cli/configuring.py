@@ -163,10 +163,17 @@ def _explain(name: str, settings: Settings, terminal: Terminal) -> int:
 
 
 def _check(settings: Settings, terminal: Terminal) -> int:
+    from os import environ
+
+    from msgspec.structs import replace
+
+    from trunkline.cli.caching import find_problem
     from trunkline.cli.configuring_view import render_report, report_view
     from trunkline.config.checking import check as check_all
 
     report = check_all(list(settings.config) or None, profile=settings.profile)
+    if (problem := find_problem(environ)) is not None:
+        report = replace(report, problems=(*report.problems, problem))
     if settings.as_json:
         terminal.print_document(report_view(report))
     else:

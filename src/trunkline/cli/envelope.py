@@ -89,6 +89,7 @@ def tool_document(tool: Tool) -> dict[str, Any]:
         "input_schema": tool.input_schema,
         "output_schema": tool.output_schema,
         "annotations": tool.annotations,
+        "stale": tool.stale,
     }
 
 

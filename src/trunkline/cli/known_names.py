@@ -8,12 +8,11 @@ from __future__ import annotations
 
 import json
 import os
-import sys
 from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Literal, get_args
 
-from trunkline.config.discovery import home_folder
+from trunkline.config.caches import cache_folder
 
 if TYPE_CHECKING:
     from trunkline.config.entry import Entry
@@ -23,16 +22,7 @@ _MOST_NAMES = 2000
 """Of one server and kind; more are not kept."""
 
 Kind = Literal["tools", "prompts", "resources"]
-
-
-def cache_folder(environ: Mapping[str, str]) -> Path:
-    """Give our folder among the user's caches."""
-    home = Path(home_folder(environ))
-    if os.name == "nt":
-        return Path(environ.get("LOCALAPPDATA") or home / "AppData" / "Local") / "trunkline" / "cache"
-    stated = environ.get("XDG_CACHE_HOME", "")
-    usual = home / "Library" / "Caches" if sys.platform == "darwin" else home / ".cache"
-    return (Path(stated) if os.path.isabs(stated) else usual) / "trunkline"
+_KINDS: tuple[Kind, ...] = get_args(Kind)
 
 
 def recall_names(
@@ -57,6 +47,22 @@ def keep_names(
         file = _file(entry, environ, kind)
         if file is not None and entry.name in listed:
             _write(file, list(listed[entry.name])[:_MOST_NAMES])
+
+
+def forget_names(environ: Mapping[str, str], entries: Iterable[Entry] | None = None) -> None:
+    """Forget the names of these servers, or of all.
+
+    Raises:
+        OSError: the folder cannot be written.
+    """
+    if entries is None:
+        for file in (cache_folder(environ) / "names").glob("*.json"):
+            file.unlink(missing_ok=True)
+        return
+    for entry in entries:
+        for kind in _KINDS:
+            if (found := _file(entry, environ, kind)) is not None:
+                found.unlink(missing_ok=True)
 
 
 def _file(entry: Entry, environ: Mapping[str, str], kind: Kind) -> Path | None:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from trunkline.cli import session
 from trunkline.cli.exits import OK
 from trunkline.cli.options import Settings, with_settings
+from trunkline.cli.recalled import CachedOption
 from trunkline.cli.terminal import Terminal
 
 if TYPE_CHECKING:
@@ -19,14 +20,17 @@ if TYPE_CHECKING:
 
 
 @with_settings
-def list_command(settings: Settings) -> int:
-    """List the servers and, beneath each, its tools."""
-    return list_everything(settings)
+def list_command(settings: Settings, cached: CachedOption = False) -> int:
+    """List the servers and, beneath each, its tools.
+
+    Of a server that does not come up, the tools of an earlier run are shown, marked as stale.
+    """
+    return list_everything(settings, cached=cached)
 
 
-def list_everything(settings: Settings) -> int:
+def list_everything(settings: Settings, *, cached: bool = False) -> int:
     """Run `trunkline list`."""
-    return session.guarded(settings, lambda terminal: _show_list(settings, terminal))
+    return session.guarded(settings, lambda terminal: _show_list(cached, settings, terminal))
 
 
 async def settle(trunk: Trunk, server: str | None, settings: Settings, *, lists: bool = False) -> None:
@@ -74,18 +78,18 @@ def saying_who_is_sick(trunk: Trunk, selector: Selector, terminal: Terminal) -> 
         raise
 
 
-def _show_list(settings: Settings, terminal: Terminal) -> int:
+def _show_list(cached: bool, settings: Settings, terminal: Terminal) -> int:
     from trunkline.cli.loop import run_loop
 
     config = session.load_config(settings, terminal)
-    return run_loop(_list(config, settings, terminal))
+    return run_loop(_list(cached, config, settings, terminal))
 
 
-async def _list(config: Config, settings: Settings, terminal: Terminal) -> int:
+async def _list(cached: bool, config: Config, settings: Settings, terminal: Terminal) -> int:
     from trunkline.cli.envelope import list_document
     from trunkline.cli.render import render_list
 
-    async with session.open_trunk(config) as trunk:
+    async with session.open_cached(config, terminal, cached=cached) as trunk:
         await settle(trunk, None, settings, lists=True)
         statuses, tools = trunk.status(), shown_tools(trunk, settings)
         session.remember_names(trunk, config)

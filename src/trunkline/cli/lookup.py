@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import fnmatch
 from collections.abc import Sequence
+from contextlib import AbstractAsyncContextManager
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -12,6 +13,7 @@ from trunkline.cli import session
 from trunkline.cli.exits import OK
 from trunkline.cli.listing import saying_who_is_sick, settle, shown_tools, warn_of_sick
 from trunkline.cli.options import Settings, with_settings
+from trunkline.cli.recalled import CachedOption
 from trunkline.cli.terminal import Terminal
 
 if TYPE_CHECKING:
@@ -27,9 +29,10 @@ def tools_command(
     query: Annotated[
         str | None, typer.Argument(metavar="[SERVER|PATTERN]", help="A server, or a name with * and ?.")
     ] = None,
+    cached: CachedOption = False,
 ) -> int:
     """Show the tools of all servers, of one, or whose name fits."""
-    return session.guarded(settings, lambda terminal: _show_tools(query, settings, terminal))
+    return session.guarded(settings, lambda terminal: _show_tools(query, cached, settings, terminal))
 
 
 @with_settings
@@ -69,7 +72,7 @@ async def require_tool(trunk: Trunk, selector: Selector, settings: Settings) -> 
     return trunk.catalog.resolve(selector.name)
 
 
-def _show_tools(query: str | None, settings: Settings, terminal: Terminal) -> int:
+def _show_tools(query: str | None, cached: bool, settings: Settings, terminal: Terminal) -> int:
     from trunkline.cli.loop import run_loop
     from trunkline.cli.selectors import split_prefix
 
@@ -80,16 +83,23 @@ def _show_tools(query: str | None, settings: Settings, terminal: Terminal) -> in
     server = query if query in names else prefix.server if prefix is not None else None
     if prefix is not None and query not in names:
         query = prefix.name
-    return run_loop(_tools(query, server, session.only(config, server), settings, terminal))
+    config = session.only(config, server)
+    opened = session.open_cached(config, terminal, cached=cached)
+    return run_loop(_tools(query, server, config, opened, settings, terminal))
 
 
 async def _tools(
-    query: str | None, server: str | None, config: Config, settings: Settings, terminal: Terminal
+    query: str | None,
+    server: str | None,
+    config: Config,
+    opened: AbstractAsyncContextManager[Trunk],
+    settings: Settings,
+    terminal: Terminal,
 ) -> int:
     from trunkline.cli.envelope import tools_document
     from trunkline.cli.render import line, render_tools
 
-    async with session.open_trunk(config) as trunk:
+    async with opened as trunk:
         await settle(trunk, None, settings)
         tools = match_tools(shown_tools(trunk, settings), query, server)
         session.remember_names(trunk, config)

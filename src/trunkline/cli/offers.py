@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from trunkline.catalog.catalog import Catalog
-from trunkline.cli.render import align, first_sentence, line
+from trunkline.cli.render import align, first_sentence, line, stale_mark
 from trunkline.cli.style import Paint
 from trunkline.core.prompt import Prompt, PromptReply
 from trunkline.core.resource import Resource, Template
@@ -22,13 +22,17 @@ def has_offers(catalog: Catalog) -> bool:
 
 def render_resources(resources: Sequence[Resource], templates: Sequence[Template], paint: Paint) -> str:
     """Give each resource and template on a line: URI, server, type and name."""
+    items: list[Resource | Template] = [*resources, *templates]
     rows = [(line(one.uri), line(one.server), line(one.mime_type or "-"), _label(one)) for one in resources]
     rows += [
         (line(one.uri_template), line(one.server), line(one.mime_type or "-"), _label(one))
         for one in templates
     ]
     return (
-        "\n".join(_paint_first(text, row[0], paint) for text, row in zip(align(rows), rows, strict=True))
+        "\n".join(
+            f"{_paint_first(text, row[0], paint)}{stale_mark(one, paint)}"
+            for text, row, one in zip(align(rows), rows, items, strict=True)
+        )
         if rows
         else ""
     )
@@ -38,7 +42,8 @@ def render_prompts(prompts: Sequence[Prompt], paint: Paint) -> str:
     """Give each prompt with its arguments, and the first sentence of its description beneath."""
     lines: list[str] = []
     for prompt in prompts:
-        lines.append(f"{paint(line(prompt.public_name), 'strong')}{_arguments(prompt)}")
+        name = f"{paint(line(prompt.public_name), 'strong')}{_arguments(prompt)}"
+        lines.append(f"{name}{stale_mark(prompt, paint)}")
         if sentence := first_sentence(prompt.description):
             lines.append(f"    {sentence}")
     return "\n".join(lines)

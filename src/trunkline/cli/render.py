@@ -6,12 +6,15 @@ Every text that comes from a server goes through `sanitize_text` here, before it
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 
 from trunkline.catalog.search import Match
 from trunkline.catalog.signature import render_signature
 from trunkline.cli.columns import pad_to, text_width
 from trunkline.cli.style import Paint, Tone, plain
+from trunkline.core.prompt import Prompt
+from trunkline.core.resource import Resource, Template
 from trunkline.core.status import ServerStatus
 from trunkline.core.tool import Tool
 from trunkline.security.sanitize import sanitize_text
@@ -24,7 +27,8 @@ _TONES: dict[str, Tone] = {"ready": "good", "failed": "bad", "connecting": "busy
 def render_list(statuses: Statuses, tools: Sequence[Tool], paint: Paint) -> str:
     """Give each server on a line with its tools, or its trouble, beneath."""
     lines: list[str] = []
-    for (name, status), head in zip(statuses.items(), _server_lines(statuses, paint), strict=True):
+    stale = Counter(tool.server for tool in tools if tool.stale)
+    for (name, status), head in zip(statuses.items(), _server_lines(statuses, stale, paint), strict=True):
         lines.append(head)
         lines += [f"  {render_own_name(tool, paint)}" for tool in tools if tool.server == name]
         lines += _trouble(status, paint)
@@ -106,6 +110,11 @@ def render_own_name(tool: Tool, paint: Paint) -> str:
     return _painted_call("", tool, paint)
 
 
+def stale_mark(one: Tool | Prompt | Resource | Template, paint: Paint) -> str:
+    """Give what stands behind something that is only remembered, or nothing."""
+    return f"  {paint('[stale]', 'busy')}" if one.stale else ""
+
+
 def first_sentence(description: str) -> str:
     """Give the first sentence of a description on one line, or "" when there is none."""
     text = line(description)
@@ -150,9 +159,15 @@ def sick_warning(statuses: Statuses) -> str | None:
     return f"{count} {'is' if len(sick) == 1 else 'are'} not ready: {', '.join(sick)}"
 
 
-def _server_lines(statuses: Statuses, paint: Paint) -> Iterable[str]:
+def _server_lines(statuses: Statuses, stale: Mapping[str, int], paint: Paint) -> Iterable[str]:
     rows = [
-        (line(name), status.state, line(status.era or "-"), status.transport, _counts(status))
+        (
+            line(name),
+            status.state,
+            line(status.era or "-"),
+            status.transport,
+            _counts(status, stale.get(name)),
+        )
         for name, status in statuses.items()
     ]
     for text, status in zip(align(rows) if rows else [], statuses.values(), strict=True):
@@ -175,13 +190,13 @@ def _trouble(status: ServerStatus, paint: Paint = plain) -> list[str]:
 
 def _painted_call(prefix: str, tool: Tool, paint: Paint) -> str:
     name, parenthesis, rest = line(render_signature(tool)).partition("(")
-    return f"{paint(prefix + name, 'strong')}{parenthesis}{rest}"
+    return f"{paint(prefix + name, 'strong')}{parenthesis}{rest}{stale_mark(tool, paint)}"
 
 
-def _counts(status: ServerStatus) -> str:
+def _counts(status: ServerStatus, stale: int | None) -> str:
     """Say how much it lists; of what it has none of, only tools are named."""
     if status.tools is None:
-        return "-"
+        return "-" if stale is None else f"{stale} {'tool' if stale == 1 else 'tools'} (stale)"
     counts = {"resource": status.resources, "template": status.templates, "prompt": status.prompts}
     named = [("tool", status.tools), *((word, count) for word, count in counts.items() if count)]
     return ", ".join(f"{count} {word if count == 1 else f'{word}s'}" for word, count in named)

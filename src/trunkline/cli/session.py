@@ -116,6 +116,15 @@ def described_server(config: Config, settings: Settings) -> str | None:
     return None if describe_server(settings) is None else server_names(config)[0]
 
 
+def open_cached(config: Config, terminal: Terminal, *, cached: bool) -> AbstractAsyncContextManager[Trunk]:
+    """Give the runtime as `open_trunk` does, or with `cached` what stands in for it and starts nothing."""
+    if not cached:
+        return open_trunk(config)
+    from trunkline.cli.recalled import RecalledTrunk
+
+    return cast("AbstractAsyncContextManager[Trunk]", RecalledTrunk(config, terminal))
+
+
 def open_trunk(config: Config, handlers: Handlers | None = None) -> AbstractAsyncContextManager[Trunk]:
     """Give the runtime over every server of `config`; entering starts them, unless they are kept warm."""
     from trunkline.cli.warm.attachment import attached
@@ -129,7 +138,7 @@ def open_trunk(config: Config, handlers: Handlers | None = None) -> AbstractAsyn
     from trunkline.cli.hosting_asking import answered
     from trunkline.cli.reachable import reachable
 
-    trunk = trunkline.connect(answered(config), handlers=handlers, wire=wire_target())
+    trunk = trunkline.connect(answered(config), handlers=handlers, wire=wire_target(), remember=True)
     return reachable(trunk, f"trunkline {_command.get()}".rstrip())
 
 
@@ -157,6 +166,10 @@ def remember_names(trunk: Trunk, config: Config) -> None:
     import os
 
     from trunkline.cli.known_names import Kind, keep_names
+    from trunkline.config.caches import is_switched_off
+
+    if is_switched_off(os.environ):
+        return
 
     catalog, statuses = trunk.catalog, trunk.status()
     names: dict[Kind, list[tuple[str, str]]] = {

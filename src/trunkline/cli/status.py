@@ -59,6 +59,7 @@ def status_command(
 
 async def report_status(config: Config, settings: Settings, terminal: Terminal) -> int:
     """Wait for the servers and print the table."""
+    from trunkline.cli.caching import warn_of_problem
     from trunkline.cli.listing import settle
     from trunkline.cli.warm.attachment import is_attached
 
@@ -66,6 +67,7 @@ async def report_status(config: Config, settings: Settings, terminal: Terminal) 
         await settle(trunk, None, settings, lists=True)
         session.remember_names(trunk, config)
         _print(trunk.status(), settings, terminal, lasting=is_attached())
+        warn_of_problem(terminal)
     return OK
 
 

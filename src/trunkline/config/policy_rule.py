@@ -133,6 +133,7 @@ SERVER_RULES = {
     "restart_delay": _SECONDS_OR_OFF,
     "restart_delay_max": _SECONDS_OR_OFF,
     "probe_interval": _SECONDS_OR_OFF,
+    "remember": _SWITCH,
     "proxy": _PROXY,
     **TLS_RULES,
     **LIMIT_RULES,

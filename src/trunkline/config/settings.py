@@ -37,6 +37,8 @@ class ServerPolicy(msgspec.Struct, frozen=True, kw_only=True):
     """Longest such wait, in seconds. The wait is a random part of it, and no call waits for it."""
     probe_interval: float = 60.0
     """Longest wait between attempts at a server that has failed, in seconds; 0 for none."""
+    remember: bool = True
+    """Whether its era and lists are kept for the next start, where the runtime keeps any at all."""
     proxy: str = "environment"
     """Proxy to reach the server's URL through: as the environment says, none, or this one."""
     tls: TlsSettings = TlsSettings()

@@ -17,8 +17,9 @@ from msgspec.structs import replace
 from trunkline.connection.answers import Answers
 from trunkline.connection.incoming import Incoming
 from trunkline.connection.listing import Pages, read_pages
-from trunkline.connection.negotiation import ClientIdentity, Negotiated, negotiate
+from trunkline.connection.negotiation import ClientIdentity, Negotiated
 from trunkline.connection.notices import Notices
+from trunkline.connection.probing import negotiate
 from trunkline.connection.results import read_result
 from trunkline.connection.rounds import finish_rounds, play_rounds
 from trunkline.connection.session import Session
@@ -97,6 +98,7 @@ class Connection:
         identity: ClientIdentity,
         *,
         family: Family | None = None,
+        expected: Family | None = None,
         limits: Limits,
         answers: Answers,
         notices: Notices,
@@ -105,12 +107,13 @@ class Connection:
         """Negotiate on a fresh link. The link stays the caller's to close, whatever happens.
 
         Args:
+            family, expected: see `negotiate`.
             connect_timeout: seconds that opening a lost session again may take.
 
         Raises:
             CallError: the server cannot be reached or shares no revision with us.
         """
-        agreed = await negotiate(link, server, identity, family)
+        agreed = await negotiate(link, server, identity, family, expected)
         return cls(
             server,
             link,

@@ -34,6 +34,8 @@ class Prompt(msgspec.Struct, frozen=True, kw_only=True):
     arguments: tuple[PromptArgument, ...] = ()
     raw: Mapping[str, Any] = {}
     """The definition as received."""
+    stale: bool = False
+    """Whether it is remembered from an earlier run, see `Tool.stale`."""
 
     @property
     def required(self) -> tuple[str, ...]:

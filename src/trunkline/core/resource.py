@@ -35,6 +35,8 @@ class Resource(msgspec.Struct, frozen=True, kw_only=True):
     """The server's hints: `audience`, `priority`, `lastModified`."""
     raw: Mapping[str, Any] = {}
     """The definition as received."""
+    stale: bool = False
+    """Whether it is remembered from an earlier run, see `Tool.stale`."""
 
 
 class Template(msgspec.Struct, frozen=True, kw_only=True):
@@ -54,6 +56,8 @@ class Template(msgspec.Struct, frozen=True, kw_only=True):
     annotations: Mapping[str, Any] = {}
     raw: Mapping[str, Any] = {}
     """The definition as received."""
+    stale: bool = False
+    """Whether it is remembered from an earlier run, see `Tool.stale`."""
 
 
 class ResourceContent(msgspec.Struct, frozen=True, kw_only=True):

@@ -27,3 +27,5 @@ class Tool(msgspec.Struct, frozen=True, kw_only=True):
     """The server's hints, such as `readOnlyHint`; never proof."""
     raw: Mapping[str, Any] = {}
     """The definition as received."""
+    stale: bool = False
+    """Whether it is remembered: its server has not listed in this run what it has, and may have changed."""

@@ -29,6 +29,7 @@ from trunkline.telemetry.server_logs import ServerLogs, hearing
 from trunkline.transport.link import Link
 
 if TYPE_CHECKING:
+    from trunkline.runtime.remembering import Remembering
     from trunkline.telemetry.wire_log import WireLog
     from trunkline.transport.http import HttpTransport
     from trunkline.transport.http_client import Egress
@@ -63,6 +64,7 @@ def assemble(
     log: WireLog | None = None,
     contexts: Contexts = None,
     logs: ServerLogs | None = None,
+    remembering: Remembering | None = None,
 ) -> ServerSettings:
     """Give the settings of one server; a bad entry gives one that fails with its error.
 
@@ -70,6 +72,8 @@ def assemble(
         log: where everything on the server's links is shown, or None.
         contexts: the application's own TLS contexts.
         logs: what keeps the lines of standard error, or None.
+        remembering: knows what the server was like in an earlier run; not with a context of the
+            application's own, of which nobody can tell whether it is the same in another one.
     """
     rules = policy.for_server(entry.name)
     given = context_for(entry.name, contexts)
@@ -92,6 +96,7 @@ def assemble(
         read_list=functools.partial(read_list, entry.name, _kind(entry)),
         clean=_cleaner(entry.secrets) if isinstance(entry, StdioEntry | HttpEntry) else sanitize_text,
         draw=_draw,
+        remembered=remembering.recall(entry, policy) if remembering is not None and given is None else None,
     )
 
 

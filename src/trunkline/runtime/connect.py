@@ -10,6 +10,7 @@ from trunkline.core.handlers import Handlers
 from trunkline.core.principal import Principal
 from trunkline.runtime.egress import Contexts
 from trunkline.runtime.trunk import Trunk
+from trunkline.store.port import Store
 from trunkline.telemetry.tracer import Tracing
 from trunkline.telemetry.wire_log import WireTarget
 
@@ -28,6 +29,8 @@ def connect(
     wire: WireTarget | None = None,
     tls: Contexts = None,
     control: bool | str = False,
+    remember: bool = False,
+    store: Store | None = None,
 ) -> Trunk:
     """Open many MCP servers as one catalog: `async with connect("mcp.json") as trunk: ...`.
 
@@ -50,6 +53,9 @@ def connect(
             settings of `policy`.
         control: whether `trunkline status`, `logs`, `restart` and `why` of the same user can ask this
             runtime, over a socket that nobody else may use; a text is what they call it. POSIX only.
+        remember: keep each server's era and lists between runs, in the user's cache folder: the next start
+            shows them at once, marked `stale`, and asks servers less.
+        store: where to keep them instead; it implies `remember`.
     """
     return Trunk(
         target,
@@ -64,4 +70,6 @@ def connect(
         wire=wire,
         tls=tls,
         control=control,
+        remember=remember,
+        store=store,
     )

@@ -13,6 +13,7 @@ from trunkline.catalog.listing import Listing
 from trunkline.core.tool import Tool
 from trunkline.protocol.lists import KINDS, Kind
 from trunkline.runtime.reading import read_list
+from trunkline.runtime.stale import Stale
 from trunkline.security.sanitize import sanitize_text
 from trunkline.supervision.fleet import Fleet
 from trunkline.supervision.server_list import Listed
@@ -30,7 +31,10 @@ _LONGEST_WARNING = 400
 
 
 class Inventory:
-    """Lists in, catalog and search index out; each list is parsed once."""
+    """Lists in, catalog and search index out; each list is parsed once.
+
+    There are two catalogs: `catalog` decides what names mean, `shown` also holds what is only remembered.
+    """
 
     def __init__(self, fleet: Fleet) -> None:
         self._fleet = fleet
@@ -40,7 +44,10 @@ class Inventory:
         self._catalog = Catalog.build((), ())
         self._tools: tuple[Tool, ...] | None = None
         self._by_name: dict[str, Tool] = {}
+        self._stale = Stale(fleet)
+        self._shown: Catalog | None = None
         self._index: SearchIndex | None = None
+        self._indexed: tuple[Tool, ...] = ()
         self._mirrored: dict[str, tuple[HeaderArgument, ...]] = {}
         self._executions: dict[str, Any] = {}
 
@@ -50,6 +57,14 @@ class Inventory:
             self._rebuild()
         return self._catalog
 
+    def shown(self) -> Catalog:
+        """Give that catalog, and in it, marked as stale, the lists that are remembered and not yet read."""
+        catalog = self.catalog()
+        if self._shown is None:
+            listings = self._stale.complete(self._listings)
+            self._shown = catalog if listings is None else Catalog.build(listings, self._fleet.servers)
+        return self._shown
+
     def tool(self, public_name: str) -> Tool | None:
         """Give one tool, or None when no server has listed it."""
         if self._generation != self._fleet.generation:
@@ -57,12 +72,13 @@ class Inventory:
         return self._by_name.get(public_name)
 
     def index(self) -> SearchIndex:
-        """Give the search index of the current catalog."""
-        catalog = self.catalog()
-        if self._index is None:
+        """Give the search index of the tools that are shown."""
+        tools = self.shown().tools
+        if self._index is None or not (tools is self._indexed or _is_same(tools, self._indexed)):
             from trunkline.catalog.search import SearchIndex
 
-            self._index = SearchIndex.build(catalog.tools)
+            self._index = SearchIndex.build(tools)
+        self._indexed = tools
         return self._index
 
     def mirrored(self, public_name: str) -> tuple[HeaderArgument, ...]:
@@ -94,11 +110,11 @@ class Inventory:
         self._listings = {server: self._list(server, supervisor) for server, supervisor in self._fleet}
         self._parsed = {key: known for key, known in self._parsed.items() if key[0] in self._listings}
         self._catalog = Catalog.build(self._listings.values(), self._fleet.servers)
+        self._shown = None
         if _is_same(self._catalog.tools, self._tools):
             return
         self._tools = self._catalog.tools
         self._by_name = {tool.public_name: tool for tool in self._tools}
-        self._index = None
         self._executions = {
             tool.public_name: tool.raw["execution"] for tool in self._tools if "execution" in tool.raw
         }

@@ -44,17 +44,17 @@ class Requests:
     @property
     def resources(self) -> tuple[Resource, ...]:
         """The resources all servers list, as of now; those of a lost server stay listed."""
-        return self._inventory.catalog().resources
+        return self._inventory.shown().resources
 
     @property
     def templates(self) -> tuple[Template, ...]:
         """The templates of resources all servers list, as of now."""
-        return self._inventory.catalog().templates
+        return self._inventory.shown().templates
 
     @property
     def prompts(self) -> tuple[Prompt, ...]:
         """The prompts all servers list, as of now."""
-        return self._inventory.catalog().prompts
+        return self._inventory.shown().prompts
 
     async def read(
         self,

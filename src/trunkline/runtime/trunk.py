@@ -38,9 +38,11 @@ from trunkline.runtime.insight import Insight
 from trunkline.runtime.inspecting import Inspecting
 from trunkline.runtime.inventory import Inventory
 from trunkline.runtime.reactions import end_reacting, is_wanted, react
+from trunkline.runtime.remembering import Remembering, open_store
 from trunkline.runtime.requests import Requests
 from trunkline.runtime.routes import Routes, no_server
 from trunkline.runtime.watching import Watching
+from trunkline.store.port import Store
 from trunkline.supervision.failure import unavailable
 from trunkline.supervision.fleet import Fleet
 from trunkline.supervision.settings import ServerSettings
@@ -71,6 +73,8 @@ class Trunk(Calls, Requests, Watching, Detaching, Inspecting):
         wire: WireTarget | None = None,
         tls: Contexts = None,
         control: bool | str = False,
+        remember: bool = False,
+        store: Store | None = None,
     ) -> None:
         self._target = target
         self._require = (require,) if isinstance(require, str) else tuple(require)
@@ -85,6 +89,7 @@ class Trunk(Calls, Requests, Watching, Detaching, Inspecting):
         self._wire = wire
         self._contexts = tls
         self._hosting = Hosting(self, control)
+        self._store = open_store(store, remember=remember, environ=os.environ)
         self._bus = Bus()
         self._root: asyncio.Task[None] | None = None
         self._reacting: asyncio.Task[None] | None = None
@@ -117,6 +122,7 @@ class Trunk(Calls, Requests, Watching, Detaching, Inspecting):
             self._insight.observe,
             self._handles.see_off,
         )
+        self._remembering = Remembering(self._store, self._principal)
         self._call_ids = map(f"{os.urandom(3).hex()}-{{:x}}".format, itertools.count(1))
         if is_wanted(self._handlers):
             self._reacting = asyncio.create_task(react(self._bus, self._handlers), name="handlers")
@@ -153,6 +159,7 @@ class Trunk(Calls, Requests, Watching, Detaching, Inspecting):
             self._bus.close()
             await end_reacting(self._reacting)
             self._insight.close()
+            await self._remembering.close()
 
     async def drain(self, grace: float) -> None:
         """Take no more calls, let those in flight end for at most `grace` seconds, then close.
@@ -166,8 +173,11 @@ class Trunk(Calls, Requests, Watching, Detaching, Inspecting):
 
     @property
     def catalog(self) -> Catalog:
-        """What exists, as of now; the tools of a lost server stay listed."""
-        return self._inventory.catalog()
+        """What exists, as of now; the tools of a lost server stay listed.
+
+        What is `stale` is remembered from an earlier run, of a server that has not listed it in this one.
+        """
+        return self._inventory.shown()
 
     def status(self) -> dict[str, ServerStatus]:
         """Say how each configured server is doing, in configuration order."""
@@ -319,6 +329,7 @@ class Trunk(Calls, Requests, Watching, Detaching, Inspecting):
             self._insight.wire,
             self._contexts,
             self._insight.logs,
+            self._remembering,
         )
 
     def _check_required(self, config: Config) -> None:

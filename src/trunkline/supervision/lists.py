@@ -13,6 +13,7 @@ from collections.abc import Callable, Collection, Iterable
 from trunkline.connection.connection import Connection
 from trunkline.core.events import NOBODY, EventSink
 from trunkline.protocol.lists import KINDS, Kind
+from trunkline.supervision.remembered import Items
 from trunkline.supervision.server_list import MOST_LOSSES, Listed, ServerList
 from trunkline.supervision.settings import ServerSettings
 
@@ -41,6 +42,10 @@ class Lists:
     def get(self, kind: Kind) -> Listed | None:
         """Give a list as it was read last, or None before the first."""
         return self._lists[kind].listed
+
+    def stale(self, kind: Kind) -> Items | None:
+        """Give a list as it was in an earlier run, until it has been read in this one."""
+        return self._lists[kind].stale
 
     def count(self, kind: Kind) -> int | None:
         """Say how many items a list had, or None before the first."""

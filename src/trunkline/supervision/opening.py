@@ -22,7 +22,8 @@ class Opening:
     def __init__(self, settings: ServerSettings, lists: Lists, following: Following) -> None:
         self.phase = "not started"
         self.kind = settings.transport
-        self.revision: str | None = None
+        earlier = settings.remembered
+        self.revision = None if earlier is None else earlier.revision
         """The revision in use, or last used."""
         self._settings = settings
         self._lists = lists
@@ -50,16 +51,10 @@ class Opening:
         Raises:
             CallError: it cannot be reached, or is nothing we know.
         """
-        try:
-            connection = await self._ways.connect(functools.partial(self._open, links))
-        except (UnavailableError, OutcomeUnknownError):
-            if self._settings.transport != "stdio" or self._ways.family is not None or not links:
-                raise
-            # Some legacy servers exit when they meet a request they do not know.
-            self.phase = "starting again with initialize"
-            await links[-1].close()
-            connection = await self._open(links, "legacy", self._settings.open_link)
-        self._ways.remember(connection)
+        connection = await self._reach(links)
+        believed = self._ways.remember(connection)
+        if self._settings.remembered is not None:
+            self._settings.remembered.meet(connection, believed=believed)
         try:
             await self._list(connection, deadline)
         except (UnavailableError, OutcomeUnknownError):
@@ -71,6 +66,22 @@ class Opening:
             connection = await self._ways.connect(functools.partial(self._open, links))
             await self._list(connection, deadline)
         return connection
+
+    async def _reach(self, links: list[Link]) -> Connection:
+        """Negotiate, as in an earlier run first; whatever comes of that, the server is known afterwards."""
+        try:
+            return await self._ways.connect(functools.partial(self._open, links))
+        except (UnavailableError, OutcomeUnknownError):
+            if links and self._ways.doubt():
+                self.phase = "starting again without what was remembered"
+                await links[-1].close()
+                return await self._reach(links)
+            if self._settings.transport != "stdio" or self._ways.family is not None or not links:
+                raise
+            # Some legacy servers exit when they meet a request they do not know.
+            self.phase = "starting again with initialize"
+            await links[-1].close()
+            return await self._open(links, "legacy", self._settings.open_link)
 
     async def _list(self, connection: Connection, deadline: float) -> None:
         self.revision = connection.revision
@@ -95,6 +106,7 @@ class Opening:
             link,
             settings.identity,
             family=family,
+            expected=self._ways.expected,
             limits=settings.limits,
             answers=self.answers,
             notices=self._following.notices,

@@ -17,6 +17,7 @@ from trunkline.core.events import EventSink, ListChanged
 from trunkline.errors import CallError
 from trunkline.protocol.lists import LISTS, Kind
 from trunkline.supervision.changes import compare_lists
+from trunkline.supervision.remembered import Items
 from trunkline.supervision.settings import ServerSettings
 from trunkline.telemetry.escape import escape_text
 
@@ -38,7 +39,7 @@ _LEAST_FRESH, _LONGEST_FRESH = 30.0, 86_400.0
 class Listed(msgspec.Struct, frozen=True, kw_only=True):
     """One list, as its server gave it last."""
 
-    items: tuple[object, ...] = ()
+    items: Items = ()
     """Definitions as received."""
     warnings: tuple[str, ...] = ()
     """Why it may be incomplete."""
@@ -70,6 +71,8 @@ class ServerList:
         self.kind: Kind = kind
         self.listed: Listed | None = None
         """What was listed last, or None before the first."""
+        self.stale: Items | None = _recall(settings, kind)
+        """What was listed in an earlier run, until there is a list of this one."""
         self.failure: str | None = None
         """Why the last reading failed, or None."""
         self.settled = asyncio.Event()
@@ -81,6 +84,7 @@ class ServerList:
         """How often in a row the server was lost while it was asked for this list."""
         self.last_read: float | None = None
         """Moment of the last answer, or None before the first."""
+        self._remembered = settings.remembered
         self._server = settings.name
         self._timeout = settings.connect_timeout
         self._make = settings.read_list
@@ -121,9 +125,12 @@ class ServerList:
             )
             # The same list stays the same value, so that nothing that was made of it is made anew.
             if not await listed.says(self.listed):
+                before = self._before(pages)
                 listed = replace(listed, found=await self._make_sense(listed))
-                before, self.listed = self.listed, listed
+                self.listed, self.stale = listed, None
                 self._tell(before, listed)
+            if self._remembered is not None and self.listed is not None and not pages.warnings:
+                self._remembered.keep(self.kind, self.listed.items)
         self._set_timer(pages.ttl_ms)
         self.settled.set()
         self._on_change()
@@ -194,11 +201,17 @@ class ServerList:
                 return end.value
             await asyncio.sleep(0)
 
-    def _tell(self, before: Listed | None, after: Listed) -> None:
-        """Tell how the list has changed; the first one is no change."""
+    def _before(self, pages: Pages) -> Items | None:
+        """Give what a list that was read is compared with; what is missing of a first one is not removed."""
+        if self.listed is not None:
+            return self.listed.items
+        return None if pages.warnings else self.stale
+
+    def _tell(self, before: Items | None, after: Listed) -> None:
+        """Tell how the list has changed, since an earlier run too; the very first one is no change."""
         if before is None or not self._events.watched:
             return
-        if (change := compare_lists(self._server, self.kind, before.items, after.items)) is not None:
+        if (change := compare_lists(self._server, self.kind, before, after.items)) is not None:
             self._events.put(change)
 
     def _fail(self, reason: str) -> None:
@@ -226,3 +239,7 @@ class ServerList:
         self._timer = None
         self._expired = True
         self._on_change()
+
+
+def _recall(settings: ServerSettings, kind: Kind) -> Items | None:
+    return None if settings.remembered is None else settings.remembered.recalled.get(kind)

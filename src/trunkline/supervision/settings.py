@@ -13,6 +13,7 @@ from trunkline.core.limits import Limits
 from trunkline.protocol.eras import Family
 from trunkline.protocol.lists import Kind
 from trunkline.supervision.recovery import RestartPolicy
+from trunkline.supervision.remembered import Remembered
 from trunkline.telemetry.escape import escape_text
 from trunkline.transport.link import Link
 
@@ -44,3 +45,5 @@ class ServerSettings(msgspec.Struct, frozen=True, kw_only=True):
     """Makes a text of the server safe to show, without the secrets we know of."""
     draw: Callable[[], float] = lambda: 0.5
     """Gives a number from 0 to 1, drawn anew each time, for waits between attempts."""
+    remembered: Remembered | None = None
+    """What it was like in an earlier run, and what of this one is to be kept; None remembers nothing."""

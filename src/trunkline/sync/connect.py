@@ -10,6 +10,7 @@ from trunkline.core.handlers import Handlers
 from trunkline.core.principal import Principal
 from trunkline.runtime.connect import connect as connect_async
 from trunkline.runtime.egress import Contexts
+from trunkline.store.port import Store
 from trunkline.sync.trunk import Trunk
 from trunkline.telemetry.tracer import Tracing
 from trunkline.telemetry.wire_log import WireTarget
@@ -29,6 +30,8 @@ def connect(
     wire: WireTarget | None = None,
     tls: Contexts = None,
     control: bool | str = False,
+    remember: bool = False,
+    store: Store | None = None,
 ) -> Trunk:
     """Open many MCP servers as one catalog: `with connect("mcp.json") as trunk: ...`.
 
@@ -56,5 +59,7 @@ def connect(
             wire=wire,
             tls=tls,
             control=control,
+            remember=remember,
+            store=store,
         )
     )

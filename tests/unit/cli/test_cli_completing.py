@@ -62,7 +62,7 @@ def offered(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.Capt
         (["info", "g"], ["git", "git.log", "git.status"]),
         (["list", ""], []),
         (["completion", ""], ["bash", "zsh", "fish"]),
-        (["ca"], ["call"]),
+        (["ca"], ["call", "cache"]),
         (["config", "s"], ["show", "sources", "schema"]),
         (["config", "path", "--po"], ["--policy"]),
         (["config", "show", ""], []),

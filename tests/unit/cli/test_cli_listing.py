@@ -52,7 +52,7 @@ def test_list_as_json_has_a_stable_shape(trunkline: Trunkline, world: Any) -> No
     assert [tool["public_name"] for tool in document["tools"]] == ["git.log", "git.status", "time.now"]
     assert set(document["tools"][0]) == {
         *("name", "public_name", "server", "title", "description"),
-        *("input_schema", "output_schema", "annotations"),
+        *("input_schema", "output_schema", "annotations", "stale"),
     }
 
 

@@ -84,7 +84,7 @@ async def _serve(
     config: Config, identity: Identity, record: Record, folder: Path, announce: Callable[[], None]
 ) -> int:
     ended = _signalled()
-    async with trunkline.connect(config, handlers=forwarding()) as trunk:
+    async with trunkline.connect(config, handlers=forwarding(), remember=True) as trunk:
         server = ControlServer(trunk, digest=identity.digest)
         async with server.listening(str(path_of(folder, identity.name, place.SOCKET))):
             write_record(folder, record)

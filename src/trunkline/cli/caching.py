@@ -1,0 +1,164 @@
+"""`trunkline cache`: what is remembered of servers between runs, shown and forgotten."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from trunkline.cli import session
+from trunkline.cli.exits import OK
+from trunkline.cli.options import ConfigOption, JsonOption, Settings, VerboseOption, settings_of
+from trunkline.cli.terminal import Terminal
+from trunkline.cli.values import LeanCommand, LeanGroup
+
+if TYPE_CHECKING:
+    from trunkline.config.checking import Problem
+    from trunkline.config.loading import Config
+    from trunkline.store.files import FileStore
+
+cache = typer.Typer(
+    name="cache",
+    cls=LeanGroup,
+    help="Show or forget what is remembered of servers between runs. Starts no server.",
+    add_completion=False,
+    rich_markup_mode=None,
+    pretty_exceptions_enable=False,
+)
+
+
+@cache.command("show", cls=LeanCommand)
+def show(ctx: typer.Context, as_json: JsonOption = False, verbose: VerboseOption = False) -> int:
+    """Show the folder, how much is in it, and of which servers."""
+    settings = settings_of(ctx, as_json=as_json, verbose=verbose)
+    return session.guarded(settings, lambda terminal: _show(settings, terminal))
+
+
+@cache.command("clear", cls=LeanCommand)
+def clear(
+    ctx: typer.Context,
+    servers: Annotated[
+        list[str] | None, typer.Argument(metavar="SERVER", help="What to forget; without any, everything.")
+    ] = None,
+    config: ConfigOption = None,
+    as_json: JsonOption = False,
+    verbose: VerboseOption = False,
+) -> int:
+    """Forget everything, or some servers."""
+    settings = settings_of(ctx, config=config, as_json=as_json, verbose=verbose)
+    return session.guarded(settings, lambda terminal: _clear(servers or [], settings, terminal))
+
+
+def find_problem(environ: Mapping[str, str]) -> Problem | None:
+    """Say why nothing can be remembered, unless that is wanted; changes nothing."""
+    from trunkline.config.caches import is_switched_off
+    from trunkline.config.checking import Problem
+
+    if is_switched_off(environ):
+        return None
+    store = _store(environ)
+    try:
+        store.check()
+    except OSError as error:
+        return Problem(
+            severity="warning",
+            message=f"nothing is remembered between runs: {error.strerror or error}",
+            hint="Make it a folder of your own, set XDG_CACHE_HOME, or set TRUNKLINE_NO_CACHE=1.",
+            source=str(store.folder),
+        )
+    return None
+
+
+def warn_of_problem(terminal: Terminal) -> None:
+    """Say in one line why nothing can be remembered, if so."""
+    from os import environ
+
+    from trunkline.cli.render import line
+
+    if (problem := find_problem(environ)) is not None:
+        terminal.warn(line(f"{problem.message} ({problem.source}); {problem.hint}"))
+
+
+def _show(settings: Settings, terminal: Terminal) -> int:
+    from os import environ
+    from time import time
+
+    from trunkline.cli.caching_view import cache_view, render_cache
+    from trunkline.config.caches import is_switched_off
+
+    problem = find_problem(environ)
+    reason = None if problem is None else problem.message
+    enabled = not is_switched_off(environ)
+    view = cache_view(_store(environ), time(), problem=reason, enabled=enabled)
+    if settings.as_json:
+        terminal.print_document({"ok": True, **view})
+    else:
+        terminal.print_text(render_cache(view, terminal.paint))
+    return OK
+
+
+def _clear(servers: list[str], settings: Settings, terminal: Terminal) -> int:
+    from os import environ
+
+    from trunkline.cli.known_names import forget_names
+
+    store = _store(environ)
+    if servers:
+        config = _find_config(settings)
+        count = _forget(servers, store, config)
+        forget_names(environ, [entry for entry in config.entries if entry.name in servers] if config else [])
+    else:
+        count = store.clear()
+        forget_names(environ)
+    if settings.as_json:
+        terminal.print_document({"ok": True, "cleared": count})
+    else:
+        terminal.print_text(f"forgot {count} {'memory' if count == 1 else 'memories'} in {store.folder}")
+    return OK
+
+
+def _forget(servers: list[str], store: FileStore, config: Config | None) -> int:
+    """Forget what is kept under these names, and what the servers that have them now are known as."""
+    from trunkline.cli.caching_view import read_entries
+    from trunkline.core.principal import LOCAL
+    from trunkline.errors import NotFoundError
+    from trunkline.runtime.remembering import Remembering
+
+    remembering = Remembering(store, LOCAL)
+    entries = {entry.name: entry for entry in config.entries} if config else {}
+    kept = read_entries(store)
+    count = 0
+    for server in servers:
+        own = {entry.key for entry in kept if entry.server == server}
+        if config is not None and server in entries:
+            own.add(remembering.key_of(entries[server], config.policy))
+        keys = [entry.key for entry in kept if entry.key in own or entry.key.partition(".")[0] in own]
+        if not keys and server not in entries:
+            raise NotFoundError(
+                "nothing is remembered of a server of this name, and none is configured",
+                server=server,
+                hint="`trunkline cache show` lists what is remembered.",
+            )
+        for key in keys:
+            store.drop(key)
+        count += len(keys)
+    return count
+
+
+def _find_config(settings: Settings) -> Config | None:
+    from trunkline.errors import ConfigError
+
+    try:
+        return session.find_config(settings)
+    except ConfigError:
+        if settings.config:
+            raise
+        return None
+
+
+def _store(environ: Mapping[str, str]) -> FileStore:
+    from trunkline.config.caches import store_folder
+    from trunkline.store.files import FileStore
+
+    return FileStore(store_folder(environ))
