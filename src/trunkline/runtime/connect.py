@@ -27,6 +27,7 @@ def connect(
     tracing: Tracing | bool | None = None,
     wire: WireTarget | None = None,
     tls: Contexts = None,
+    watch: bool = False,
 ) -> Trunk:
     """Open many MCP servers as one catalog: `async with connect("mcp.json") as trunk: ...`.
 
@@ -47,6 +48,8 @@ def connect(
             secrets removed.
         tls: the application's own `ssl.SSLContext`, for all servers or by server name; it replaces the `tls`
             settings of `policy`.
+        watch: follow the configuration files: what changes in them is taken up as by `Trunk.reload`, and
+            what cannot be used changes nothing, see `Trunk.config_status`. Needs `trunkline[watch]`.
     """
     return Trunk(
         target,
@@ -60,4 +63,5 @@ def connect(
         tracing=tracing,
         wire=wire,
         tls=tls,
+        watch=watch,
     )

@@ -32,6 +32,10 @@ class Opening:
         self._ways = Ways(settings)
         self._link: Link | None = None
 
+    def adjust(self, settings: ServerSettings) -> None:
+        """Open the next connection with other settings of patience."""
+        self._settings = settings
+
     def forget(self) -> None:
         """Find out anew how the server is reached: what is remembered may be why it failed."""
         self._ways.forget()

@@ -96,6 +96,14 @@ class Supervisor:
                 await asyncio.sleep(_LOOK_AGAIN)
         self.stop()
 
+    def adjust(self, settings: ServerSettings) -> None:
+        """Follow other settings of restarts, health checks and patience; the connection stays as it is."""
+        self.settings = settings
+        self._recovery.policy = settings.restart
+        self._opening.adjust(settings)
+        if self._liveness is not None:
+            self._liveness.adjust(settings.health_check_interval)
+
     def status(self) -> ServerStatus:
         """Say how the server is doing."""
         now, condition = self._loop.time(), self._condition
@@ -301,8 +309,6 @@ class Supervisor:
 
     def _watch_over(self, connection: Connection) -> list[asyncio.Future[Any]]:
         settings = self.settings
-        if not settings.health_check_interval:
-            return []
         self._liveness = Liveness(
             connection,
             interval=settings.health_check_interval,

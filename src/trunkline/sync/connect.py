@@ -28,6 +28,7 @@ def connect(
     tracing: Tracing | bool | None = None,
     wire: WireTarget | None = None,
     tls: Contexts = None,
+    watch: bool = False,
 ) -> Trunk:
     """Open many MCP servers as one catalog: `with connect("mcp.json") as trunk: ...`.
 
@@ -54,5 +55,6 @@ def connect(
             tracing=tracing,
             wire=wire,
             tls=tls,
+            watch=watch,
         )
     )
