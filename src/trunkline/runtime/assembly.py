@@ -126,6 +126,7 @@ async def _open(entry: Entry, way: _Way, wire: Wire | None) -> Link:
                 env=entry.env,
                 cwd=entry.cwd,
                 limits=limits,
+                process=way.rules.process,
                 clean=_cleaner(entry.secrets),
             )
             return await (process if wire is None else _tap_stream(process, wire)).open()

@@ -300,7 +300,8 @@ class Supervisor:
         if stopping.done():
             return
         if lost in reasons:
-            self._end_life("lost", lost_server(self.settings.name, lost.result()))
+            known = self._opening.over_limit()
+            self._end_life("lost", known or lost_server(self.settings.name, lost.result()))
             return
         self.connection = None
         error = silent(self.settings.name, reasons[0].result())
@@ -356,7 +357,8 @@ class Supervisor:
 
     def _explain(self, cause: BaseException) -> TrunklineError:
         if isinstance(cause, OutcomeUnknownError | UnavailableError):
-            return start_failed(self.settings.name, self._opening.phase, cause)
+            known = self._opening.over_limit()
+            return known or start_failed(self.settings.name, self._opening.phase, cause)
         return cause if isinstance(cause, TrunklineError) else self._internal(cause)
 
     def _internal(self, cause: BaseException) -> TrunklineError:
