@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import pytest
 
+from trunkline.config.entry import HttpEntry, StdioEntry
 from trunkline.config.process_support import unsupported
+from trunkline.config.settings import ServerPolicy
 from trunkline.core.process_limits import Exceeded, ProcessLimits, read_size, write_size
+from trunkline.runtime.bounding import warn_of_limits
 from trunkline.transport.bounds import bounded_command, judge
 from trunkline.transport.census import Process, Tree, Usage, _join
 
@@ -97,3 +100,15 @@ def test_sizes_are_read_with_their_unit_only(text: str, size: int | None):
 
 def test_sizes_are_written_as_people_write_them():
     assert [write_size(size) for size in (7, 1500, 612_345_678, 2e9)] == ["7 B", "1.5 KB", "612.3 MB", "2 GB"]
+
+
+def test_a_limit_that_nothing_holds_is_told_when_the_server_is_configured(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+):
+    monkeypatch.setattr("trunkline.config.process_support.COUNTS", False)
+    rules = ServerPolicy(process=ProcessLimits(memory=10**9, files=64))
+    warn_of_limits(StdioEntry(name="run", source="x", command="sh"), rules)
+    warn_of_limits(HttpEntry(name="web", source="x", url="https://example.com"), rules)
+    assert [record.message for record in caplog.records] == [
+        "run: this system cannot hold a server to memory; it runs without that limit"
+    ]

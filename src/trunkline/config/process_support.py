@@ -11,13 +11,13 @@ from trunkline.core.process_limits import ProcessLimits
 
 COUNTS = sys.platform == "linux" and os.path.exists("/proc/self/stat")
 """Whether the memory, time and number of several processes can be measured here."""
-HOLDS = os.name == "posix"
-"""Whether the system can hold a process to limits here."""
+HOLDS = os.name == "posix" and bool(sys.executable) and not getattr(sys, "frozen", False)
+"""Whether a process can be held to limits of its own here, which takes a Python to start it."""
 
 
 def unsupported(limits: ProcessLimits) -> tuple[str, ...]:
     """Name the limits that are set and that this system can hold nobody to."""
-    can = {"memory": COUNTS, "cpu_seconds": HOLDS, "processes": COUNTS, "files": HOLDS}
+    can = {"memory": COUNTS, "cpu_seconds": COUNTS or HOLDS, "processes": COUNTS, "files": HOLDS}
     return tuple(name for name, held in can.items() if getattr(limits, name) and not held)
 
 

@@ -17,6 +17,7 @@ from trunkline.connection.declared import declare
 from trunkline.connection.negotiation import ClientIdentity
 from trunkline.core.backoff import Backoff
 from trunkline.core.handlers import Handlers
+from trunkline.runtime.bounding import warn_of_limits
 from trunkline.runtime.egress import Contexts, context_for, find_egress, warn_of_trust
 from trunkline.runtime.importing import import_off_loop
 from trunkline.security.redact import Redactor
@@ -69,6 +70,7 @@ def assemble(
     way = _Way(rules, policy.folder, given)
     if isinstance(entry, HttpEntry):
         warn_of_trust(entry, rules, given)
+    warn_of_limits(entry, rules)
     return ServerSettings(
         name=entry.name,
         transport=_kind(entry),

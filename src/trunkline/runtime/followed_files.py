@@ -5,12 +5,16 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from trunkline.config.changes import Changes
 from trunkline.config.loading import Config
 from trunkline.core.events import EventSink
 from trunkline.core.status import ConfigStatus
 from trunkline.runtime.live_files import LiveFiles, say
+
+if TYPE_CHECKING:
+    from trunkline.runtime.trunk import Trunk
 
 
 class FollowedFiles:
@@ -60,3 +64,18 @@ class FollowedFiles:
         self.stop()
         if self._task is not None:
             await asyncio.wait({self._task})
+
+
+def take_up(trunk: Trunk, config: Config) -> Changes:
+    """Bring an open runtime in line with a configuration that was read elsewhere, as `Trunk.reload` does."""
+    return trunk._adopt(config)
+
+
+def follow(
+    trunk: Trunk,
+    load: Callable[[], Config],
+    files: Callable[[], tuple[Path, ...]],
+    adopt: Callable[[Config], Changes],
+) -> None:
+    """Let an open runtime follow files from now on; see `FollowedFiles.follow`."""
+    trunk._files.follow(load, files, adopt)

@@ -48,7 +48,7 @@ def bounded_command(
 ) -> tuple[str, ...]:
     """Give a command that takes upon itself what the system can hold it to, and becomes `command`."""
     held = ",".join(_held(limits))
-    if not held or not HOLDS or not sys.executable or getattr(sys, "frozen", False):
+    if not held or not HOLDS:
         return tuple(command)
     locale = f"={environ['LC_CTYPE']}" if "LC_CTYPE" in environ else ""
     return (sys.executable, "-I", "-S", str(Path(__file__).with_name("launch.py")), held, locale, *command)

@@ -37,6 +37,8 @@ class Record(msgspec.Struct, frozen=True, kw_only=True):
     folder: str
     idle: float
     log: str
+    follows: bool = False
+    """Whether it takes up changes of its files."""
 
 
 class LockedError(Exception):
