@@ -18,6 +18,7 @@ from trunkline.config.policy_rule import Rule
 from trunkline.config.schema import POLICY_SCHEMA
 from trunkline.config.settings import ServerPolicy, ToolPolicy
 from trunkline.core.limits import Limits
+from trunkline.core.process_limits import ProcessLimits
 from trunkline.core.tls import TlsSettings
 
 PAGE = Path(__file__).with_name("trunkline-toml.md")
@@ -25,7 +26,8 @@ TOOL_RULES = policy_rule.TOOL_RULES
 SERVER_RULES = {key: rule for key, rule in policy_rule.SERVER_RULES.items() if "." not in key}
 TLS_RULES = {key.removeprefix("tls."): rule for key, rule in policy_rule.TLS_RULES.items()}
 LIMIT_RULES = {key.removeprefix("limits."): rule for key, rule in policy_rule.LIMIT_RULES.items()}
-INNER = ("tls", "limits")
+PROCESS_RULES = {key.removeprefix("process."): rule for key, rule in policy_rule.PROCESS_RULES.items()}
+INNER = ("tls", "limits", "process")
 PATTERN = "The most specific table that matches decides, each key on its own; patterns know *, ? and [abc]."
 TABLES = {
     "defaults": "What holds for every server and tool unless a more specific table says otherwise.",
@@ -33,6 +35,7 @@ TABLES = {
     "tools": f"Settings by `server.tool` or pattern. {PATTERN}",
     "tls": "How servers with an `https://` or `wss://` URL are trusted.",
     "limits": "The same as `limits` in `defaults`, which wins.",
+    "process": "How much of the machine a server may take that is a process of ours, with all it starts.",
     "profiles": "Named sets of the same tables; those of the active one count as written last.",
 }
 
@@ -67,6 +70,7 @@ def schema() -> dict[str, Any]:
             "tools": _described("tools", _map(_object(_settings(TOOL_RULES)))),
             "tls": _described("tls", _object(_fields(TLS_RULES, (TlsSettings,)))),
             "limits": _described("limits", _object(_fields(LIMIT_RULES, (Limits,)))),
+            "process": _described("process", _object(_fields(PROCESS_RULES, (ProcessLimits,)))),
             "profiles": _described("profiles", _map(_object(overlay))),
         },
     }
@@ -88,6 +92,7 @@ def _sections() -> Iterator[str]:
         ('[tools."glob"]', TOOL_RULES, (ToolPolicy,)),
         ("tls", TLS_RULES, (TlsSettings,)),
         ("limits", LIMIT_RULES, (Limits,)),
+        ("process", PROCESS_RULES, (ProcessLimits,)),
     ):
         yield f"\n## {heading}\n\n| key | value | default | meaning |\n|---|---|---|---|\n"
         for key, field in _fields(rules, structs).items():

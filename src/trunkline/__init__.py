@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from trunkline.core.elicitation import ElicitRequest as ElicitRequest
     from trunkline.core.elicitation import ElicitResult as ElicitResult
     from trunkline.core.events import CallFinished as CallFinished
+    from trunkline.core.events import ConfigChanged as ConfigChanged
     from trunkline.core.events import Event as Event
     from trunkline.core.events import ListChanged as ListChanged
     from trunkline.core.events import LogMessage as LogMessage
@@ -40,6 +41,7 @@ if TYPE_CHECKING:
     from trunkline.core.sampling import Root as Root
     from trunkline.core.sampling import SampleRequest as SampleRequest
     from trunkline.core.sampling import SampleResult as SampleResult
+    from trunkline.core.status import ConfigStatus as ConfigStatus
     from trunkline.core.status import ServerStatus as ServerStatus
     from trunkline.core.task import Task as Task
     from trunkline.core.tool import Tool as Tool
@@ -96,6 +98,7 @@ _HOMES = {
     "ListChanged": "core.events",
     "ServerChanged": "core.events",
     "CallFinished": "core.events",
+    "ConfigChanged": "core.events",
     "LogMessage": "core.events",
     "ResourceUpdated": "core.events",
     "FileStore": "store.files",
@@ -106,6 +109,7 @@ _HOMES = {
     "Root": "core.sampling",
     "SampleRequest": "core.sampling",
     "SampleResult": "core.sampling",
+    "ConfigStatus": "core.status",
     "ServerStatus": "core.status",
     "Task": "core.task",
     "TaskHandle": "runtime.task_handle",

@@ -352,3 +352,28 @@ def test_without_an_error_here_load_gives_no_bad_entry_and_with_one_it_does(tmp_
         assert [entry.error.message for entry in bad] == [
             problem.message for problem in errors if problem.key != "mcpServers.a.command" or bad
         ]
+
+
+def test_limits_of_processes_that_this_system_cannot_hold_are_warnings(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    servers = {"run": {"command": "sh"}, "web": {"url": "https://example.com/mcp"}}
+    policy = "[defaults.process]\nmemory = '1 GB'\nfiles = 64\n"
+    assert checked(tmp_path, servers, policy).problems == ()
+    monkeypatch.setattr("trunkline.config.process_support.COUNTS", False)
+    problem = only(checked(tmp_path, servers, policy))
+    assert (problem.severity, problem.server, problem.key) == ("warning", "run", "defaults.process.memory")
+    assert (problem.source, problem.line) == (str(tmp_path / "trunkline.toml"), 2)
+    assert "memory" in problem.message
+    assert problem.hint
+
+
+def test_a_limit_of_memory_without_its_unit_is_an_error_with_field_server_and_fix(tmp_path: Path) -> None:
+    problem = only(checked(tmp_path, {"run": {"command": "sh"}}, "[servers.run.process]\nmemory = 512\n"))
+    assert (problem.severity, problem.key, problem.line) == ("error", "servers.run.process.memory", 2)
+    assert "512 MB" in problem.hint
+
+
+def test_a_switch_that_cannot_be_read_is_the_mistake_and_hides_no_other(tmp_path: Path) -> None:
+    problem = only(checked(tmp_path, {"web": {"url": "https://example.com/mcp", "disabled": 1}}))
+    assert problem.key == "mcpServers.web.disabled"

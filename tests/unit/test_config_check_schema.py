@@ -20,8 +20,9 @@ from trunkline.config import Limits, ServerPolicy, ToolPolicy
 from trunkline.config.expansion import Scope
 from trunkline.config.mistakes import diagnose
 from trunkline.config.policy_file import examine_policy
-from trunkline.config.policy_rule import LIMIT_RULES, SERVER_RULES, TLS_RULES, TOOL_RULES
+from trunkline.config.policy_rule import LIMIT_RULES, PROCESS_RULES, SERVER_RULES, TLS_RULES, TOOL_RULES
 from trunkline.config.schema import POLICY_SCHEMA, policy_schema, servers_schema
+from trunkline.core.process_limits import ProcessLimits
 from trunkline.core.tls import TlsSettings
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -47,6 +48,10 @@ GOOD = [
     "[defaults.tls]\nca = ''\nkey_password = ''\nverify = false\nminimum = '1.3'",
     "[servers.x.tls]\ncert = 'a'\nkey = 'b'\nkey_password = '${file:~/pw}'",
     "[servers.x.tls]\nkey_password = '${env:A}'",
+    "[servers.x.process]\nmemory = '512 MB'\ncpu_seconds = 0.5\nprocesses = 20\nfiles = 256",
+    "[defaults.process]\nmemory = '1.5 GiB'\ncpu_seconds = 0\nprocesses = 0\nfiles = 0",
+    "[servers.x]\nprocess = { memory = 512000000 }",
+    "[servers.x]\nprocess = { memory = 0 }",
 ]
 BAD = [
     "timeout = 3",
@@ -90,6 +95,17 @@ BAD = [
     "[servers.x.tls]\nminimum = '1.1'",
     "[servers.x.tls]\nverify = 'no'",
     "[tools.x]\ntls = {}",
+    "[servers.x.process]\nmemory = 512",
+    "[servers.x.process]\nmemory = '512'",
+    "[servers.x.process]\nmemory = '512 XB'",
+    "[servers.x.process]\nmemory = -1",
+    "[servers.x.process]\nmemory = true",
+    "[servers.x.process]\ncpu_seconds = -1",
+    "[servers.x.process]\nprocesses = 1.5",
+    "[servers.x.process]\nfiles = 3",
+    "[servers.x.process]\nfile = 300",
+    "[servers.x]\nmemory = '512 MB'",
+    "[tools.x.process]\nmemory = '512 MB'",
 ]
 
 
@@ -115,7 +131,7 @@ def members(schema: Any) -> list[dict[str, Any]]:
     return found
 
 
-INNER = {"limits", "tls"}
+INNER = {"limits", "tls", "process"}
 
 
 def fields(struct: type) -> dict[str, str]:
@@ -131,7 +147,13 @@ def fields(struct: type) -> dict[str, str]:
 
 @pytest.mark.parametrize(
     ("table", "struct"),
-    [("servers", ServerPolicy), ("tools", ToolPolicy), ("tls", TlsSettings), ("limits", Limits)],
+    [
+        ("servers", ServerPolicy),
+        ("tools", ToolPolicy),
+        ("tls", TlsSettings),
+        ("limits", Limits),
+        ("process", ProcessLimits),
+    ],
 )
 def test_every_setting_is_in_the_schema_with_its_docstring_and_default(table: str, struct: type) -> None:
     schema = json.loads(policy_schema())["$defs"][table]
@@ -144,10 +166,12 @@ def test_every_setting_is_in_the_schema_with_its_docstring_and_default(table: st
 
 
 def test_every_setting_can_be_written_in_a_file() -> None:
-    assert set(SERVER_RULES) == {*ServerPolicy.__struct_fields__, *LIMIT_RULES, *TLS_RULES} - INNER
+    inner = {*LIMIT_RULES, *TLS_RULES, *PROCESS_RULES}
+    assert set(SERVER_RULES) == {*ServerPolicy.__struct_fields__, *inner} - INNER
     assert set(TOOL_RULES) == set(ToolPolicy.__struct_fields__)
     assert {key.removeprefix("limits.") for key in LIMIT_RULES} == set(Limits.__struct_fields__)
     assert {key.removeprefix("tls.") for key in TLS_RULES} == set(TlsSettings.__struct_fields__)
+    assert {key.removeprefix("process.") for key in PROCESS_RULES} == set(ProcessLimits.__struct_fields__)
     defaults = json.loads(policy_schema())["$defs"]["defaults"]["properties"]
     assert set(defaults) == set(ServerPolicy.__struct_fields__) | set(ToolPolicy.__struct_fields__)
 

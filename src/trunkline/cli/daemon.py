@@ -33,6 +33,14 @@ def up_command(
     foreground: Annotated[
         bool, typer.Option("--foreground", help="Stay in the foreground, for service managers.")
     ] = False,
+    watch: Annotated[
+        bool | None,
+        typer.Option(
+            "--watch/--no-watch",
+            help="Follow the configuration files, or not. Default: where trunkline[watch] is installed.",
+            show_default=False,
+        ),
+    ] = None,
     log: Annotated[bool, typer.Option("--log", help="Print the log of the background process.")] = False,
     detached: Annotated[bool, typer.Option("--detached", hidden=True)] = False,
 ) -> int:
@@ -44,8 +52,8 @@ def up_command(
     if log:
         return session.guarded(settings, lambda terminal: _show_log(settings, terminal))
     if foreground or detached:
-        return session.guarded(settings, lambda terminal: _stay(seconds, detached, settings, terminal))
-    return session.guarded(settings, lambda terminal: _up(seconds, wait, settings, terminal))
+        return session.guarded(settings, lambda terminal: _stay(seconds, detached, watch, settings, terminal))
+    return session.guarded(settings, lambda terminal: _up(seconds, wait, watch, settings, terminal))
 
 
 @with_settings
@@ -62,7 +70,7 @@ def down_command(
     return session.guarded(settings, lambda terminal: _down(every, settings, terminal))
 
 
-def _up(idle: float, wait: bool, settings: Settings, terminal: Terminal) -> int:
+def _up(idle: float, wait: bool, watch: bool | None, settings: Settings, terminal: Terminal) -> int:
     from os import environ
 
     from trunkline.cli.loop import run_loop
@@ -71,13 +79,14 @@ def _up(idle: float, wait: bool, settings: Settings, terminal: Terminal) -> int:
     from trunkline.cli.warm.launch import LaunchError, find, launch
     from trunkline.runtime.control_record import make_folder
 
+    watching = "--watch" if _follows(watch) else "--no-watch"
     config, identity = _read(settings, terminal)
     folder = make_folder(environ)
     link = find(folder, identity.name, identity.digest)
     started = link is None
     if link is None:
         profile = [f"--profile={settings.profile}"] if settings.profile is not None else []
-        launch([f"--idle={idle:g}", *profile, *(f"--config={name}" for name in settings.config)])
+        launch([f"--idle={idle:g}", watching, *profile, *(f"--config={name}" for name in settings.config)])
         link = find(folder, identity.name, identity.digest, patience=5.0)
     if link is None:
         raise LaunchError("the background process ended again", hint="`trunkline up --log` shows why.")
@@ -98,15 +107,31 @@ def _say(pid: int, servers: int, idle: float, *, started: bool) -> str:
     return f"trunkline: process {pid} keeps {count} warm; {end}"
 
 
-def _stay(idle: float, detached: bool, settings: Settings, terminal: Terminal) -> int:
+def _stay(idle: float, detached: bool, watch: bool | None, settings: Settings, terminal: Terminal) -> int:
     from trunkline.cli.warm.background import keep_warm
     from trunkline.cli.warm.identity import identify
+    from trunkline.cli.warm.renewal import ConfigFiles
 
+    place = ConfigFiles(names=tuple(settings.config), profile=settings.profile)
+    files = place if _follows(watch) else None
     if detached:
         config = session.read_config(settings.config, settings.profile)
-        return keep_warm(config, identify(config), idle=idle, detached=True)
+        return keep_warm(config, identify(config), idle=idle, detached=True, files=files)
     config, identity = _read(settings, terminal)
-    return keep_warm(config, identity, idle=idle, detached=False)
+    return keep_warm(config, identity, idle=idle, detached=False, files=files)
+
+
+def _follows(watch: bool | None) -> bool:
+    """Whether to follow the files: as asked, else where that is possible.
+
+    Raises:
+        ConfigError: it is asked for and not possible.
+    """
+    from trunkline.runtime.folder_watch import has_watchfiles, require_watchfiles
+
+    if watch:
+        require_watchfiles()
+    return has_watchfiles() if watch is None else watch
 
 
 def _show_log(settings: Settings, terminal: Terminal) -> int:

@@ -11,19 +11,19 @@ from typing import Literal
 import msgspec
 
 from trunkline.config.advice import advise
-from trunkline.config.definition import is_disabled
-from trunkline.config.egress import examine_egress
-from trunkline.config.entry import HttpEntry
+from trunkline.config.egress import Remark, examine_egress
+from trunkline.config.entry import Entry, HttpEntry, StdioEntry
 from trunkline.config.entry_error import InputNeededError
 from trunkline.config.expansion import Scope
 from trunkline.config.fields import Fields
 from trunkline.config.loading import choose_profile, mistake_in, scopes
-from trunkline.config.lookup import Lookup, look_up
+from trunkline.config.lookup import Lookup, is_off, look_up
 from trunkline.config.mistakes import diagnose
 from trunkline.config.policy import Policy
 from trunkline.config.policy_file import Examination, examine_policy_file
 from trunkline.config.policy_position import NOWHERE
 from trunkline.config.policy_reach import unreached
+from trunkline.config.process_support import examine_process
 from trunkline.config.source import ARGUMENT, Definition
 from trunkline.config.survey import LINKS_FILE
 from trunkline.config.wording import describe_path
@@ -209,18 +209,18 @@ def _policy(
 def _ways(
     found: Lookup, policy: Policy, profile: str | None, environ: Mapping[str, str]
 ) -> Iterator[Problem]:
-    """Look at the proxies and certificates that are in force for each server with a URL."""
+    """Look at the proxies and certificates of servers with a URL, and at the limits of processes."""
     with contextlib.suppress(ConfigError):  # reported where the policy is
         policy = choose_profile(policy, profile, environ)
     scope_of = scopes(found.folder, environ)
     for name, definition in found.chosen.items():
         source = definition.origin.source
         diagnosis = diagnose(name, definition.raw, scope=scope_of(definition), source=source)
-        if not isinstance(diagnosis.entry, HttpEntry) or is_disabled(definition.raw):
+        if diagnosis.entry is None or is_off(definition):
             continue
         if any(mistake.path[:1] in _TARGETS for mistake in diagnosis.mistakes):
             continue  # its URL is a stand-in
-        for remark in examine_egress(diagnosis.entry, policy, environ):
+        for remark in _remarks(diagnosis.entry, policy, environ):
             nearby = ("tls.key", "tls.cert") if remark.key.startswith("tls.") else ()
             written = policy.trace(name, remark.key, *nearby)
             key, (line, column) = written or (remark.key, NOWHERE)
@@ -234,6 +234,14 @@ def _ways(
                 server=name,
                 key=key,
             )
+
+
+def _remarks(entry: Entry, policy: Policy, environ: Mapping[str, str]) -> Iterator[Remark]:
+    match entry:
+        case HttpEntry():
+            yield from examine_egress(entry, policy, environ)
+        case StdioEntry():
+            yield from examine_process(policy.for_server(entry.name).process)
 
 
 def _error(error: ConfigError, *, source: str | None = None, key: str | None = None) -> Problem:

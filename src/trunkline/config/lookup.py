@@ -190,7 +190,7 @@ def _contributions(
         state: State = "overridden" if winner is not definition else "used"
         if state == "overridden" and is_linked_twin(definition, winner):
             state = "same"
-        if state == "used" and _is_off(definition):
+        if state == "used" and is_off(definition):
             state = "disabled"
         one = Contribution(
             name=name,
@@ -204,7 +204,8 @@ def _contributions(
             yield msgspec.structs.replace(one, line=line, state="repeated")
 
 
-def _is_off(definition: Definition) -> bool:
+def is_off(definition: Definition) -> bool:
+    """Tell whether a definition is switched off; one whose switch cannot be read is not."""
     try:
         return is_disabled(definition.raw)
     except EntryError:

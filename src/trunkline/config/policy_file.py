@@ -16,6 +16,8 @@ from trunkline.config.policy_rule import (
     LIMIT_PREFIX,
     LIMIT_RULES,
     OVERLAY_TABLES,
+    PROCESS_PREFIX,
+    PROCESS_RULES,
     SERVER_RULES,
     TABLES,
     TOOL_RULES,
@@ -166,6 +168,8 @@ class _PolicyFile:
         """Report a key that belongs to another table of the same file or profile."""
         if f"{LIMIT_PREFIX}{key}" in LIMIT_RULES:
             home = "limits = {...}"
+        elif f"{PROCESS_PREFIX}{key}" in PROCESS_RULES:
+            home = "process = {...}"
         elif key in TOOL_RULES or key in SERVER_RULES:
             table = ("tools" if key in TOOL_RULES else "servers", "name")
             outer = path[:2] if path[0] == "profiles" else ()

@@ -11,10 +11,17 @@ from trunkline.config import proxy
 from trunkline.config.reference import FORMS, REFERENCE
 from trunkline.config.settings import Era
 from trunkline.core.limits import Limits
+from trunkline.core.process_limits import read_size, write_size
 from trunkline.core.tls import Version
 
 MAX_SECONDS = 1_000_000_000
 """Longest span accepted, some thirty years; an endless one would break the promise that calls end."""
+
+
+LEAST_MEMORY = 1_000_000
+"""Less memory than that no program can do with: who writes less has forgotten the unit."""
+LEAST_FILES = 8
+"""Fewer files than that no program can start with."""
 
 
 class Rule(msgspec.Struct, frozen=True):
@@ -37,6 +44,12 @@ def _is_seconds(value: object) -> bool:
 def _is_count(value: object) -> bool:
     whole = isinstance(value, int) or (isinstance(value, float) and value.is_integer())
     return whole and not isinstance(value, bool) and value > 0  # type: ignore[operator]  # a number by now
+
+
+def _bytes_of(value: object) -> int | None:
+    if isinstance(value, str):
+        return read_size(value)
+    return int(value) if _is_count(value) else None  # type: ignore[call-overload]
 
 
 def _is_zero(value: object) -> bool:
@@ -66,6 +79,26 @@ _COUNT_OR_OFF = Rule(
     int,
     "5",
     {"type": "integer", "minimum": 0},
+)
+_SIZE_OR_OFF = Rule(
+    f'a size such as "512 MB" or "1 GiB", at least {write_size(LEAST_MEMORY)}, or 0, which is off',
+    lambda value: _is_zero(value) or (_bytes_of(value) or 0) >= LEAST_MEMORY,
+    lambda value: _bytes_of(value) or 0,
+    '"512 MB"',
+    {
+        "anyOf": [
+            {"const": 0},
+            {"type": "integer", "minimum": LEAST_MEMORY},
+            {"type": "string", "pattern": r"^\s*[0-9]+(\.[0-9]+)?\s*([KkMmGgTt][Ii]?)?[Bb]\s*$"},
+        ]
+    },
+)
+_FILES_OR_OFF = Rule(
+    f"a whole number of at least {LEAST_FILES}, or 0, which is off",
+    lambda value: _is_zero(value) or (_is_count(value) and int(value) >= LEAST_FILES),  # type: ignore[call-overload]
+    int,
+    "256",
+    {"anyOf": [{"const": 0}, {"type": "integer", "minimum": LEAST_FILES}]},
 )
 _SWITCH = Rule("true or false", lambda value: isinstance(value, bool), bool, "true", {"type": "boolean"})
 _ERA = Rule(
@@ -121,6 +154,13 @@ TLS_RULES = {
 }
 LIMIT_PREFIX = "limits."
 LIMIT_RULES = {f"{LIMIT_PREFIX}{name}": _COUNT for name in Limits.__struct_fields__}
+PROCESS_PREFIX = "process."
+PROCESS_RULES = {
+    f"{PROCESS_PREFIX}memory": _SIZE_OR_OFF,
+    f"{PROCESS_PREFIX}cpu_seconds": _SECONDS_OR_OFF,
+    f"{PROCESS_PREFIX}processes": _COUNT_OR_OFF,
+    f"{PROCESS_PREFIX}files": _FILES_OR_OFF,
+}
 SERVER_RULES = {
     "timeout": _SECONDS,
     "idle": _SECONDS,
@@ -137,6 +177,7 @@ SERVER_RULES = {
     "proxy": _PROXY,
     **TLS_RULES,
     **LIMIT_RULES,
+    **PROCESS_RULES,
 }
 """Keys of `[servers."glob"]`."""
 TOOL_RULES = {"timeout": _SECONDS, "idle": _SECONDS, "validate": _SWITCH}

@@ -7,6 +7,7 @@ from typing import Literal
 import msgspec
 
 from trunkline.core.limits import Limits
+from trunkline.core.process_limits import ProcessLimits
 from trunkline.core.tls import TlsSettings
 
 Era = Literal["auto", "legacy", "modern"]
@@ -45,6 +46,8 @@ class ServerPolicy(msgspec.Struct, frozen=True, kw_only=True):
     """How the server is trusted, and how we show who we are."""
     limits: Limits = Limits()
     """How much the server may send."""
+    process: ProcessLimits = ProcessLimits()
+    """How much of the machine the server may take, where it is a process of ours."""
 
 
 class ToolPolicy(msgspec.Struct, frozen=True, kw_only=True):

@@ -1,6 +1,6 @@
 """What happens to servers and on them, as values: their states, lists that change, resources, log messages.
 
-Everything in them but `server` comes from the server and is untrusted.
+Everything in them but `server` and what `ConfigChanged` says comes from the server and is untrusted.
 """
 
 from __future__ import annotations
@@ -81,6 +81,30 @@ class LogMessage(Event, frozen=True, kw_only=True):
     """The message as received: text, or any JSON value. One of over 16 KiB of JSON is cut to text."""
     text: str = ""
     """The message on one line that is safe to show, with the secrets we know of removed."""
+
+
+class ConfigChanged(Event, frozen=True, kw_only=True):
+    """The configuration was read again, or could not be; no server is concerned as a whole.
+
+    With an `error` nothing was changed, and everything goes on as it was configured before.
+    """
+
+    server: str = ""
+    """Always empty."""
+    added: tuple[str, ...] = ()
+    removed: tuple[str, ...] = ()
+    changed: tuple[str, ...] = ()
+    """Servers whose place another one takes, under the same name."""
+    adjusted: tuple[str, ...] = ()
+    """Servers that stay connected and are kept alive by other settings."""
+    error: str | None = None
+    """What is wrong, with file, position and field, in words that are safe to show."""
+    hint: str | None = None
+    """What to do about it."""
+    source: str | None = None
+    """The file that cannot be used."""
+    line: int | None = None
+    """1-based line there, where it is known."""
 
 
 class EventSink(Protocol):

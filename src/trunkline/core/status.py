@@ -44,3 +44,14 @@ class ServerStatus(msgspec.Struct, frozen=True, kw_only=True):
     breaker: str = "closed"
     dropped_notifications: int = 0
     """How many notifications were dropped, because there were too many or they were too large together."""
+
+
+class ConfigStatus(msgspec.Struct, frozen=True, kw_only=True):
+    """Whether the configuration files are followed, and how they are doing."""
+
+    files: tuple[str, ...] = ()
+    """What is watched, there or not; empty when nothing is."""
+    last_error: str | None = None
+    """Why the files as they are now are not in use, with file, position and field; None when they are."""
+    hint: str | None = None
+    """What to do about `last_error`."""

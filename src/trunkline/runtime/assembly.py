@@ -18,6 +18,7 @@ from trunkline.connection.declared import declare
 from trunkline.connection.negotiation import ClientIdentity
 from trunkline.core.backoff import Backoff
 from trunkline.core.handlers import Handlers
+from trunkline.runtime.bounding import warn_of_limits
 from trunkline.runtime.egress import Contexts, context_for, find_egress, warn_of_trust
 from trunkline.runtime.importing import import_off_loop
 from trunkline.runtime.reading import read_list
@@ -80,6 +81,7 @@ def assemble(
     way = _Way(rules, policy.folder, given, logs)
     if isinstance(entry, HttpEntry):
         warn_of_trust(entry, rules, given)
+    warn_of_limits(entry, rules)
     return ServerSettings(
         name=entry.name,
         transport=_kind(entry),
@@ -140,6 +142,7 @@ async def _open(entry: Entry, way: _Way, wire: Wire | None) -> Link:
                 cwd=entry.cwd,
                 limits=limits,
                 clean=hearing(_cleaner(entry.secrets), entry.name, way.logs),
+                process=way.rules.process,
             )
             return await (process if wire is None else _tap_stream(process, wire)).open()
         case HttpEntry(kind="http"):

@@ -31,6 +31,7 @@ def connect(
     control: bool | str = False,
     remember: bool = False,
     store: Store | None = None,
+    watch: bool = False,
 ) -> Trunk:
     """Open many MCP servers as one catalog: `async with connect("mcp.json") as trunk: ...`.
 
@@ -56,6 +57,8 @@ def connect(
         remember: keep each server's era and lists between runs, in the user's cache folder: the next start
             shows them at once, marked `stale`, and asks servers less.
         store: where to keep them instead; it implies `remember`.
+        watch: follow the configuration files: what changes in them is taken up as by `Trunk.reload`, and
+            what cannot be used changes nothing, see `Trunk.config_status`. Needs `trunkline[watch]`.
     """
     return Trunk(
         target,
@@ -72,4 +75,5 @@ def connect(
         control=control,
         remember=remember,
         store=store,
+        watch=watch,
     )

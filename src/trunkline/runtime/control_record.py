@@ -47,6 +47,8 @@ class Record(msgspec.Struct, frozen=True, kw_only=True):
     """What the process is called, without its arguments."""
     version: str = ""
     """Of Trunkline."""
+    follows: bool = False
+    """Whether it takes up changes of its files."""
 
     @property
     def socket(self) -> str:

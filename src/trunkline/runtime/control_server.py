@@ -86,16 +86,25 @@ class ControlServer:
             task.add_done_callback(tasks.discard)
 
         server = await asyncio.start_unix_server(accept, sock=_bind(path), limit=MAX_LINE_BYTES)
+        ours = os.stat(path)
         try:
             yield
         finally:
             server.close()
+            # It may have been moved, and another be there by now.
             with contextlib.suppress(FileNotFoundError):
-                os.unlink(path)
+                if os.path.samestat(os.stat(path), ours):
+                    os.unlink(path)
             for task in tasks:
                 task.cancel()
             if tasks:
                 await asyncio.wait(tasks)
+
+    def renew(self, digest: str) -> None:
+        """Take clients of another configuration, which the runtime has by now; those there are stay."""
+        self._digest = digest
+        self._views.clear()
+        self._listed.clear()
 
     async def drain(self, patience: float) -> None:
         """Take no more requests, and give those that run `patience` seconds to end."""

@@ -7,6 +7,7 @@ import itertools
 import os
 from collections.abc import Mapping, Sequence
 from contextvars import ContextVar
+from functools import partial
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -18,10 +19,11 @@ from trunkline.catalog.search import Match
 from trunkline.config.changes import Changes, compare
 from trunkline.config.entry import BadEntry, Entry
 from trunkline.config.explanation import Explanation
+from trunkline.config.footprint import files_of
 from trunkline.config.loading import Config, load
 from trunkline.core.handlers import Handlers
 from trunkline.core.principal import LOCAL, Principal
-from trunkline.core.status import ServerStatus
+from trunkline.core.status import ConfigStatus, ServerStatus
 from trunkline.errors import (
     ConfigError,
     DeadlineExceededError,
@@ -32,6 +34,8 @@ from trunkline.runtime.detaching import Detaching
 from trunkline.runtime.egress import Contexts
 from trunkline.runtime.events import Bus
 from trunkline.runtime.explain import explain
+from trunkline.runtime.folder_watch import require_watchfiles
+from trunkline.runtime.followed_files import FollowedFiles
 from trunkline.runtime.handle import Handles, finish
 from trunkline.runtime.hosting import Hosting
 from trunkline.runtime.insight import Insight
@@ -75,6 +79,7 @@ class Trunk(Calls, Requests, Watching, Detaching, Inspecting):
         control: bool | str = False,
         remember: bool = False,
         store: Store | None = None,
+        watch: bool = False,
     ) -> None:
         self._target = target
         self._require = (require,) if isinstance(require, str) else tuple(require)
@@ -93,6 +98,8 @@ class Trunk(Calls, Requests, Watching, Detaching, Inspecting):
         self._bus = Bus()
         self._root: asyncio.Task[None] | None = None
         self._reacting: asyncio.Task[None] | None = None
+        self._watch = watch
+        self._files = FollowedFiles(self._bus)
 
     async def __aenter__(self) -> Self:
         """Read the configuration and start connecting.
@@ -104,7 +111,9 @@ class Trunk(Calls, Requests, Watching, Detaching, Inspecting):
         """
         if self._root is not None:
             raise RuntimeError("a Trunk can be entered once; call `connect` again for another")
-        config = self._target if isinstance(self._target, Config) else self._load()
+        if self._watch:
+            require_watchfiles()
+        config = self._target if isinstance(self._target, Config) and not self._watch else self._load()
         self._check_required(config)
         self.config = config
         self._policy = config.policy.activate(self._profile) if self._profile else config.policy
@@ -132,6 +141,9 @@ class Trunk(Calls, Requests, Watching, Detaching, Inspecting):
         try:
             await self._fleet.wait_running()
             await self._hosting.open()
+            if self._watch:
+                files = partial(files_of, self._target, policy=self._policy_source)
+                self._files.follow(self._load, files, self._adopt)
             for server in self._require:
                 await self.ready(server)
         except BaseException:
@@ -152,10 +164,12 @@ class Trunk(Calls, Requests, Watching, Detaching, Inspecting):
         if self._root is None:
             return
         await self._hosting.close()
+        self._files.stop()
         self._handles.stop()
         try:
             await finish(self._root)
         finally:
+            await self._files.close()
             self._bus.close()
             await end_reacting(self._reacting)
             self._insight.close()
@@ -182,6 +196,10 @@ class Trunk(Calls, Requests, Watching, Detaching, Inspecting):
     def status(self) -> dict[str, ServerStatus]:
         """Say how each configured server is doing, in configuration order."""
         return self._fleet.status()
+
+    def config_status(self) -> ConfigStatus:
+        """Say which configuration files are followed, and what is wrong with them as they are now."""
+        return self._files.status()
 
     def explain(self, name: str) -> Explanation:
         """Say what policy is in force for a server or tool, and where each value is written.
@@ -293,12 +311,13 @@ class Trunk(Calls, Requests, Watching, Detaching, Inspecting):
         Raises:
             ConfigError: a file cannot be used, or the trunk was given a configuration that was read already.
         """
-        if isinstance(self._target, Config):
-            raise ConfigError(
-                "this trunk was opened with a configuration that was read already",
-                hint="Open it with the files, or use `add` and `remove`.",
-            )
-        config = self._load()
+        return self._adopt(self._load())
+
+    def _make_fleet(self) -> Fleet:
+        return Fleet(self._insight.events)
+
+    def _adopt(self, config: Config) -> Changes:
+        """Bring servers in line with a configuration, at once."""
         policy = config.policy.activate(self._profile) if self._profile else config.policy
         after = replace(config, policy=policy)
         changes = compare(replace(self.config, policy=self._policy), after)
@@ -310,13 +329,17 @@ class Trunk(Calls, Requests, Watching, Detaching, Inspecting):
         for entry in config.entries:
             if entry.name not in self._fleet:
                 self._fleet.add(self._assemble(entry))
+            elif entry.name in changes.adjusted:
+                self._fleet.adjust(self._assemble(entry))
         self._routes.forget()
         return changes
 
-    def _make_fleet(self) -> Fleet:
-        return Fleet(self._insight.events)
-
     def _load(self) -> Config:
+        if isinstance(self._target, Config):
+            raise ConfigError(
+                "this trunk was opened with a configuration that was read already",
+                hint="Open it with the files, or use `add` and `remove`.",
+            )
         return load(self._target, name=self._name, policy=self._policy_source, profile=self._profile)
 
     def _assemble(self, entry: Entry) -> ServerSettings:

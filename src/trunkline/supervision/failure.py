@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from trunkline.core.process_limits import Exceeded
 from trunkline.errors import (
     CallError,
     ConfigError,
@@ -67,6 +68,16 @@ def lost_server(server: str, reason: str) -> UnavailableError:
     """Tell that a ready server was lost."""
     return UnavailableError(
         f"the server was lost: {reason}", code="lost", server=server, hint="The next call starts it again."
+    )
+
+
+def over_limit(server: str, exceeded: Exceeded) -> UnavailableError:
+    """Tell that a server took more of the machine than it may, and was ended."""
+    return UnavailableError(
+        f"the server was ended: {exceeded}",
+        code="limit_exceeded",
+        server=server,
+        hint=f"Raise `process.{exceeded.limit}` of this server in trunkline.toml, or find out what it does.",
     )
 
 

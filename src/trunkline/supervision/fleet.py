@@ -75,6 +75,10 @@ class Fleet:
         if (task := self._tasks.pop(server, None)) is not None:
             await asyncio.wait({task})
 
+    def adjust(self, settings: ServerSettings) -> None:
+        """Keep a server alive by other settings; its connection stays as it is."""
+        self._supervisors[settings.name].adjust(settings)
+
     def retire(self, server: str) -> None:
         """Take a server out: it gets no more calls, and ends when those in flight have."""
         supervisor = self._supervisors.pop(server)

@@ -45,13 +45,19 @@ class Liveness:
 
     def suspect(self) -> None:
         """Ask at once: something has just failed."""
+        if self._half:
+            self._suspicious.set()
+
+    def adjust(self, interval: float) -> None:
+        """Ask in another interval from now on."""
+        self._half = interval / 2
         self._suspicious.set()
 
     async def run(self) -> str:
         """Ask until the server is as good as lost; give the reason in words."""
         while True:
             await self._rest()
-            silence = await self._ask()
+            silence = await self._ask() if self._half else None
             if silence is None:
                 self._trust()
             elif self._is_excused():

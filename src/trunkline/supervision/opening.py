@@ -9,6 +9,7 @@ from trunkline.connection.answers import Answers
 from trunkline.connection.connection import Connection
 from trunkline.errors import OutcomeUnknownError, UnavailableError
 from trunkline.protocol.eras import Family
+from trunkline.supervision.failure import over_limit
 from trunkline.supervision.following import Following
 from trunkline.supervision.lists import Lists
 from trunkline.supervision.settings import ServerSettings
@@ -33,9 +34,18 @@ class Opening:
         self._ways = Ways(settings)
         self._link: Link | None = None
 
+    def adjust(self, settings: ServerSettings) -> None:
+        """Open the next connection with other settings of patience."""
+        self._settings = settings
+
     def forget(self) -> None:
         """Find out anew how the server is reached: what is remembered may be why it failed."""
         self._ways.forget()
+
+    def over_limit(self) -> UnavailableError | None:
+        """Tell the limit for which its process was ended, if it was."""
+        exceeded = None if self._link is None else self._link.exceeded
+        return None if exceeded is None else over_limit(self._settings.name, exceeded)
 
     def stderr(self) -> str:
         """Give the last lines of the server's standard error."""

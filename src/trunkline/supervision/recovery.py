@@ -51,7 +51,7 @@ class Recovery:
     """Counts the lives of one server and decides when the next one begins."""
 
     def __init__(self, policy: RestartPolicy) -> None:
-        self._policy = policy
+        self.policy = policy
         self._restarts: deque[float] = deque()
         self._failures = 0
 
@@ -68,7 +68,7 @@ class Recovery:
             draw: a number from 0 to 1, drawn anew each time.
             watched: whether somebody is subscribed, who cannot be told of anything while it is down.
         """
-        policy = self._policy
+        policy = self.policy
         automatic = policy.automatic or watched
         if ending == "lost" and life > policy.window:
             self._failures = 0
@@ -88,7 +88,7 @@ class Recovery:
         return Verdict("refused", now + policy.backoff.delay(self._failures, draw), now + _PATIENCE)
 
     def _is_exhausted(self, now: float) -> bool:
-        policy, restarts = self._policy, self._restarts
+        policy, restarts = self.policy, self._restarts
         while restarts and restarts[0] <= now - policy.window:
             restarts.popleft()
         return 0 < policy.most <= len(restarts)

@@ -99,6 +99,14 @@ class Supervisor(Restartable):
                 await asyncio.sleep(_LOOK_AGAIN)
         self.stop()
 
+    def adjust(self, settings: ServerSettings) -> None:
+        """Follow other settings of restarts, health checks and patience; the connection stays as it is."""
+        self.settings = settings
+        self._recovery.policy = settings.restart
+        self._opening.adjust(settings)
+        if self._liveness is not None:
+            self._liveness.adjust(settings.health_check_interval)
+
     def status(self) -> ServerStatus:
         """Say how the server is doing."""
         now, condition = self._loop.time(), self._condition
@@ -301,7 +309,8 @@ class Supervisor(Restartable):
         if stopping.done() or parted:
             return
         if lost in reasons:
-            self._end_life("lost", lost_server(self.settings.name, lost.result()))
+            known = self._opening.over_limit()
+            self._end_life("lost", known or lost_server(self.settings.name, lost.result()))
             return
         self.connection = None
         error = silent(self.settings.name, reasons[0].result())
@@ -310,8 +319,6 @@ class Supervisor(Restartable):
 
     def _watch_over(self, connection: Connection) -> list[asyncio.Future[Any]]:
         settings = self.settings
-        if not settings.health_check_interval:
-            return []
         self._liveness = Liveness(
             connection,
             interval=settings.health_check_interval,
@@ -359,7 +366,8 @@ class Supervisor(Restartable):
 
     def _explain(self, cause: BaseException) -> TrunklineError:
         if isinstance(cause, OutcomeUnknownError | UnavailableError):
-            return start_failed(self.settings.name, self._opening.phase, cause)
+            known = self._opening.over_limit()
+            return known or start_failed(self.settings.name, self._opening.phase, cause)
         return cause if isinstance(cause, TrunklineError) else self._internal(cause)
 
     def _internal(self, cause: BaseException) -> TrunklineError:

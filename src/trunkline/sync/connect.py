@@ -32,6 +32,7 @@ def connect(
     control: bool | str = False,
     remember: bool = False,
     store: Store | None = None,
+    watch: bool = False,
 ) -> Trunk:
     """Open many MCP servers as one catalog: `with connect("mcp.json") as trunk: ...`.
 
@@ -61,5 +62,6 @@ def connect(
             control=control,
             remember=remember,
             store=store,
+            watch=watch,
         )
     )

@@ -22,7 +22,7 @@ from trunkline.core.principal import Principal
 from trunkline.core.prompt import Prompt, PromptReply
 from trunkline.core.reply import Reply
 from trunkline.core.resource import Chunk, ReadReply, Resource, Template
-from trunkline.core.status import ServerStatus
+from trunkline.core.status import ConfigStatus, ServerStatus
 from trunkline.core.task import Task
 from trunkline.errors import TrunklineError
 from trunkline.runtime.events import MOST_WAITING
@@ -99,6 +99,10 @@ class Trunk(Inspecting):
     @mirrors(AsyncTrunk.status)
     def status(self) -> dict[str, ServerStatus]:
         return self._thread.ask(self._trunk.status)
+
+    @mirrors(AsyncTrunk.config_status)
+    def config_status(self) -> ConfigStatus:
+        return self._thread.ask(self._trunk.config_status)
 
     @mirrors(AsyncTrunk.explain)
     def explain(self, name: str) -> Explanation:

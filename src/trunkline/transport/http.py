@@ -55,6 +55,7 @@ class HttpLink:
     """One server behind one URL; loses no request but the one that fails."""
 
     kind = "http"
+    exceeded = None
 
     def __init__(self, settings: HttpTransport) -> None:
         self._settings = settings

@@ -11,6 +11,7 @@ import msgspec
 from msgspec import UNSET
 
 from trunkline.core.call import Flight, Log, Progress
+from trunkline.core.process_limits import Exceeded
 from trunkline.protocol.eras import Era
 from trunkline.protocol.frames import Frame
 from trunkline.protocol.lists import CHANGES
@@ -161,6 +162,11 @@ class Link(Protocol):
     @property
     def unsolicited(self) -> Inbox:
         """What the server sends outside exchanges, and its own requests."""
+        ...
+
+    @property
+    def exceeded(self) -> Exceeded | None:
+        """The limit for which its process was ended, if it was."""
         ...
 
     def next_id(self) -> int:

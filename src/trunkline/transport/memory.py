@@ -54,6 +54,7 @@ class MemoryLink:
     """One connection to a peer; the peer runs in a task this link owns until it is closed."""
 
     kind = "memory"
+    exceeded = None
 
     def __init__(self, settings: MemoryTransport) -> None:
         self._settings = settings

@@ -88,6 +88,7 @@ class SseLink:
     """One event stream and the endpoint that belongs to it."""
 
     kind = "sse"
+    exceeded = None
 
     def __init__(self, settings: SseTransport) -> None:
         self._settings = settings

@@ -13,8 +13,11 @@ from typing import cast
 
 import msgspec
 
+from trunkline.config.process_support import COUNTS
 from trunkline.core.limits import Limits
+from trunkline.core.process_limits import Exceeded, ProcessLimits
 from trunkline.protocol.lines import LineFramer
+from trunkline.transport.bounds import Bounds, bounded_command
 from trunkline.transport.child import Child
 from trunkline.transport.link import Inbox
 from trunkline.transport.pipes import OWN_PIPES, ChildPipes
@@ -38,6 +41,8 @@ class StdioTransport(msgspec.Struct, frozen=True, kw_only=True):
     """The complete environment of the child."""
     cwd: str | None = None
     limits: Limits = Limits()
+    process: ProcessLimits = ProcessLimits()
+    """What the server and all processes it starts may take of this machine."""
     clean: Callable[[str], str] = str
     """Makes a line of the server's standard error safe to show."""
     core: Callable[[str, Limits, Callable[[bytes], None]], StreamCore] = StreamCore
@@ -67,7 +72,7 @@ class StdioTransport(msgspec.Struct, frozen=True, kw_only=True):
         try:
             try:
                 child = Child(
-                    (program, *self.args),
+                    bounded_command((program, *self.args), self.process, self.env),
                     env=self.env,
                     cwd=self.cwd,
                     pipes=pipes,
@@ -101,6 +106,8 @@ class StdioLink(asyncio.SubprocessProtocol):
         self._outputs: list[asyncio.ReadTransport] = []
         self._catching_up = False
         self._pieces: deque[bytes] = deque()
+        self._bounds: Bounds | None = None
+        self.exceeded: Exceeded | None = None
         self.next_id = self._core.next_id
         self.request = self._core.request
         self.adopt = self._core.adopt
@@ -169,6 +176,9 @@ class StdioLink(asyncio.SubprocessProtocol):
             self._core.pause()
         else:
             self._stdin.set_write_buffer_limits(high=0)
+        limits = self._settings.process
+        if COUNTS and (limits.memory or limits.cpu_seconds or limits.processes) and not self._exited.done():
+            self._bounds = Bounds(limits, self.pid, self._take_exceeded)
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         process = cast(asyncio.SubprocessTransport, transport)
@@ -203,6 +213,9 @@ class StdioLink(asyncio.SubprocessProtocol):
     def process_exited(self) -> None:
         code = self._transport.get_returncode()
         self._exited.set_result(0 if code is None else code)
+        self._part_from_bounds()
+        if (seconds := self._settings.process.cpu_seconds) and code == -signal.SIGXCPU:
+            self.exceeded = Exceeded(limit="cpu_seconds", allowed=seconds, taken=seconds)
         self._lose_when_drained()
 
     def take_output(self, data: bytes) -> None:
@@ -224,6 +237,13 @@ class StdioLink(asyncio.SubprocessProtocol):
 
     def _write(self, data: bytes) -> None:
         self._stdin.write(data)
+
+    def _take_exceeded(self, exceeded: Exceeded) -> None:
+        self.exceeded = exceeded
+
+    def _part_from_bounds(self) -> None:
+        if self._bounds is not None:
+            self._bounds.close()
 
     def _lose_when_drained(self) -> None:
         if self._drained.done():
@@ -258,7 +278,9 @@ class StdioLink(asyncio.SubprocessProtocol):
 
     def _lose(self) -> None:
         self._take_the_rest()
-        if self._exited.done():
+        if self.exceeded is not None:
+            self._core.lose(str(self.exceeded))
+        elif self._exited.done():
             self._core.lose(describe_exit(self._exited.result()))
         else:
             self._core.lose("it closed its standard streams")
@@ -269,6 +291,7 @@ class StdioLink(asyncio.SubprocessProtocol):
             await end_process(self.pid, self._exited, self._settings.grace, polite=self._core.heard)
             await asyncio.wait({self._drained}, timeout=_DRAIN)
         finally:
+            self._part_from_bounds()
             self._transport.close()
             if self._input_open:
                 self._stdin.abort()

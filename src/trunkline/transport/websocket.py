@@ -128,6 +128,7 @@ class WebSocketLink:
     """One open WebSocket: callers write in their own tasks, one task of the link reads."""
 
     kind = "websocket"
+    exceeded = None
 
     def __init__(
         self,

@@ -127,8 +127,23 @@ def test_a_command_can_be_kept_apart(warm: Any, argv: list[str]) -> None:
     assert len(warm.journal().pids) == 3
 
 
-def test_a_changed_file_is_told_and_its_servers_are_not_used(warm: Any) -> None:
-    warm.run("up", "--wait")
+def test_a_changed_file_is_taken_up_and_servers_that_are_as_before_stay(warm: Any) -> None:
+    process = up(warm)
+    assert warm.run("status").code == 0
+    [kept] = warm.journal().pids
+    warm.serve("other")
+    assert (warm.run("call", "echo.echo", "text=1").err, warm.journal().pids) == ("", [kept])
+    assert warm.run("call", "other.echo", "text=2").code == 0
+    assert len(warm.living("other")) == 1
+    (warm.folder / "trunkline.toml").write_text("[defaults]\ntimeout = 5\n")
+    assert (warm.run("status").err, warm.journal().pids) == ("", [kept])
+    assert up(warm) == process
+    assert warm.run("down").err.count("ended process") == 1
+    assert os.listdir(folder_of(warm)) == []
+
+
+def test_a_changed_file_is_told_and_its_servers_are_not_used_where_files_are_not_watched(warm: Any) -> None:
+    warm.run("up", "--wait", "--no-watch")
     warm.serve("other")
     for argv in (["status"], ["call", "echo.echo", "text=x"], ["list", "--json"]):
         run = warm.run(*argv)
@@ -141,7 +156,7 @@ def test_a_changed_file_is_told_and_its_servers_are_not_used(warm: Any) -> None:
 
 
 def test_a_changed_policy_is_told(warm: Any) -> None:
-    warm.run("up", "--wait")
+    warm.run("up", "--wait", "--no-watch")
     (warm.folder / "trunkline.toml").write_text("[defaults]\ntimeout = 5\n")
     assert "trunkline.toml has changed since `trunkline up`" in warm.run("status").err
     assert len(warm.journal().pids) == 2

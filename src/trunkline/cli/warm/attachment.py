@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
@@ -22,6 +23,9 @@ if TYPE_CHECKING:
     from trunkline.runtime.control_link import ControlLink
     from trunkline.runtime.control_record import Record
 
+_TAKING_UP = 3.0
+"""Seconds to wait for changed files to be taken up, which happens once they are quiet."""
+_LOOK_AGAIN = 0.02
 _COMMANDS = (*front.ATTACHING, "trunkline")
 _link: ContextVar[ControlLink | None] = ContextVar("link", default=None)
 _declines: ContextVar[bool] = ContextVar("declines", default=False)
@@ -122,9 +126,28 @@ def _find(config: Config, settings: Settings) -> ControlLink:
     except OSError:
         raise _UnattachedError from None
     folder = Path(place.folder_of(os.environ))
-    if (folder / f"{identity.name}{place.SOCKET}").exists():
+    socket = folder / f"{identity.name}{place.SOCKET}"
+    if socket.exists() or _is_taken_up(folder, identity, socket):
         return _open(folder, identity)
     raise _explain(folder, identity)
+
+
+def _is_taken_up(folder: Path, identity: Identity, socket: Path) -> bool:
+    """Wait for the background process that follows these files to take up what they say now."""
+    from trunkline.runtime.control_record import living
+
+    if not any(record.follows and _has_changed(record, identity) for record in living(folder)):
+        return False
+    until = time.monotonic() + _TAKING_UP
+    while not socket.exists():
+        if time.monotonic() >= until:
+            return False
+        time.sleep(_LOOK_AGAIN)
+    return True
+
+
+def _has_changed(record: Record, identity: Identity) -> bool:
+    return serves(record, identity) and record.folder == identity.folder and record.files != identity.files
 
 
 def _open(folder: Path, identity: Identity) -> ControlLink:

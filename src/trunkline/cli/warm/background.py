@@ -11,21 +11,26 @@ import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Literal, NamedTuple
 
 import trunkline
 from trunkline.cli.exits import OK
 from trunkline.cli.loop import run_loop
 from trunkline.cli.warm.logfile import log_path, logging_to, state_folder
+from trunkline.cli.warm.renewal import ConfigFiles, Renewal
+from trunkline.cli.warm.seat import Seat
 from trunkline.cli.warm.template import template_running
 from trunkline.runtime import control_place as place
 from trunkline.runtime.control_asking import forwarding
-from trunkline.runtime.control_record import LockedError, Record, claimed, make_folder, path_of, write_record
+from trunkline.runtime.control_record import LockedError, Record, make_folder, write_record
 from trunkline.runtime.control_server import ControlServer
+from trunkline.runtime.followed_files import follow
 
 if TYPE_CHECKING:
     from trunkline.cli.warm.identity import Identity
     from trunkline.config.loading import Config
+    from trunkline.runtime.trunk import Trunk
+    from trunkline.security.scrub import Scrubber
 
 ANNOUNCEMENT = "trunkline-up "
 """Begins the line that a detached process prints once it serves; JSON with `pid` and `started` follows."""
@@ -42,10 +47,13 @@ logger = logging.getLogger("trunkline.up")
 Reason = Literal["a signal", "`trunkline down`", "nobody used it"]
 
 
-def keep_warm(config: Config, identity: Identity, *, idle: float, detached: bool) -> int:
+def keep_warm(
+    config: Config, identity: Identity, *, idle: float, detached: bool, files: ConfigFiles | None = None
+) -> int:
     """Be the background process of this configuration, unless there is one already; returns at its end.
 
     Args:
+        files: where the configuration is, to follow its changes; None follows none.
         idle: seconds without a client after which it ends; 0 is never.
         detached: announce the start on standard output, then part from all three streams.
 
@@ -64,30 +72,53 @@ def keep_warm(config: Config, identity: Identity, *, idle: float, detached: bool
         idle=idle,
         log=str(log),
         version=trunkline.__version__,
+        follows=files is not None,
     )
     secrets = [secret for entry in config.entries for secret in getattr(entry, "secrets", ())]
     try:
         with (
-            claimed(folder, identity.name, _patient(_LOCK_PATIENCE)),
-            template_running(str(path_of(folder, identity.name, place.TEMPLATE))),
-            logging_to(log, identity.sources, secrets, also_stderr=not detached),
+            Seat(folder, identity.name, _patient(_LOCK_PATIENCE)) as seat,
+            template_running(str(seat.path(place.TEMPLATE))),
+            logging_to(log, identity.sources, secrets, also_stderr=not detached) as scrubber,
         ):
             announce = _detach if detached else _say_nothing
-            return run_loop(_serve(config, identity, record, folder, announce))
+            following = None if files is None else _Following(files, folder, seat, scrubber)
+            return run_loop(_serve(config, seat, record, folder, announce, following))
     except LockedError:
         if detached:
             _announce(started=False)
         return OK
 
 
+class _Following(NamedTuple):
+    """What it takes to follow the files of a configuration."""
+
+    files: ConfigFiles
+    folder: Path
+    seat: Seat
+    secrets: Scrubber
+
+    def begin(self, trunk: Trunk, server: ControlServer, record: Record) -> None:
+        """Take up what changes from now on."""
+        renewal = Renewal(trunk, server, self.seat, self.folder, record, self.secrets)
+        follow(trunk, self.files.load, self.files.find, renewal.adopt)
+
+
 async def _serve(
-    config: Config, identity: Identity, record: Record, folder: Path, announce: Callable[[], None]
+    config: Config,
+    seat: Seat,
+    record: Record,
+    folder: Path,
+    announce: Callable[[], None],
+    following: _Following | None,
 ) -> int:
     ended = _signalled()
     async with trunkline.connect(config, handlers=forwarding(), remember=True) as trunk:
-        server = ControlServer(trunk, digest=identity.digest)
-        async with server.listening(str(path_of(folder, identity.name, place.SOCKET))):
+        server = ControlServer(trunk, digest=record.digest)
+        async with server.listening(str(seat.path(place.SOCKET))):
             write_record(folder, record)
+            if following is not None:
+                following.begin(trunk, server, record)
             logger.info("serving %s, process %d", ", ".join(record.sources), record.pid)
             announce()
             reason = await _wait_for_end(server, ended, record.idle)

@@ -45,8 +45,11 @@ def read_log(path: Path) -> str:
 @contextmanager
 def logging_to(
     path: Path, sources: Sequence[str], secrets: Iterable[str], *, also_stderr: bool
-) -> Iterator[None]:
-    """Write our log, and the warnings of others, to the file while the body runs; drop the oldest files."""
+) -> Iterator[Scrubber]:
+    """Write our log, and the warnings of others, to the file while the body runs; drop the oldest files.
+
+    Gives what keeps secrets out of it, to learn more of them.
+    """
     path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     path.touch(mode=0o600)
     for old in _logs(path.parent, sources)[_KEPT:]:
@@ -55,7 +58,8 @@ def logging_to(
     handlers: list[logging.Handler] = [RotatingFileHandler(path, maxBytes=MAX_BYTES, backupCount=1)]
     if also_stderr:
         handlers.append(logging.StreamHandler())
-    formatter = LineFormatter(prefix=_PREFIX, clean=Scrubber(secrets).clean)
+    scrubber = Scrubber(secrets)
+    formatter = LineFormatter(prefix=_PREFIX, clean=scrubber.clean)
     root, ours = logging.getLogger(), logging.getLogger("trunkline")
     before = ours.level
     for handler in handlers:
@@ -63,7 +67,7 @@ def logging_to(
         root.addHandler(handler)
     ours.setLevel(logging.INFO)
     try:
-        yield
+        yield scrubber
     finally:
         ours.setLevel(before)
         for handler in handlers:
