@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from trunkline.cli.warm import place
-from trunkline.cli.warm.record import LockedError, lives
+from trunkline.runtime import control_place as place
+from trunkline.runtime.control_record import LockedError, lives
 from trunkline.cli.warm.seat import Seat
 
 
