@@ -6,7 +6,9 @@ from typing import Literal
 
 import msgspec
 
+from trunkline.config.replicas import ReplicaPolicy
 from trunkline.core.limits import Limits
+from trunkline.core.pool import PoolSettings
 from trunkline.core.tls import TlsSettings
 
 Era = Literal["auto", "legacy", "modern"]
@@ -37,10 +39,18 @@ class ServerPolicy(msgspec.Struct, frozen=True, kw_only=True):
     """Longest such wait, in seconds. The wait is a random part of it, and no call waits for it."""
     probe_interval: float = 60.0
     """Longest wait between attempts at a server that has failed, in seconds; 0 for none."""
+    lazy: bool = False
+    """Whether the server is connected by its first use, rather than at the start."""
+    max_concurrency: int = 0
+    """Calls that may run on the server at a time; others wait in order. 0 for any number."""
+    replicas: tuple[ReplicaPolicy, ...] = ()
+    """Further endpoints of the same server; calls go to one that is healthy."""
     proxy: str = "environment"
     """Proxy to reach the server's URL through: as the environment says, none, or this one."""
     tls: TlsSettings = TlsSettings()
     """How the server is trusted, and how we show who we are."""
+    pool: PoolSettings = PoolSettings()
+    """How many connections each endpoint may have."""
     limits: Limits = Limits()
     """How much the server may send."""
 

@@ -10,6 +10,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple, TypeVar, cast
 from urllib.parse import urlsplit
 
+from msgspec.structs import replace
+
 from trunkline.config.entry import BadEntry, Entry, HttpEntry, PeerEntry, StdioEntry
 from trunkline.config.policy import Policy
 from trunkline.config.settings import ServerPolicy
@@ -18,6 +20,7 @@ from trunkline.connection.negotiation import ClientIdentity
 from trunkline.core.backoff import Backoff
 from trunkline.core.handlers import Handlers
 from trunkline.runtime.egress import Contexts, context_for, find_egress, warn_of_trust
+from trunkline.runtime.endpoints import endpoints_of, show_endpoint
 from trunkline.runtime.importing import import_off_loop
 from trunkline.security.redact import Redactor
 from trunkline.security.sanitize import sanitize_text
@@ -65,6 +68,29 @@ def assemble(
         contexts: the application's own TLS contexts.
     """
     rules = policy.for_server(entry.name)
+    own, *replicas = (
+        assemble_endpoint(one, policy, identity, handlers, log, contexts)
+        for one in endpoints_of(entry, policy)
+    )
+    return replace(
+        own,
+        lazy=rules.lazy,
+        pool=rules.pool,
+        max_concurrency=rules.max_concurrency,
+        replicas=tuple(replicas),
+    )
+
+
+def assemble_endpoint(
+    entry: Entry,
+    policy: Policy,
+    identity: ClientIdentity,
+    handlers: Handlers,
+    log: WireLog | None,
+    contexts: Contexts,
+) -> ServerSettings:
+    """Give the settings of one endpoint of a server."""
+    rules = policy.for_server(entry.name)
     given = context_for(entry.name, contexts)
     way = _Way(rules, policy.folder, given)
     if isinstance(entry, HttpEntry):
@@ -82,6 +108,9 @@ def assemble(
         connect_timeout=rules.connect,
         restart=_restart_policy(rules),
         health_check_interval=rules.health_check_interval,
+        region=entry.region,
+        weight=entry.weight,
+        shown=show_endpoint(entry),
         clean=_cleaner(entry.secrets) if isinstance(entry, StdioEntry | HttpEntry) else sanitize_text,
         draw=_draw,
     )

@@ -30,24 +30,26 @@ from trunkline.runtime.assembly import assemble, client_identity
 from trunkline.runtime.calls import Calls
 from trunkline.runtime.detaching import Detaching
 from trunkline.runtime.egress import Contexts
+from trunkline.runtime.endpoints import endpoints_of
 from trunkline.runtime.events import Bus
 from trunkline.runtime.explain import explain
 from trunkline.runtime.handle import Handles, finish
 from trunkline.runtime.insight import Insight
 from trunkline.runtime.inventory import Inventory
+from trunkline.runtime.lease import Leasing
 from trunkline.runtime.reactions import end_reacting, is_wanted, react
 from trunkline.runtime.requests import Requests
 from trunkline.runtime.routes import Routes, no_server
+from trunkline.runtime.waking import settle_all, settle_awake
 from trunkline.runtime.watching import Watching
 from trunkline.supervision.failure import unavailable
-from trunkline.supervision.fleet import Fleet
+from trunkline.supervision.fleet import Fleet, Server
 from trunkline.supervision.settings import ServerSettings
-from trunkline.supervision.supervisor import Supervisor
 from trunkline.telemetry.tracer import Tracing
 from trunkline.telemetry.wire_log import WireTarget
 
 
-class Trunk(Calls, Requests, Watching, Detaching):
+class Trunk(Calls, Requests, Watching, Detaching, Leasing):
     """Many servers behind one front door; made by `connect`, used as an async context manager.
 
     Entering returns at once: servers connect in the background, and a call waits for its own server
@@ -107,7 +109,7 @@ class Trunk(Calls, Requests, Watching, Detaching):
             self._fleet,
             self._inventory,
             self._policy,
-            self._settled,
+            self._known,
             self._insight.observe,
             self._handles.see_off,
         )
@@ -184,13 +186,13 @@ class Trunk(Calls, Requests, Watching, Detaching):
         *,
         lists: bool | None = None,
     ) -> None:
-        """Wait until every server is ready or failed, or until one is ready.
+        """Wait until every server is ready or failed, or until one is ready; lazy ones sleep on.
 
         A server is ready, and takes calls, once its tools are listed. A list of resources, templates or
         prompts that fails or takes too long becomes a warning of the catalog and no more.
 
         Args:
-            server: wait for this one only, and raise if it fails.
+            server: wait for this one only, and raise if it fails; a lazy one is connected by this.
             timeout: seconds; without it the servers' connect timeouts are the bound.
             lists: wait for the resources, templates and prompts too; None does unless a server is named.
 
@@ -302,7 +304,8 @@ class Trunk(Calls, Requests, Watching, Detaching):
         return load(self._target, name=self._name, policy=self._policy_source, profile=self._profile)
 
     def _assemble(self, entry: Entry) -> ServerSettings:
-        self._insight.learn(entry)
+        for one in endpoints_of(entry, self._policy):
+            self._insight.learn(one)
         return assemble(
             entry, self._policy, self._identity, self._handlers, self._insight.wire, self._contexts
         )
@@ -321,8 +324,10 @@ class Trunk(Calls, Requests, Watching, Detaching):
                 raise entry.error
 
     async def _settled(self) -> None:
-        for _, supervisor in tuple(self._fleet):
-            await supervisor.settled()
+        await settle_awake(self._fleet)
+
+    async def _known(self) -> None:
+        await settle_all(self._fleet)
 
     async def _wait_ready(self, server: str | None, *, lists: bool) -> None:
         if server is not None:
@@ -330,7 +335,7 @@ class Trunk(Calls, Requests, Watching, Detaching):
         else:
             await self._settled()
         for name, supervisor in tuple(self._fleet) if lists else ():
-            if server in (None, name):
+            if server in (None, name) and not supervisor.asleep:
                 await supervisor.listed()
 
     async def _ready_one(self, server: str) -> None:
@@ -340,7 +345,7 @@ class Trunk(Calls, Requests, Watching, Detaching):
         if error is not None:
             raise unavailable(server, error, self._supervisor(server).status().stderr) from error
 
-    def _supervisor(self, server: str) -> Supervisor:
+    def _supervisor(self, server: str) -> Server:
         supervisor = self._fleet.get(server)
         if supervisor is None:
             raise no_server(server, self._fleet)

@@ -14,7 +14,7 @@ from typing import Any
 from trunkline.connection.connection import Connection
 from trunkline.core.call import Flight
 from trunkline.core.events import NOBODY, EventSink
-from trunkline.core.status import ServerStatus
+from trunkline.core.status import ServerStatus, State
 from trunkline.errors import OutcomeUnknownError, TrunklineError, UnavailableError
 from trunkline.supervision.condition import Condition
 from trunkline.supervision.failure import (
@@ -48,11 +48,15 @@ class Supervisor:
     """Owns one server's connection."""
 
     def __init__(
-        self, settings: ServerSettings, on_listed: Callable[[], None], events: EventSink = NOBODY
+        self,
+        settings: ServerSettings,
+        on_listed: Callable[[], None],
+        events: EventSink = NOBODY,
+        following: Following | None = None,
     ) -> None:
         self.settings = settings
         self.lists = Lists(settings.name, settings.connect_timeout, on_listed, events)
-        self.following = Following(settings, events)
+        self.following = following or Following(settings, events)
         self.connection: Connection | None = None
         self.last_answer: float | None = None
         self.latency: float | None = None
@@ -60,22 +64,43 @@ class Supervisor:
         self._wanted = asyncio.Event()
         self._stopping = asyncio.Event()
         self._attempt: asyncio.Future[Connection | TrunklineError] = self._loop.create_future()
-        self._condition = Condition(settings.name, events)
+        self._condition = Condition(settings.name, events, settings.member)
         self._recovery = Recovery(settings.restart)
         self._due: float | None = None
         self._open_from = 0.0
         self._liveness: Liveness | None = None
         self._opening = Opening(settings, self.lists, self.following)
         self.answers = self._opening.answers
-        self._taken = False
         self._begun = self._doubted = False
         self._ready_since = 0.0
+        self._unused: asyncio.Future[None] = self._loop.create_future()
+        self.asleep = settings.lazy
+        """Whether it is not connected because nobody has wanted it yet, or not any more."""
 
     def start(self) -> None:
         """Ask for a connection without waiting for it."""
         if self._attempt.done():
             self._attempt = self._loop.create_future()
         self._wanted.set()
+        self.asleep = False
+
+    def release(self) -> None:
+        """Close the connection until somebody wants one again; only for one that has no calls."""
+        if self.live is not None and self._condition.state in ("ready", "degraded"):
+            self.connection = None
+            self.asleep = True
+            if not self._unused.done():
+                self._unused.set_result(None)
+
+    @property
+    def state(self) -> State:
+        """The state it is in."""
+        return self._condition.state
+
+    @property
+    def failure(self) -> TrunklineError | None:
+        """Why it is not well, or None."""
+        return self._condition.error
 
     def stop(self) -> None:
         """End the server; who waits for it is told at once, `run` returns when all it owned has ended."""
@@ -135,9 +160,9 @@ class Supervisor:
 
     async def settled(self) -> TrunklineError | None:
         """Wait until the server is ready or failed, starting it again if it was lost; give the failure."""
-        if self.live is None and self._condition.state != "failed" and self._may_start():
+        if self.live is None and self._condition.state != "failed" and self.may_start():
             self.start()
-        if self.live is None and not self._is_trying():
+        if self.live is None and not self.is_trying():
             return self._condition.error or ended(self.settings.name)
         outcome = await asyncio.shield(self._attempt)
         return outcome if isinstance(outcome, TrunklineError) else None
@@ -160,9 +185,9 @@ class Supervisor:
         flight.stderr = self._opening.stderr
         if self._stopping.is_set() or self._condition.state == "draining":
             raise ended(self.settings.name)
-        if self._may_start():
+        if self.may_start():
             self.start()
-        elif not self._is_trying():
+        elif not self.is_trying():
             raise self._unavailable(self._condition.error or ended(self.settings.name))
         flight.connecting = True
         try:
@@ -217,13 +242,14 @@ class Supervisor:
         self._begun = True
         return True
 
-    def _may_start(self) -> bool:
+    def may_start(self) -> bool:
         """Whether a caller's wish begins an attempt now; a connection that is lost may not be noticed yet."""
-        if self._is_trying() or self._stopping.is_set() or self._condition.state == "draining":
+        if self.is_trying() or self._stopping.is_set() or self._condition.state == "draining":
             return False
         return self._loop.time() >= self._open_from
 
-    def _is_trying(self) -> bool:
+    def is_trying(self) -> bool:
+        """Whether an attempt is under way."""
         return self._wanted.is_set() or self._condition.state == "connecting"
 
     async def _live(self, stopping: asyncio.Future[Any]) -> None:
@@ -279,7 +305,8 @@ class Supervisor:
             asyncio.ensure_future(connection.serve()),
             asyncio.ensure_future(self.following.keep(connection)),
         }
-        ends: set[asyncio.Future[Any]] = {lost, stopping}
+        self._unused = unused = self._loop.create_future()
+        ends: set[asyncio.Future[Any]] = {lost, stopping, unused}
         ends.update(self._watch_over(connection))
         try:
             await asyncio.wait(ends, return_when=asyncio.FIRST_COMPLETED)
@@ -290,6 +317,10 @@ class Supervisor:
                 task.cancel()
             await asyncio.wait(owned)
         if stopping.done():
+            return
+        if unused in reasons:
+            self._condition.change("idle")
+            self._begun = False
             return
         if lost in reasons:
             self._end_life("lost", lost_server(self.settings.name, lost.result()))
@@ -333,7 +364,7 @@ class Supervisor:
         if condition.state == "draining":
             return
         life = now - self._ready_since if ending == "lost" else 0.0
-        watched = bool(self.following.subscriptions)
+        watched = self.following.watched
         verdict = self._recovery.end(ending, now, life, self.settings.draw(), watched=watched)
         if verdict.trigger == "exhausted":
             error = exhausted(self.settings.name, error, self.settings.restart)
