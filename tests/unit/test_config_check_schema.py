@@ -20,8 +20,9 @@ from trunkline.config import Limits, ServerPolicy, ToolPolicy
 from trunkline.config.expansion import Scope
 from trunkline.config.mistakes import diagnose
 from trunkline.config.policy_file import examine_policy
-from trunkline.config.policy_rule import LIMIT_RULES, SERVER_RULES, TLS_RULES, TOOL_RULES
+from trunkline.config.policy_rule import LIMIT_RULES, POOL_RULES, SERVER_RULES, TLS_RULES, TOOL_RULES
 from trunkline.config.schema import POLICY_SCHEMA, policy_schema, servers_schema
+from trunkline.core.pool import PoolSettings
 from trunkline.core.tls import TlsSettings
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -47,6 +48,10 @@ GOOD = [
     "[defaults.tls]\nca = ''\nkey_password = ''\nverify = false\nminimum = '1.3'",
     "[servers.x.tls]\ncert = 'a'\nkey = 'b'\nkey_password = '${file:~/pw}'",
     "[servers.x.tls]\nkey_password = '${env:A}'",
+    "[servers.x]\npool = { min = 0, max = 4, max_idle = 0 }\nmax_concurrency = 0\nlazy = true",
+    "[servers.x]\nreplicas = []",
+    "[servers.x]\nreplicas = ['https://a.example/mcp', { url = 'ws://b', region = 'eu', weight = 0.5 }]",
+    "[servers.x]\nreplicas = ['${URL}', 'https://a.example/${PATH}?token=${TOKEN}']",
 ]
 BAD = [
     "timeout = 3",
@@ -90,6 +95,18 @@ BAD = [
     "[servers.x.tls]\nminimum = '1.1'",
     "[servers.x.tls]\nverify = 'no'",
     "[tools.x]\ntls = {}",
+    "[servers.x]\npool = 3",
+    "[servers.x]\npool = { max = 0 }",
+    "[servers.x]\npool = { min = 1001 }",
+    "[servers.x]\npool = { max_idle = -1 }",
+    "[servers.x]\nmax_concurrency = 1.5",
+    "[servers.x]\nlazy = 1",
+    "[servers.x]\nreplicas = 'https://a'",
+    "[servers.x]\nreplicas = ['a.example']",
+    "[servers.x]\nreplicas = [{ region = 'eu' }]",
+    "[servers.x]\nreplicas = [{ url = 'https://a', weight = 0 }]",
+    "[servers.x]\nreplicas = [{ url = 'https://a', zone = 'b' }]",
+    "[tools.x]\npool = {}",
 ]
 
 
@@ -109,13 +126,13 @@ def test_schema_and_code_refuse_the_same(toml: str) -> None:
 
 def members(schema: Any) -> list[dict[str, Any]]:
     """Give every object below that lists properties."""
-    found = [schema["properties"]] if "properties" in schema else []
-    for value in schema.values() if isinstance(schema, dict) else ():
-        found += members(value) if isinstance(value, dict) else []
+    found = [schema["properties"]] if isinstance(schema, dict) and "properties" in schema else []
+    for value in schema.values() if isinstance(schema, dict) else schema:
+        found += members(value) if isinstance(value, dict | list) else []
     return found
 
 
-INNER = {"limits", "tls"}
+INNER = {"limits", "pool", "tls"}
 
 
 def fields(struct: type) -> dict[str, str]:
@@ -131,7 +148,13 @@ def fields(struct: type) -> dict[str, str]:
 
 @pytest.mark.parametrize(
     ("table", "struct"),
-    [("servers", ServerPolicy), ("tools", ToolPolicy), ("tls", TlsSettings), ("limits", Limits)],
+    [
+        ("servers", ServerPolicy),
+        ("tools", ToolPolicy),
+        ("pool", PoolSettings),
+        ("tls", TlsSettings),
+        ("limits", Limits),
+    ],
 )
 def test_every_setting_is_in_the_schema_with_its_docstring_and_default(table: str, struct: type) -> None:
     schema = json.loads(policy_schema())["$defs"][table]
@@ -139,12 +162,16 @@ def test_every_setting_is_in_the_schema_with_its_docstring_and_default(table: st
     assert {key: value["description"] for key, value in listed.items()} == fields(struct)
     made = struct()
     assert {key: value["default"] for key, value in listed.items() if key not in INNER} == {
-        key: getattr(made, key) for key in fields(struct) if key not in INNER
+        key: list(value) if isinstance(value := getattr(made, key), tuple) else value
+        for key in fields(struct)
+        if key not in INNER
     }
 
 
 def test_every_setting_can_be_written_in_a_file() -> None:
-    assert set(SERVER_RULES) == {*ServerPolicy.__struct_fields__, *LIMIT_RULES, *TLS_RULES} - INNER
+    assert (
+        set(SERVER_RULES) == {*ServerPolicy.__struct_fields__, *LIMIT_RULES, *POOL_RULES, *TLS_RULES} - INNER
+    )
     assert set(TOOL_RULES) == set(ToolPolicy.__struct_fields__)
     assert {key.removeprefix("limits.") for key in LIMIT_RULES} == set(Limits.__struct_fields__)
     assert {key.removeprefix("tls.") for key in TLS_RULES} == set(TlsSettings.__struct_fields__)

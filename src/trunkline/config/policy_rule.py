@@ -128,6 +128,7 @@ _VERSION = Rule(
     {"enum": list(get_args(Version))},
 )
 
+_ENDPOINT = {"type": "string", "pattern": r"^([Hh][Tt]{2}[Pp][Ss]?://.|[Ww][Ss]{1,2}://.|\$\{)"}
 _REPLICAS = Rule(
     WANTED,
     are_replicas,
@@ -137,13 +138,13 @@ _REPLICAS = Rule(
         "type": "array",
         "items": {
             "anyOf": [
-                {"type": "string"},
+                _ENDPOINT,
                 {
                     "type": "object",
                     "additionalProperties": False,
                     "required": ["url"],
                     "properties": {
-                        "url": {"type": "string"},
+                        "url": _ENDPOINT,
                         "region": {"type": "string"},
                         "weight": {"type": "number", "exclusiveMinimum": 0},
                     },
