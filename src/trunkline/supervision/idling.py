@@ -30,7 +30,8 @@ class Idling:
             return
         idle = [one.used for one in self._members if self._may_close(one)]
         if idle:
-            self._timer = self._loop.call_at(min(idle) + self._pool.max_idle, self._sweep)
+            longest, now = self._pool.max_idle, self._loop.time()
+            self._timer = self._loop.call_at(max(min(idle) + longest, now + min(longest, 1.0)), self._sweep)
 
     def end(self) -> None:
         """Close nothing any more."""
@@ -40,23 +41,16 @@ class Idling:
 
     def _sweep(self) -> None:
         self._timer = None
-        home, now = self._members[self._home()], self._loop.time()
-        for endpoint in {one.endpoint for one in self._members}:
-            open_ones = [one for one in self._members if one.endpoint == endpoint and one.rank is not None]
-            surplus = len(open_ones) - self._pool.min
-            # The last go first, and home goes last.
-            for one in sorted(open_ones, key=lambda one: (one is home, -int(one.name))):
-                due = now >= one.used + self._pool.max_idle - 0.001
-                if surplus > 0 and due and self._may_close(one):
-                    one.supervisor.release()
-                    surplus -= 1
+        latest = self._loop.time() - self._pool.max_idle + 0.001
+        # The last go first, and home goes last.
+        for one in reversed(self._members):
+            if one.used <= latest and self._may_close(one) and not one.supervisor.lists.pending():
+                one.supervisor.release()
         self.plan()
 
     def _may_close(self, one: Member) -> bool:
-        supervisor = one.supervisor
-        if one.rank is None or one.leased or not one.quiet or supervisor.lists.pending():
+        if one.rank is None or one.leased or not one.quiet or one.supervisor.following.watched:
             return False
-        if supervisor.following.watched:
-            return False
-        kept = sum(other.endpoint == one.endpoint and other.rank is not None for other in self._members)
-        return kept > self._pool.min
+        connected = sum(other.endpoint == one.endpoint and other.rank is not None for other in self._members)
+        is_home = one is self._members[self._home()]
+        return connected > self._pool.min and not (is_home and connected > 1)
