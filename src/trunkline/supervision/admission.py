@@ -98,7 +98,7 @@ class Admission:
         self._ended = error
 
     async def _admit(self, waiter: Waiter) -> Member:
-        if self._ended is not None:
+        if self._ended is not None and waiter.only is None:
             raise self._ended()
         if not self._line and (member := self._take(waiter, 1)) is not None:
             return member

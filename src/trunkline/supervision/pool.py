@@ -165,6 +165,8 @@ class Pool:
 
     async def settled(self) -> TrunklineError | None:
         """Wait until any connection is ready or all have failed, starting what was lost; give the failure."""
+        if self._around is not None:
+            return await self._around.settled()
         while self.live is None:
             for one in self.members:
                 if not one.spare and one.startable and one.supervisor.state != "failed":
