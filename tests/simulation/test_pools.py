@@ -1,4 +1,4 @@
-"""A server with several connections, on virtual time: which one a call goes to, when there are more and fewer."""
+"""A server with several connections, on virtual time: which of them calls go to, and when there are more."""
 
 from __future__ import annotations
 

@@ -71,8 +71,8 @@ class ServerStatus(msgspec.Struct, frozen=True, kw_only=True):
     breaker: str = "closed"
     dropped_notifications: int = 0
     """How many notifications were dropped, because there were too many or they were too large together."""
-    lazy: bool = False
-    """Whether it waits, not connected, for its first use."""
+    asleep: bool = False
+    """Whether it is not connected because nobody needs it: lazy and not used yet, or unused for a while."""
     waiting: int = 0
     """Calls that wait for their turn, or for a connection that is free."""
     members: tuple[MemberStatus, ...] = ()

@@ -18,14 +18,23 @@ class Admission:
     Args:
         home: gives the place of the member that is home.
         limit: calls that may run at a time; 0 for any number.
+        on_away: told of the place of a member at another endpoint than home's that a call goes to although
+            the server keeps state, because home is not well.
     """
 
-    def __init__(self, members: Sequence[Member], home: Callable[[], int], limit: int) -> None:
+    def __init__(
+        self,
+        members: Sequence[Member],
+        home: Callable[[], int],
+        limit: int,
+        on_away: Callable[[int], None],
+    ) -> None:
         self.running = 0
         """Calls that count against the limit."""
         self._members = members
         self._home = home
         self._limit = limit
+        self._on_away = on_away
         self._line = Waiting(self._return)
         self._loop = asyncio.get_running_loop()
         self._turn = 0
@@ -79,6 +88,7 @@ class Admission:
 
     def move(self, member: Member, other: Member) -> None:
         """A call goes to another member."""
+        self._follow(other)
         member.load -= 1
         other.load += 1
 
@@ -150,11 +160,19 @@ class Admission:
         for at in choice.start:
             members[at].supervisor.start()
         if choice.member is not None:
+            if not waiter.leases:
+                self._follow(members[choice.member])
             return members[choice.member]
         leased = sum(one.leased for one in members)
         what = f"{leased} of {len(members)} leased" if leased else "one is being opened"
         waiter.flight.phase = f"waiting for a connection: {what}"
         return None
+
+    def _follow(self, member: Member) -> None:
+        """Have home go with the calls, where they stay at one endpoint."""
+        home = self._members[self._home()]
+        if member.endpoint != home.endpoint and not member.stateless and member.rank is not None:
+            self._on_away(self._members.index(member))
 
     def _return(self, waiter: Waiter, member: Member) -> None:
         if waiter.leases:

@@ -10,7 +10,7 @@ from msgspec.structs import replace
 from trunkline.connection.connection import Connection
 from trunkline.core.events import Event, EventSink, ListChanged, MemberChanged, ServerChanged
 from trunkline.core.status import MemberStatus
-from trunkline.supervision.following import Following, dropped_by
+from trunkline.supervision.following import Following
 from trunkline.supervision.recovery import RestartPolicy
 from trunkline.supervision.settings import ServerSettings
 from trunkline.supervision.supervisor import Supervisor
@@ -62,6 +62,12 @@ class Member:
         return live is not None and live.link.kind == "http" and live.agreed.era.family == "modern"
 
     @property
+    def busy(self) -> bool:
+        """Whether it may not answer health checks only because it works; over HTTP that is no reason."""
+        live = self.supervisor.live
+        return self.supervisor.state == "degraded" and live is not None and live.link.kind != "http"
+
+    @property
     def quiet(self) -> bool:
         """Whether nothing is in flight, whoever sent it."""
         live = self.supervisor.live
@@ -106,13 +112,27 @@ class Member:
         )
 
 
+class Role:
+    """Whether a member is home, for who waits for either."""
+
+    def __init__(self) -> None:
+        self.home = asyncio.Event()
+        self.away = asyncio.Event()
+        self.away.set()
+
+    def set(self, *, home: bool) -> None:
+        """Take the role, or give it up."""
+        for event, holds in ((self.home, home), (self.away, not home)):
+            event.set() if holds else event.clear()
+
+
 class Sink:
     """Takes the events of one member: its state is its pool's business, its lists count while it is home."""
 
     def __init__(self, events: EventSink, on_change: Callable[[ServerChanged], None]) -> None:
         self._events = events
         self._on_change = on_change
-        self.elected = asyncio.Event()
+        self.role = Role()
 
     @property
     def watched(self) -> bool:
@@ -123,36 +143,52 @@ class Sink:
         """See `EventSink`."""
         if isinstance(event, ServerChanged):
             self._on_change(event)
-        elif self.elected.is_set() or not isinstance(event, ListChanged):
+        elif self.role.home.is_set() or not isinstance(event, ListChanged):
             self._events.put(event)
 
 
 class MemberFollowing(Following):
-    """What one of several connections is asked to tell: logs always, subscriptions while it is home."""
+    """What one of several connections is asked to tell: logs always, subscriptions while it is home.
+
+    Args:
+        turn: held by the one that keeps the subscriptions, so that the next begins when it has ended.
+    """
 
     def __init__(
-        self, settings: ServerSettings, events: EventSink, shared: Following, elected: asyncio.Event
+        self, settings: ServerSettings, events: EventSink, shared: Following, role: Role, turn: asyncio.Lock
     ) -> None:
         super().__init__(settings, events)
         self.subscriptions = shared.subscriptions
         self.notices = shared.notices
-        self._elected = elected
+        self._role = role
+        self._turn = turn
 
     @property
     def watched(self) -> bool:
         """Whether somebody is subscribed and this is where."""
-        return self._elected.is_set() and super().watched
+        return self._role.home.is_set() and super().watched
 
     async def keep(self, connection: Connection) -> None:
-        """Restore what concerns every connection; from the moment it is home, all that is wanted."""
-        if not self._elected.is_set():
-            try:
-                await self._restore_log_level(connection)
-                await self._elected.wait()
-            except asyncio.CancelledError:
-                self._dropped_before += dropped_by(connection)
-                raise
-        await super().keep(connection)
+        """Restore what concerns every connection; whenever it is home, keep all that is wanted."""
+        if not self._role.home.is_set():
+            await self._restore_log_level(connection)
+        while True:
+            await self._role.home.wait()
+            async with self._turn:
+                await self._keep_at_home(connection)
+
+    async def _keep_at_home(self, connection: Connection) -> None:
+        keeping = asyncio.ensure_future(super().keep(connection))
+        away = asyncio.ensure_future(self._role.away.wait())
+        try:
+            await asyncio.wait({keeping, away}, return_when=asyncio.FIRST_COMPLETED)
+            if keeping.done():
+                # Nothing can be kept here any more; the connection's end is told elsewhere.
+                await away
+        finally:
+            keeping.cancel()
+            away.cancel()
+            await asyncio.wait({keeping, away})
 
 
 def settings_of(settings: ServerSettings) -> list[tuple[int, bool, ServerSettings]]:

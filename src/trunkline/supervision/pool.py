@@ -55,6 +55,7 @@ class Pool:
         self.settings = settings
         self._loop = asyncio.get_running_loop()
         self._shared = around.following if around is not None else PoolFollowing(settings, events, self)
+        self._turn = asyncio.Lock()
         self._sinks: list[Sink] = []
         if around is not None:
             self.members = [Member(around)]
@@ -65,12 +66,12 @@ class Pool:
         self._standing = Standing(
             settings.name,
             self.members,
-            [sink.elected for sink in self._sinks],
+            [sink.role for sink in self._sinks],
             events,
             on_change=self._changed,
             on_home=on_listed,
         )
-        self._admission = Admission(self.members, self._home, settings.max_concurrency)
+        self._admission = Admission(self.members, self._home, settings.max_concurrency, self._standing.move)
         self._idling = Idling(self.members, settings.pool, self._home)
         sharing = Sharing(settings, self.members, self._admission, home=self._home, on_calm=self._calm)
         self.call = sharing.call
@@ -155,7 +156,7 @@ class Pool:
             return replace(self._around.status(), waiting=waiting, members=self.health())
         return replace(
             self._standing.status(waiting),
-            lazy=self.settings.lazy and self.asleep,
+            asleep=self.asleep,
             dropped_notifications=self._dropped(),
         )
 
@@ -206,7 +207,7 @@ class Pool:
         at = len(self._sinks)
         sink = Sink(events, lambda event: self._standing.note(at, event))
         self._sinks.append(sink)
-        following = MemberFollowing(settings, sink, self._shared, sink.elected)
+        following = MemberFollowing(settings, sink, self._shared, sink.role, self._turn)
         supervisor = Supervisor(settings, on_listed, sink, following)
         return Member(supervisor, endpoint=endpoint, spare=spare)
 

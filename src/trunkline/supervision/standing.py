@@ -12,7 +12,7 @@ from trunkline.core.status import ServerStatus, State
 from trunkline.protocol.lists import KINDS
 from trunkline.supervision.changes import compare_lists
 from trunkline.supervision.lists import Lists
-from trunkline.supervision.member import Member, announce
+from trunkline.supervision.member import Member, Role, announce
 
 _UP = ("ready", "degraded")
 _BEST_FIRST: tuple[State, ...] = (
@@ -30,7 +30,7 @@ class Standing:
     """What is known of the server as a whole. Changes only by `note`.
 
     Args:
-        elected: for each member, set while it is home.
+        roles: of each member.
         on_change: told of every change of a member, after it counts.
         on_home: told when another member has become home.
     """
@@ -39,7 +39,7 @@ class Standing:
         self,
         server: str,
         members: Sequence[Member],
-        elected: Sequence[asyncio.Event],
+        roles: Sequence[Role],
         events: EventSink,
         *,
         on_change: Callable[[], None],
@@ -50,7 +50,7 @@ class Standing:
         self.state: State = members[0].supervisor.state
         self._server = server
         self._members = members
-        self._elected = elected
+        self._roles = roles
         self._events = events
         self._on_change = on_change
         self._on_home = on_home
@@ -58,8 +58,8 @@ class Standing:
         self._since = self._loop.time()
         self._lives = 0
         self._news: asyncio.Future[None] = self._loop.create_future()
-        for event in elected[:1]:
-            event.set()
+        for role in roles[:1]:
+            role.set(home=True)
 
     async def news(self) -> None:
         """Wait until the state of any member changes."""
@@ -100,20 +100,25 @@ class Standing:
             members=tuple(one.status() for one in members),
         )
 
-    def _elect(self) -> None:
-        """Have another home where this one is lost, the nearest first; the old one is not waited for."""
-        old = self._members[self.home]
-        if old.supervisor.state in _UP:
+    def move(self, to: int) -> None:
+        """Have another home: what belongs to one connection goes there, and stays there."""
+        if to == self.home or not self._roles:
             return
-        able = [at for at, one in enumerate(self._members) if one.rank is not None and not one.leased]
-        if not able:
-            return
-        new = min(able, key=lambda at: (self._members[at].endpoint != old.endpoint, at))
-        self._elected[self.home].clear()
-        self.home = new
-        self._elected[new].set()
-        self._compare(old.supervisor.lists, self._members[new].supervisor.lists)
+        old, new = self._members[self.home], self._members[to]
+        self._roles[self.home].set(home=False)
+        self.home = to
+        self._roles[to].set(home=True)
+        self._compare(old.supervisor.lists, new.supervisor.lists)
         self._on_home()
+
+    def _elect(self) -> None:
+        """Have another home where this one is lost or cannot be reached, the nearest first."""
+        old = self._members[self.home]
+        if old.supervisor.state == "ready" or old.busy:
+            return
+        able = [at for at, one in enumerate(self._members) if one.rank in (0, 1) and not one.leased]
+        if able:
+            self.move(min(able, key=lambda at: (self._members[at].endpoint != old.endpoint, at)))
 
     def _compare(self, before: Lists, after: Lists) -> None:
         """Tell what is listed differently at the new home."""

@@ -142,6 +142,7 @@ class Supervisor:
             retry_in=max(0.0, self._due - now) if self._due is not None else None,
             latency_ms=self.latency * 1000 if self.latency is not None else None,
             last_check=now - max(answers) if answers else None,
+            asleep=self.asleep,
             dropped_notifications=self.following.dropped(self.connection),
         )
 
