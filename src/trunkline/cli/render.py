@@ -32,7 +32,9 @@ def render_list(statuses: Statuses, tools: Sequence[Tool], paint: Paint) -> str:
 
 
 def render_status(statuses: Statuses, paint: Paint) -> str:
-    """Give a table with one server per line and the trouble of a sick one beneath it."""
+    """Give a table with one server per line, and beneath it its connections and the trouble of a sick one."""
+    from trunkline.cli.members import member_lines
+
     header = (
         "SERVER",
         "STATE",
@@ -65,7 +67,7 @@ def render_status(statuses: Statuses, paint: Paint) -> str:
     head, *body = align([header, *rows])
     lines = [paint(head, "strong")]
     for text, status in zip(body, statuses.values(), strict=True):
-        lines += [_paint_state(text, status.state, paint), *_trouble(status, paint)]
+        lines += [_paint_state(text, status.state, paint), *member_lines(status), *_trouble(status, paint)]
     return "\n".join(lines)
 
 

@@ -185,6 +185,7 @@ class Trunk(Calls, Requests, Watching, Detaching, Leasing):
         timeout: float | None = None,  # noqa: ASYNC109
         *,
         lists: bool | None = None,
+        lazy: bool = False,
     ) -> None:
         """Wait until every server is ready or failed, or until one is ready; lazy ones sleep on.
 
@@ -195,13 +196,14 @@ class Trunk(Calls, Requests, Watching, Detaching, Leasing):
             server: wait for this one only, and raise if it fails; a lazy one is connected by this.
             timeout: seconds; without it the servers' connect timeouts are the bound.
             lists: wait for the resources, templates and prompts too; None does unless a server is named.
+            lazy: connect and wait for lazy servers too that were never used, so that all is listed.
 
         Raises:
             NotFoundError: there is no such server.
             UnavailableError: the named server could not be connected.
             DeadlineExceededError: `timeout` passed first.
         """
-        waited = self._wait_ready(server, lists=server is None if lists is None else lists)
+        waited = self._wait_ready(server, lists=server is None if lists is None else lists, lazy=lazy)
         try:
             async with asyncio.timeout(timeout):
                 await waited
@@ -329,11 +331,11 @@ class Trunk(Calls, Requests, Watching, Detaching, Leasing):
     async def _known(self) -> None:
         await settle_all(self._fleet)
 
-    async def _wait_ready(self, server: str | None, *, lists: bool) -> None:
+    async def _wait_ready(self, server: str | None, *, lists: bool, lazy: bool) -> None:
         if server is not None:
             await self._ready_one(server)
         else:
-            await self._settled()
+            await (self._known() if lazy else self._settled())
         for name, supervisor in tuple(self._fleet) if lists else ():
             if server in (None, name) and not supervisor.asleep:
                 await supervisor.listed()

@@ -93,9 +93,14 @@ class Trunk(Calling):
 
     @mirrors(AsyncTrunk.ready)
     def ready(
-        self, server: str | None = None, timeout: float | None = None, *, lists: bool | None = None
+        self,
+        server: str | None = None,
+        timeout: float | None = None,
+        *,
+        lists: bool | None = None,
+        lazy: bool = False,
     ) -> None:
-        self._thread.run(lambda: self._trunk.ready(server, timeout, lists=lists))
+        self._thread.run(lambda: self._trunk.ready(server, timeout, lists=lists, lazy=lazy))
 
     @mirrors(AsyncTrunk.lease)
     def lease(self, server: str, *, timeout: float | None = None) -> Lease:
