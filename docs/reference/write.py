@@ -18,21 +18,24 @@ from trunkline.config.policy_rule import Rule
 from trunkline.config.schema import POLICY_SCHEMA
 from trunkline.config.settings import ServerPolicy, ToolPolicy
 from trunkline.core.limits import Limits
+from trunkline.core.pool import PoolSettings
 from trunkline.core.process_limits import ProcessLimits
 from trunkline.core.tls import TlsSettings
 
 PAGE = Path(__file__).with_name("trunkline-toml.md")
 TOOL_RULES = policy_rule.TOOL_RULES
 SERVER_RULES = {key: rule for key, rule in policy_rule.SERVER_RULES.items() if "." not in key}
+POOL_RULES = {key.removeprefix("pool."): rule for key, rule in policy_rule.POOL_RULES.items()}
 TLS_RULES = {key.removeprefix("tls."): rule for key, rule in policy_rule.TLS_RULES.items()}
 LIMIT_RULES = {key.removeprefix("limits."): rule for key, rule in policy_rule.LIMIT_RULES.items()}
 PROCESS_RULES = {key.removeprefix("process."): rule for key, rule in policy_rule.PROCESS_RULES.items()}
-INNER = ("tls", "limits", "process")
+INNER = ("pool", "tls", "limits", "process")
 PATTERN = "The most specific table that matches decides, each key on its own; patterns know *, ? and [abc]."
 TABLES = {
     "defaults": "What holds for every server and tool unless a more specific table says otherwise.",
     "servers": f"Settings by server name or pattern. {PATTERN}",
     "tools": f"Settings by `server.tool` or pattern. {PATTERN}",
+    "pool": "The connections to each endpoint of a server; its calls may use any of them.",
     "tls": "How servers with an `https://` or `wss://` URL are trusted.",
     "limits": "The same as `limits` in `defaults`, which wins.",
     "process": "How much of the machine a server may take that is a process of ours, with all it starts.",
@@ -68,6 +71,7 @@ def schema() -> dict[str, Any]:
             "defaults": _described("defaults", _object(_settings(every) | _inner())),
             "servers": _described("servers", _map(_object(_settings(SERVER_RULES) | _inner()))),
             "tools": _described("tools", _map(_object(_settings(TOOL_RULES)))),
+            "pool": _described("pool", _object(_fields(POOL_RULES, (PoolSettings,)))),
             "tls": _described("tls", _object(_fields(TLS_RULES, (TlsSettings,)))),
             "limits": _described("limits", _object(_fields(LIMIT_RULES, (Limits,)))),
             "process": _described("process", _object(_fields(PROCESS_RULES, (ProcessLimits,)))),
@@ -90,6 +94,7 @@ def _sections() -> Iterator[str]:
     for heading, rules, structs in (
         ('[servers."glob"]', SERVER_RULES, (ServerPolicy,)),
         ('[tools."glob"]', TOOL_RULES, (ToolPolicy,)),
+        ("pool", POOL_RULES, (PoolSettings,)),
         ("tls", TLS_RULES, (TlsSettings,)),
         ("limits", LIMIT_RULES, (Limits,)),
         ("process", PROCESS_RULES, (ProcessLimits,)),

@@ -13,6 +13,8 @@ if TYPE_CHECKING:
 
     from trunkline.catalog.catalog import Catalog as Catalog
     from trunkline.catalog.search import Match as Match
+    from trunkline.config.replicas import Replica as Replica
+    from trunkline.config.replicas import Replicas as Replicas
     from trunkline.core.call import Log as Log
     from trunkline.core.call import Progress as Progress
     from trunkline.core.completion import CompletionReply as CompletionReply
@@ -23,6 +25,7 @@ if TYPE_CHECKING:
     from trunkline.core.events import Event as Event
     from trunkline.core.events import ListChanged as ListChanged
     from trunkline.core.events import LogMessage as LogMessage
+    from trunkline.core.events import MemberChanged as MemberChanged
     from trunkline.core.events import ResourceUpdated as ResourceUpdated
     from trunkline.core.events import ServerChanged as ServerChanged
     from trunkline.core.handlers import HandlerLimits as HandlerLimits
@@ -42,6 +45,7 @@ if TYPE_CHECKING:
     from trunkline.core.sampling import SampleRequest as SampleRequest
     from trunkline.core.sampling import SampleResult as SampleResult
     from trunkline.core.status import ConfigStatus as ConfigStatus
+    from trunkline.core.status import MemberStatus as MemberStatus
     from trunkline.core.status import ServerStatus as ServerStatus
     from trunkline.core.task import Task as Task
     from trunkline.core.tool import Tool as Tool
@@ -54,6 +58,7 @@ if TYPE_CHECKING:
     from trunkline.errors import DeniedError as DeniedError
     from trunkline.errors import ElicitationRequiredError as ElicitationRequiredError
     from trunkline.errors import InvalidArgumentsError as InvalidArgumentsError
+    from trunkline.errors import LeaseLostError as LeaseLostError
     from trunkline.errors import NotFoundError as NotFoundError
     from trunkline.errors import OutcomeUnknownError as OutcomeUnknownError
     from trunkline.errors import ProtocolError as ProtocolError
@@ -75,6 +80,8 @@ if TYPE_CHECKING:
 _HOMES = {
     "Catalog": "catalog.catalog",
     "Handle": "runtime.handle",
+    "Replica": "config.replicas",
+    "Replicas": "config.replicas",
     "Log": "core.call",
     "Match": "catalog.search",
     "Progress": "core.call",
@@ -100,6 +107,7 @@ _HOMES = {
     "CallFinished": "core.events",
     "ConfigChanged": "core.events",
     "LogMessage": "core.events",
+    "MemberChanged": "core.events",
     "ResourceUpdated": "core.events",
     "FileStore": "store.files",
     "MemoryStore": "store.port",
@@ -110,6 +118,7 @@ _HOMES = {
     "SampleRequest": "core.sampling",
     "SampleResult": "core.sampling",
     "ConfigStatus": "core.status",
+    "MemberStatus": "core.status",
     "ServerStatus": "core.status",
     "Task": "core.task",
     "TaskHandle": "runtime.task_handle",
@@ -128,6 +137,7 @@ _HOMES |= dict.fromkeys(
         "DeniedError",
         "ElicitationRequiredError",
         "InvalidArgumentsError",
+        "LeaseLostError",
         "NotFoundError",
         "OutcomeUnknownError",
         "ProtocolError",

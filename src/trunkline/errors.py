@@ -222,6 +222,13 @@ class UnavailableError(CallError):
     default_retryable = True
 
 
+class LeaseLostError(UnavailableError):
+    """The connection that was leased, or its session, is gone, and all that it held with it."""
+
+    code = "lease_lost"
+    default_retryable = False
+
+
 class OutcomeUnknownError(CallError):
     """The request left and the link was lost before an answer: it may have run."""
 

@@ -20,8 +20,16 @@ from trunkline.config import Limits, ServerPolicy, ToolPolicy
 from trunkline.config.expansion import Scope
 from trunkline.config.mistakes import diagnose
 from trunkline.config.policy_file import examine_policy
-from trunkline.config.policy_rule import LIMIT_RULES, PROCESS_RULES, SERVER_RULES, TLS_RULES, TOOL_RULES
+from trunkline.config.policy_rule import (
+    LIMIT_RULES,
+    POOL_RULES,
+    PROCESS_RULES,
+    SERVER_RULES,
+    TLS_RULES,
+    TOOL_RULES,
+)
 from trunkline.config.schema import POLICY_SCHEMA, policy_schema, servers_schema
+from trunkline.core.pool import PoolSettings
 from trunkline.core.process_limits import ProcessLimits
 from trunkline.core.tls import TlsSettings
 
@@ -52,6 +60,10 @@ GOOD = [
     "[defaults.process]\nmemory = '1.5 GiB'\ncpu_seconds = 0\nprocesses = 0\nfiles = 0",
     "[servers.x]\nprocess = { memory = 512000000 }",
     "[servers.x]\nprocess = { memory = 0 }",
+    "[servers.x]\npool = { min = 0, max = 4, max_idle = 0 }\nmax_concurrency = 0\nlazy = true",
+    "[servers.x]\nreplicas = []",
+    "[servers.x]\nreplicas = ['https://a.example/mcp', { url = 'ws://b', region = 'eu', weight = 0.5 }]",
+    "[servers.x]\nreplicas = ['${URL}', 'https://a.example/${PATH}?token=${TOKEN}']",
 ]
 BAD = [
     "timeout = 3",
@@ -106,6 +118,18 @@ BAD = [
     "[servers.x.process]\nfile = 300",
     "[servers.x]\nmemory = '512 MB'",
     "[tools.x.process]\nmemory = '512 MB'",
+    "[servers.x]\npool = 3",
+    "[servers.x]\npool = { max = 0 }",
+    "[servers.x]\npool = { min = 1001 }",
+    "[servers.x]\npool = { max_idle = -1 }",
+    "[servers.x]\nmax_concurrency = 1.5",
+    "[servers.x]\nlazy = 1",
+    "[servers.x]\nreplicas = 'https://a'",
+    "[servers.x]\nreplicas = ['a.example']",
+    "[servers.x]\nreplicas = [{ region = 'eu' }]",
+    "[servers.x]\nreplicas = [{ url = 'https://a', weight = 0 }]",
+    "[servers.x]\nreplicas = [{ url = 'https://a', zone = 'b' }]",
+    "[tools.x]\npool = {}",
 ]
 
 
@@ -125,13 +149,13 @@ def test_schema_and_code_refuse_the_same(toml: str) -> None:
 
 def members(schema: Any) -> list[dict[str, Any]]:
     """Give every object below that lists properties."""
-    found = [schema["properties"]] if "properties" in schema else []
-    for value in schema.values() if isinstance(schema, dict) else ():
-        found += members(value) if isinstance(value, dict) else []
+    found = [schema["properties"]] if isinstance(schema, dict) and "properties" in schema else []
+    for value in schema.values() if isinstance(schema, dict) else schema:
+        found += members(value) if isinstance(value, dict | list) else []
     return found
 
 
-INNER = {"limits", "tls", "process"}
+INNER = {"limits", "pool", "tls", "process"}
 
 
 def fields(struct: type) -> dict[str, str]:
@@ -150,6 +174,7 @@ def fields(struct: type) -> dict[str, str]:
     [
         ("servers", ServerPolicy),
         ("tools", ToolPolicy),
+        ("pool", PoolSettings),
         ("tls", TlsSettings),
         ("limits", Limits),
         ("process", ProcessLimits),
@@ -161,12 +186,14 @@ def test_every_setting_is_in_the_schema_with_its_docstring_and_default(table: st
     assert {key: value["description"] for key, value in listed.items()} == fields(struct)
     made = struct()
     assert {key: value["default"] for key, value in listed.items() if key not in INNER} == {
-        key: getattr(made, key) for key in fields(struct) if key not in INNER
+        key: list(value) if isinstance(value := getattr(made, key), tuple) else value
+        for key in fields(struct)
+        if key not in INNER
     }
 
 
 def test_every_setting_can_be_written_in_a_file() -> None:
-    inner = {*LIMIT_RULES, *TLS_RULES, *PROCESS_RULES}
+    inner = {*LIMIT_RULES, *POOL_RULES, *TLS_RULES, *PROCESS_RULES}
     assert set(SERVER_RULES) == {*ServerPolicy.__struct_fields__, *inner} - INNER
     assert set(TOOL_RULES) == set(ToolPolicy.__struct_fields__)
     assert {key.removeprefix("limits.") for key in LIMIT_RULES} == set(Limits.__struct_fields__)

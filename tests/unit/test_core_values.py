@@ -151,7 +151,7 @@ def test_a_config_error_says_where() -> None:
 
 def test_every_error_is_importable_from_the_package_and_ends_at_the_root() -> None:
     names = [name for name in trunkline.__all__ if name.endswith("Error")]
-    assert len(names) == 17
+    assert len(names) == 18
     assert all(issubclass(getattr(trunkline, name), trunkline.TrunklineError) for name in names)
     assert not issubclass(trunkline.ConfigError, trunkline.CallError)
     assert issubclass(DeadlineExceededError, trunkline.CallError)

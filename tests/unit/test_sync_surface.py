@@ -11,6 +11,7 @@ import trunkline.sync
 from trunkline.runtime.callable import ToolFunction
 from trunkline.runtime.connect import connect
 from trunkline.runtime.handle import Handle
+from trunkline.runtime.lease import Lease
 from trunkline.runtime.task_handle import TaskHandle
 from trunkline.runtime.trunk import Trunk
 
@@ -21,6 +22,7 @@ PAIRS = [
     (Trunk, trunkline.sync.Trunk),
     (Handle, trunkline.sync.Handle),
     (TaskHandle, trunkline.sync.TaskHandle),
+    (Lease, trunkline.sync.Lease),
 ]
 
 

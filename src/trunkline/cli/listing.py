@@ -33,18 +33,21 @@ def list_everything(settings: Settings, *, cached: bool = False) -> int:
     return session.guarded(settings, lambda terminal: _show_list(cached, settings, terminal))
 
 
-async def settle(trunk: Trunk, server: str | None, settings: Settings, *, lists: bool = False) -> None:
+async def settle(
+    trunk: Trunk, server: str | None, settings: Settings, *, lists: bool = False, lazy: bool = True
+) -> None:
     """Wait until the server (or every server) is ready or failed, within the time there is.
 
     A server that is not ready by then is shown as it is; it is not an error of the command.
 
     Args:
         lists: wait until they have listed their resources, templates and prompts too.
+        lazy: connect lazy servers too, without which not all would be shown.
     """
     from trunkline.errors import TrunklineError
 
     try:
-        await trunk.ready(server, timeout=settings.timeout, lists=lists)
+        await trunk.ready(server, timeout=settings.timeout, lists=lists, lazy=lazy)
     except TrunklineError:
         return
 

@@ -68,7 +68,7 @@ async def require_tool(trunk: Trunk, selector: Selector, settings: Settings) -> 
         ConfigError, UnavailableError: its server has failed.
         NotFoundError, AmbiguousNameError: there is no such tool, or more than one.
     """
-    await trunk.ready(selector.server, timeout=settings.timeout)
+    await trunk.ready(selector.server, timeout=settings.timeout, lazy=selector.server is None)
     return trunk.catalog.resolve(selector.name)
 
 

@@ -89,7 +89,7 @@ async def _await_definition(
         return settings.timeout
     else:
         try:
-            await trunk.ready(selector.server, timeout=settings.timeout)
+            await trunk.ready(selector.server, timeout=settings.timeout, lazy=selector.server is None)
         except DeadlineExceededError:
             raise
         except TrunklineError:

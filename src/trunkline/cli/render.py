@@ -36,11 +36,13 @@ def render_list(statuses: Statuses, tools: Sequence[Tool], paint: Paint) -> str:
 
 
 def render_status(statuses: Statuses, paint: Paint, *, lasting: bool = False) -> str:
-    """Give a table with one server per line and the trouble of a sick one beneath it.
+    """Give a table with one server per line, and beneath it its connections and the trouble of a sick one.
 
     Args:
         lasting: whether the runtime goes on, so that it matters when a server is tried again.
     """
+    from trunkline.cli.members import member_lines
+
     header = (
         "SERVER",
         "STATE",
@@ -73,7 +75,7 @@ def render_status(statuses: Statuses, paint: Paint, *, lasting: bool = False) ->
     head, *body = align([header, *rows])
     lines = [paint(head, "strong")]
     for text, status in zip(body, statuses.values(), strict=True):
-        lines += [_paint_state(text, status.state, paint), *_trouble(status, paint)]
+        lines += [_paint_state(text, status.state, paint), *member_lines(status), *_trouble(status, paint)]
         if lasting and status.retry_in is not None:
             lines.append(f"  tried again in {_span(status.retry_in)}, or by a call")
     return "\n".join(lines)

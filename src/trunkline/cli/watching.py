@@ -17,6 +17,7 @@ import msgspec
 from trunkline.cli.columns import cut_to, terminal_size
 from trunkline.cli.envelope import server_document
 from trunkline.cli.exits import OK
+from trunkline.cli.members import without_passing
 from trunkline.cli.render import Statuses, line, render_status
 from trunkline.cli.session import refresh_status
 from trunkline.cli.style import plain
@@ -110,4 +111,5 @@ def _render_change(name: str, status: ServerStatus) -> str:
 
 
 def _lasting(status: ServerStatus) -> ServerStatus:
-    return msgspec.structs.replace(status, **_PASSING)
+    members = without_passing(status.members)
+    return msgspec.structs.replace(status, **_PASSING, members=members)

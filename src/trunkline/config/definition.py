@@ -7,11 +7,14 @@ import re
 from collections.abc import Mapping
 from pathlib import Path
 
+from msgspec.structs import replace
+
 from trunkline.config.dotenv import parse_dotenv
 from trunkline.config.entry import HttpEntry, PeerEntry, StdioEntry
 from trunkline.config.entry_error import EntryError, MissingError
 from trunkline.config.expansion import Expanded, Scope, place
 from trunkline.config.fields import Fields, check_characters
+from trunkline.config.replicas import Replicas
 from trunkline.config.secret import collect, conceal, conceal_arguments, header_secrets, show_headers
 from trunkline.config.syntax import read_text
 from trunkline.config.url import Kind, check_url
@@ -37,11 +40,13 @@ _HEADER_VALUE = re.compile(r"[^\x00-\x08\x0a-\x1f\x7f\ud800-\udfff]*")
 
 
 def define(name: str, raw: object, *, scope: Scope, source: str) -> StdioEntry | HttpEntry | PeerEntry:
-    """Resolve one server; `raw` is its object as written, or a live peer.
+    """Resolve one server; `raw` is its object as written, a live peer, or several of these as `Replicas`.
 
     Raises:
         EntryError: the entry cannot be used.
     """
+    if isinstance(raw, Replicas):
+        return _replicated(name, raw, scope, source)
     if not isinstance(raw, Mapping):
         return _peer(name, raw, source)
     fields = Fields(raw, scope)
@@ -67,6 +72,22 @@ def is_disabled(raw: object) -> bool:
             message = f"must be true or false, not {describe_type(value)}"
             raise EntryError(message, path=(key,), hint=f"Write true or false for {key}, without quotes.")
     return disabled is True or enabled is False
+
+
+def _replicated(name: str, raw: Replicas, scope: Scope, source: str) -> StdioEntry | HttpEntry | PeerEntry:
+    first, *others = (
+        replace(
+            define(name, _as_entry(one.entry), scope=scope, source=source),
+            region=one.region,
+            weight=float(one.weight),
+        )
+        for one in raw.endpoints
+    )
+    return replace(first, replicas=(*others, *first.replicas))
+
+
+def _as_entry(raw: object) -> object:
+    return {"url": raw} if isinstance(raw, str) else raw
 
 
 def _stated_type(fields: Fields) -> str | None:

@@ -21,6 +21,12 @@ class _Record(msgspec.Struct, frozen=True, kw_only=True):
     """The key in the configuration; any characters."""
     source: str
     """The file the entry came from, or `argument`."""
+    replicas: tuple[Entry, ...] = ()
+    """Further endpoints of the same server, given from code."""
+    region: str = ""
+    """Where this endpoint stands, in the application's words."""
+    weight: float = 1.0
+    """This endpoint's share of the calls that may go anywhere."""
 
     def visible(self) -> tuple[tuple[str, Any], ...]:
         """Give the fields that may be shown anywhere."""

@@ -84,6 +84,8 @@ def write_value(value: Any) -> str:
             return f"{value:.12g}"
         case str():
             return f'"{value}"'
+        case tuple():
+            return f"[{', '.join(write_value(one) for one in value)}]"
         case _:
             return str(value)
 

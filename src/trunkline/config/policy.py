@@ -18,10 +18,11 @@ import msgspec
 
 from trunkline.config.explanation import Explanation, Setting
 from trunkline.config.policy_position import Place, Places
-from trunkline.config.policy_rule import LIMIT_PREFIX, PROCESS_PREFIX, TLS_PREFIX
+from trunkline.config.policy_rule import LIMIT_PREFIX, POOL_PREFIX, PROCESS_PREFIX, TLS_PREFIX
 from trunkline.config.settings import ServerPolicy, ToolPolicy
 from trunkline.config.wording import KeyPath, describe_path, nearest
 from trunkline.core.limits import Limits
+from trunkline.core.pool import PoolSettings
 from trunkline.core.process_limits import ProcessLimits
 from trunkline.core.tls import TlsSettings
 from trunkline.errors import ConfigError
@@ -30,6 +31,7 @@ _Key = TypeVar("_Key")
 _Value = TypeVar("_Value")
 
 _CACHED = 4096
+_NESTED = ((POOL_PREFIX, PoolSettings), (TLS_PREFIX, TlsSettings), (LIMIT_PREFIX, Limits))
 _WILDCARD = re.compile(r"\*|\?|\[[^\]]*\]")
 
 
@@ -125,7 +127,8 @@ class Policy:
             limits = Limits(**_take(values, LIMIT_PREFIX))
             tls = TlsSettings(**_take(values, TLS_PREFIX))
             process = ProcessLimits(**_take(values, PROCESS_PREFIX))
-            known = ServerPolicy(**values, limits=limits, tls=tls, process=process)
+            pool = PoolSettings(**_take(values, POOL_PREFIX))
+            known = ServerPolicy(**values, limits=limits, tls=tls, pool=pool, process=process)
             _make_room(self._by_server)[name] = known
         return known
 
@@ -212,7 +215,7 @@ def _matching(tables: tuple[Table, ...], name: str) -> list[Table]:
 
 def _flatten(settings: ServerPolicy | ToolPolicy) -> dict[str, Any]:
     values: dict[str, Any] = {name: getattr(settings, name) for name in settings.__struct_fields__}
-    for prefix, kind in ((TLS_PREFIX, TlsSettings), (LIMIT_PREFIX, Limits), (PROCESS_PREFIX, ProcessLimits)):
+    for prefix, kind in _NESTED:
         if isinstance(inner := values.pop(prefix.removesuffix("."), None), kind):
             values |= {f"{prefix}{name}": getattr(inner, name) for name in kind.__struct_fields__}
     return values

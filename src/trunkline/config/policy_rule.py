@@ -9,6 +9,7 @@ import msgspec
 
 from trunkline.config import proxy
 from trunkline.config.reference import FORMS, REFERENCE
+from trunkline.config.replicas import WANTED, are_replicas, read_replicas
 from trunkline.config.settings import Era
 from trunkline.core.limits import Limits
 from trunkline.core.process_limits import read_size, write_size
@@ -16,6 +17,9 @@ from trunkline.core.tls import Version
 
 MAX_SECONDS = 1_000_000_000
 """Longest span accepted, some thirty years; an endless one would break the promise that calls end."""
+
+_MOST_CONNECTIONS = 1000
+"""Most connections of one endpoint."""
 
 
 LEAST_MEMORY = 1_000_000
@@ -100,6 +104,20 @@ _FILES_OR_OFF = Rule(
     "256",
     {"anyOf": [{"const": 0}, {"type": "integer", "minimum": LEAST_FILES}]},
 )
+_FEW_OR_NONE = Rule(
+    "a whole number from 0 to 1000",
+    lambda value: (_is_count(value) or _is_zero(value)) and value <= _MOST_CONNECTIONS,  # type: ignore[operator]
+    int,
+    "1",
+    {"type": "integer", "minimum": 0, "maximum": _MOST_CONNECTIONS},
+)
+_FEW = Rule(
+    "a whole number from 1 to 1000",
+    lambda value: _is_count(value) and value <= _MOST_CONNECTIONS,  # type: ignore[operator]
+    int,
+    "4",
+    {"type": "integer", "minimum": 1, "maximum": _MOST_CONNECTIONS},
+)
 _SWITCH = Rule("true or false", lambda value: isinstance(value, bool), bool, "true", {"type": "boolean"})
 _ERA = Rule(
     '"auto", "legacy" or "modern"',
@@ -143,6 +161,38 @@ _VERSION = Rule(
     {"enum": list(get_args(Version))},
 )
 
+_ENDPOINT = {"type": "string", "pattern": r"^([Hh][Tt]{2}[Pp][Ss]?://.|[Ww][Ss]{1,2}://.|\$\{)"}
+_REPLICAS = Rule(
+    WANTED,
+    are_replicas,
+    read_replicas,
+    '["https://eu.example/mcp", { url = "https://us.example/mcp", weight = 2 }]',
+    {
+        "type": "array",
+        "items": {
+            "anyOf": [
+                _ENDPOINT,
+                {
+                    "type": "object",
+                    "additionalProperties": False,
+                    "required": ["url"],
+                    "properties": {
+                        "url": _ENDPOINT,
+                        "region": {"type": "string"},
+                        "weight": {"type": "number", "exclusiveMinimum": 0},
+                    },
+                },
+            ]
+        },
+    },
+)
+
+POOL_PREFIX = "pool."
+POOL_RULES = {
+    f"{POOL_PREFIX}min": _FEW_OR_NONE,
+    f"{POOL_PREFIX}max": _FEW,
+    f"{POOL_PREFIX}max_idle": _SECONDS_OR_OFF,
+}
 TLS_PREFIX = "tls."
 TLS_RULES = {
     f"{TLS_PREFIX}ca": _PATH,
@@ -174,7 +224,11 @@ SERVER_RULES = {
     "restart_delay_max": _SECONDS_OR_OFF,
     "probe_interval": _SECONDS_OR_OFF,
     "remember": _SWITCH,
+    "lazy": _SWITCH,
+    "max_concurrency": _COUNT_OR_OFF,
+    "replicas": _REPLICAS,
     "proxy": _PROXY,
+    **POOL_RULES,
     **TLS_RULES,
     **LIMIT_RULES,
     **PROCESS_RULES,

@@ -6,7 +6,9 @@ from typing import Literal
 
 import msgspec
 
+from trunkline.config.replicas import ReplicaPolicy
 from trunkline.core.limits import Limits
+from trunkline.core.pool import PoolSettings
 from trunkline.core.process_limits import ProcessLimits
 from trunkline.core.tls import TlsSettings
 
@@ -40,10 +42,18 @@ class ServerPolicy(msgspec.Struct, frozen=True, kw_only=True):
     """Longest wait between attempts at a server that has failed, in seconds; 0 for none."""
     remember: bool = True
     """Whether its era and lists are kept for the next start, where the runtime keeps any at all."""
+    lazy: bool = False
+    """Whether the server is connected by its first use, rather than at the start."""
+    max_concurrency: int = 0
+    """Calls that may run on the server at a time; others wait in order. 0 for any number."""
+    replicas: tuple[ReplicaPolicy, ...] = ()
+    """Further endpoints of the same server; calls go to one that is healthy."""
     proxy: str = "environment"
     """Proxy to reach the server's URL through: as the environment says, none, or this one."""
     tls: TlsSettings = TlsSettings()
     """How the server is trusted, and how we show who we are."""
+    pool: PoolSettings = PoolSettings()
+    """How many connections each endpoint may have."""
     limits: Limits = Limits()
     """How much the server may send."""
     process: ProcessLimits = ProcessLimits()

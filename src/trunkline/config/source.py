@@ -12,6 +12,7 @@ import msgspec
 from trunkline.config.discovery import workspace_of
 from trunkline.config.inputs import InputSpec, read_inputs
 from trunkline.config.position import find_keys, line_and_column
+from trunkline.config.replicas import Replicas
 from trunkline.config.syntax import Members, parse_json, read_text, strip_comments
 from trunkline.config.wording import KeyPath, describe_type
 from trunkline.errors import ConfigError
@@ -95,7 +96,7 @@ def read_target(target: object, folder: Path) -> Reading:
             return read_file(absolute_path(target, folder))
         case Mapping():
             return Reading(origin=here, definitions=_from_object(target, here))
-        case _ if hasattr(target, "serve"):
+        case _ if hasattr(target, "serve") or isinstance(target, Replicas):
             return _single(target, here)
         case _:
             message = f"servers cannot be read from {describe_type(target)}"

@@ -16,6 +16,7 @@ from msgspec.structs import replace
 
 from trunkline.connection.answers import Answers
 from trunkline.connection.incoming import Incoming
+from trunkline.connection.leased import lost_lease
 from trunkline.connection.listing import Pages, read_pages
 from trunkline.connection.negotiation import ClientIdentity, Negotiated
 from trunkline.connection.notices import Notices
@@ -240,6 +241,8 @@ class Connection:
 
     async def _exchange(self, encode: Callable[[], Request], flight: Flight) -> Frame:
         """Send a request and give its response; one that met a lost session is sent once more."""
+        if flight.session is not None and (self._session.missing or flight.session != self.sessions):
+            raise lost_lease(self.server, "never_sent")
         if self._session.missing:
             await self._session.restore("never_sent")
         try:
@@ -247,6 +250,10 @@ class Connection:
         except SessionLostError as lost:
             # The server refused an unknown session, so it ran nothing.
             flight.delivery = "refused"
+            if flight.session is not None:
+                if lost.current:
+                    self._session.give_up()
+                raise lost_lease(self.server, "refused", 404) from lost
             await self._session.restore("refused", lost=lost.current)
         try:
             return await self.link.request(encode())

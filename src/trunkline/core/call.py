@@ -54,6 +54,7 @@ class Flight:
         "phase",
         "request_id",
         "sent",
+        "session",
         "started",
         "stderr",
         "task",
@@ -79,6 +80,8 @@ class Flight:
         """Gives the tail of the server's standard error, where it has one."""
         self.request_id: int | None = None
         """JSON-RPC id of the request that was sent last for this call."""
+        self.session: int | None = None
+        """The only session of its connection that it may be sent in; None for whichever there is."""
         self.on_progress = on_progress
         self.on_log: Callable[[Log], None] | None = None
         """Takes the log messages that are certain to belong to this call."""

@@ -32,6 +32,18 @@ class ServerChanged(Event, frozen=True, kw_only=True):
     """How often it became ready again after it was lost."""
 
 
+class MemberChanged(Event, frozen=True, kw_only=True):
+    """One connection of a server that may have several went from one state to another."""
+
+    member: str
+    """Its name, as in the status of the server."""
+    state: State
+    before: State
+    reason: str | None = None
+    """Why, in words that are safe to show; None when nothing went wrong."""
+    restarts: int = 0
+
+
 class CallFinished(Event, frozen=True, kw_only=True):
     """A call of the application has ended, however it did."""
 

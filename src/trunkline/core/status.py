@@ -11,6 +11,33 @@ State = Literal["stopped", "connecting", "ready", "degraded", "backoff", "failed
 `failed`: down, and tried again rarely; `draining`: takes no more calls and ends when those in flight have."""
 
 
+class MemberStatus(msgspec.Struct, frozen=True, kw_only=True):
+    """What is known at one moment of one connection of a server that may have several."""
+
+    name: str
+    """Its number, counted from 1."""
+    state: State
+    healthy: bool
+    """Whether calls are given to it before others: connected, and nothing speaks against it."""
+    since: float
+    """Seconds it has been in this state."""
+    endpoint: str = ""
+    """Where it leads, without secrets; "" where all lead to the same."""
+    region: str = ""
+    weight: float = 1.0
+    """Its endpoint's share of the calls that may go anywhere."""
+    calls: int = 0
+    """Calls in flight."""
+    leased: bool = False
+    """Whether it is kept for one holder."""
+    era: str | None = None
+    restarts: int = 0
+    last_error: str | None = None
+    retry_in: float | None = None
+    """Seconds until it is tried again although nobody calls it; None when it is not."""
+    latency_ms: float | None = None
+
+
 class ServerStatus(msgspec.Struct, frozen=True, kw_only=True):
     """What is known of one server at one moment."""
 
@@ -44,6 +71,12 @@ class ServerStatus(msgspec.Struct, frozen=True, kw_only=True):
     breaker: str = "closed"
     dropped_notifications: int = 0
     """How many notifications were dropped, because there were too many or they were too large together."""
+    asleep: bool = False
+    """Whether it is not connected because nobody needs it: lazy and not used yet, or unused for a while."""
+    waiting: int = 0
+    """Calls that wait for their turn, or for a connection that is free."""
+    members: tuple[MemberStatus, ...] = ()
+    """Each connection, where there may be several; the state is then that of the best of them."""
 
 
 class ConfigStatus(msgspec.Struct, frozen=True, kw_only=True):

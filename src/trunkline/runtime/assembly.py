@@ -6,20 +6,25 @@ import asyncio
 import functools
 import os
 import ssl
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Iterable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple, TypeVar, cast
 from urllib.parse import urlsplit
 
+from msgspec.structs import replace
+
 from trunkline.config.entry import BadEntry, Entry, HttpEntry, PeerEntry, StdioEntry
+from trunkline.config.loading import Config
 from trunkline.config.policy import Policy
 from trunkline.config.settings import ServerPolicy
 from trunkline.connection.declared import declare
 from trunkline.connection.negotiation import ClientIdentity
 from trunkline.core.backoff import Backoff
 from trunkline.core.handlers import Handlers
+from trunkline.errors import ConfigError
 from trunkline.runtime.bounding import warn_of_limits
 from trunkline.runtime.egress import Contexts, context_for, find_egress, warn_of_trust
+from trunkline.runtime.endpoints import endpoints_of, show_endpoint
 from trunkline.runtime.importing import import_off_loop
 from trunkline.runtime.reading import read_list
 from trunkline.security.redact import Redactor
@@ -77,6 +82,50 @@ def assemble(
             application's own, of which nobody can tell whether it is the same in another one.
     """
     rules = policy.for_server(entry.name)
+    own, *replicas = (
+        assemble_endpoint(one, policy, identity, handlers, log, contexts, logs, remembering)
+        for one in endpoints_of(entry, policy)
+    )
+    return replace(
+        own,
+        lazy=rules.lazy,
+        pool=rules.pool,
+        max_concurrency=rules.max_concurrency,
+        replicas=tuple(replicas),
+    )
+
+
+def check_required(config: Config, required: Iterable[str]) -> None:
+    """Check the servers without which a runtime is not to be opened.
+
+    Raises:
+        ConfigError: one of them is not configured, or its entry cannot be used.
+    """
+    required, servers = tuple(required), [entry.name for entry in config.entries]
+    for name in required:
+        if name not in servers:
+            raise ConfigError(
+                f"`require` names {name!r}, which is not configured",
+                server=name,
+                hint=f"Configured are: {', '.join(servers) or 'none'}.",
+            )
+    for entry in config.entries:
+        if isinstance(entry, BadEntry) and entry.name in required:
+            raise entry.error
+
+
+def assemble_endpoint(
+    entry: Entry,
+    policy: Policy,
+    identity: ClientIdentity,
+    handlers: Handlers,
+    log: WireLog | None,
+    contexts: Contexts,
+    logs: ServerLogs | None = None,
+    remembering: Remembering | None = None,
+) -> ServerSettings:
+    """Give the settings of one endpoint of a server."""
+    rules = policy.for_server(entry.name)
     given = context_for(entry.name, contexts)
     way = _Way(rules, policy.folder, given, logs)
     if isinstance(entry, HttpEntry):
@@ -96,6 +145,9 @@ def assemble(
         restart=_restart_policy(rules),
         health_check_interval=rules.health_check_interval,
         read_list=functools.partial(read_list, entry.name, _kind(entry)),
+        region=entry.region,
+        weight=entry.weight,
+        shown=show_endpoint(entry),
         clean=_cleaner(entry.secrets) if isinstance(entry, StdioEntry | HttpEntry) else sanitize_text,
         draw=_draw,
         remembered=remembering.recall(entry, policy) if remembering is not None and given is None else None,

@@ -142,12 +142,15 @@ class AttachedTrunk:
         timeout: float | None = None,  # noqa: ASYNC109
         *,
         lists: bool | None = None,
+        lazy: bool = False,
     ) -> None:
         """See `Trunk.ready`."""
         number = next(self._numbers)
         self._catalog = None
         try:
-            request = Ready(id=number, servers=self._servers, server=server, timeout=timeout, lists=lists)
+            request = Ready(
+                id=number, servers=self._servers, server=server, timeout=timeout, lists=lists, lazy=lazy
+            )
             self._listed = await self._ask(request, timeout)
         except TrunklineError:
             if not self._lost:

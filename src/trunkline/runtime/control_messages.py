@@ -55,6 +55,7 @@ class Ready(_Viewing, tag="ready", frozen=True, kw_only=True):
     server: str | None = None
     timeout: float | None = None
     lists: bool | None = None
+    lazy: bool = False
 
 
 class List(_Viewing, tag="list", frozen=True, kw_only=True):

@@ -181,7 +181,7 @@ class ControlServer:
         match request:
             case Ready():
                 view = self.view(request.servers)
-                await view.ready(request.server, request.timeout, lists=request.lists)
+                await view.ready(request.server, request.timeout, lists=request.lists, lazy=request.lazy)
                 return self._list(request.servers)
             case Call():
                 return await self.view(request.servers).call(

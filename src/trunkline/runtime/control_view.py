@@ -12,8 +12,9 @@ from trunkline.core.status import ServerStatus
 from trunkline.runtime.inventory import Inventory
 from trunkline.runtime.routes import Routes
 from trunkline.runtime.trunk import Trunk
-from trunkline.supervision.fleet import Fleet
-from trunkline.supervision.supervisor import Supervisor
+from trunkline.supervision.fleet import Fleet, Server
+from trunkline.supervision.hold import Hold
+from trunkline.supervision.pool import Pool
 
 
 def narrow(trunk: Trunk, servers: Collection[str]) -> Trunk:
@@ -28,7 +29,7 @@ def narrow(trunk: Trunk, servers: Collection[str]) -> Trunk:
         part._fleet,
         part._inventory,
         trunk._policy,
-        part._settled,
+        part._known,
         trunk._insight.observe,
         trunk._handles.see_off,
     )
@@ -42,7 +43,7 @@ class _Part:
         self._fleet = fleet
         self._names = frozenset(servers)
 
-    def __iter__(self) -> Iterator[tuple[str, Supervisor]]:
+    def __iter__(self) -> Iterator[tuple[str, Server]]:
         return ((name, supervisor) for name, supervisor in self._fleet if name in self._names)
 
     def __contains__(self, server: str) -> bool:
@@ -56,11 +57,17 @@ class _Part:
     def generation(self) -> int:
         return self._fleet.generation
 
-    def get(self, server: str) -> Supervisor | None:
+    def get(self, server: str) -> Server | None:
         return self._fleet.get(server) if server in self._names else None
 
     def status(self) -> dict[str, ServerStatus]:
         return {name: supervisor.status() for name, supervisor in self}
+
+    def share(self, server: str) -> Pool:
+        return self._fleet.share(server)
+
+    async def call_held(self, hold: Hold, call: Call) -> Reply:
+        return await self._fleet.call_held(hold, call)
 
     async def call(self, call: Call) -> Reply:
         return await self._fleet.call(call)

@@ -15,9 +15,8 @@ from trunkline.protocol.lists import KINDS, Kind
 from trunkline.runtime.reading import read_list
 from trunkline.runtime.stale import Stale
 from trunkline.security.sanitize import sanitize_text
-from trunkline.supervision.fleet import Fleet
+from trunkline.supervision.fleet import Fleet, Server
 from trunkline.supervision.server_list import Listed
-from trunkline.supervision.supervisor import Supervisor
 from trunkline.telemetry.escape import escape_text
 
 if TYPE_CHECKING:
@@ -105,6 +104,12 @@ class Inventory:
         self.catalog()
         return {server: listing.warnings for server, listing in self._listings.items() if listing.warnings}
 
+    def narrow(self, fleet: Fleet) -> Inventory:
+        """Give the inventory of a part of the same fleet; nothing is parsed again."""
+        part = Inventory(fleet)
+        part._parsed = self._parsed
+        return part
+
     def _rebuild(self) -> None:
         self._generation = self._fleet.generation
         self._listings = {server: self._list(server, supervisor) for server, supervisor in self._fleet}
@@ -120,7 +125,7 @@ class Inventory:
         }
         self._mirrored = {}
 
-    def _list(self, server: str, supervisor: Supervisor) -> Listing:
+    def _list(self, server: str, supervisor: Server) -> Listing:
         lists = supervisor.lists
         lists.renew()
         warnings = [
@@ -137,9 +142,7 @@ class Inventory:
             **found,
         )
 
-    def _parse(
-        self, server: str, kind: Kind, supervisor: Supervisor
-    ) -> tuple[tuple[Any, ...], tuple[str, ...]]:
+    def _parse(self, server: str, kind: Kind, supervisor: Server) -> tuple[tuple[Any, ...], tuple[str, ...]]:
         listed = supervisor.lists.get(kind)
         if listed is None:
             return (), ()

@@ -10,9 +10,8 @@ from msgspec.structs import replace
 from trunkline.catalog.listing import Listing
 from trunkline.protocol.lists import KINDS, Kind
 from trunkline.runtime.reading import read_stale
-from trunkline.supervision.fleet import Fleet
+from trunkline.supervision.fleet import Fleet, Server
 from trunkline.supervision.remembered import Items
-from trunkline.supervision.supervisor import Supervisor
 
 
 class Stale:
@@ -31,7 +30,7 @@ class Stale:
             return None
         return [replace(listing, **found.get(server, {})) for server, listing in listings.items()]
 
-    def _of(self, server: str, supervisor: Supervisor) -> dict[str, tuple[Any, ...]]:
+    def _of(self, server: str, supervisor: Server) -> dict[str, tuple[Any, ...]]:
         lists = supervisor.lists
         return {
             kind: self._parse(server, kind, items, supervisor.settings.transport)

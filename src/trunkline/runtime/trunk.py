@@ -28,10 +28,11 @@ from trunkline.errors import (
     ConfigError,
     DeadlineExceededError,
 )
-from trunkline.runtime.assembly import assemble, client_identity
+from trunkline.runtime.assembly import assemble, check_required, client_identity
 from trunkline.runtime.calls import Calls
 from trunkline.runtime.detaching import Detaching
 from trunkline.runtime.egress import Contexts
+from trunkline.runtime.endpoints import endpoints_of
 from trunkline.runtime.events import Bus
 from trunkline.runtime.explain import explain
 from trunkline.runtime.folder_watch import require_watchfiles
@@ -41,21 +42,22 @@ from trunkline.runtime.hosting import Hosting
 from trunkline.runtime.insight import Insight
 from trunkline.runtime.inspecting import Inspecting
 from trunkline.runtime.inventory import Inventory
+from trunkline.runtime.lease import Leasing
 from trunkline.runtime.reactions import end_reacting, is_wanted, react
 from trunkline.runtime.remembering import Remembering, open_store
 from trunkline.runtime.requests import Requests
 from trunkline.runtime.routes import Routes, no_server
+from trunkline.runtime.waking import settle_all, settle_awake
 from trunkline.runtime.watching import Watching
 from trunkline.store.port import Store
 from trunkline.supervision.failure import unavailable
-from trunkline.supervision.fleet import Fleet
+from trunkline.supervision.fleet import Fleet, Server
 from trunkline.supervision.settings import ServerSettings
-from trunkline.supervision.supervisor import Supervisor
 from trunkline.telemetry.tracer import Tracing
 from trunkline.telemetry.wire_log import WireTarget
 
 
-class Trunk(Calls, Requests, Watching, Detaching, Inspecting):
+class Trunk(Calls, Requests, Watching, Detaching, Inspecting, Leasing):
     """Many servers behind one front door; made by `connect`, used as an async context manager.
 
     Entering returns at once: servers connect in the background, and a call waits for its own server
@@ -114,7 +116,7 @@ class Trunk(Calls, Requests, Watching, Detaching, Inspecting):
         if self._watch:
             require_watchfiles()
         config = self._target if isinstance(self._target, Config) and not self._watch else self._load()
-        self._check_required(config)
+        check_required(config, self._require)
         self.config = config
         self._policy = config.policy.activate(self._profile) if self._profile else config.policy
         self._loop = asyncio.get_running_loop()
@@ -127,7 +129,7 @@ class Trunk(Calls, Requests, Watching, Detaching, Inspecting):
             self._fleet,
             self._inventory,
             self._policy,
-            self._settled,
+            self._known,
             self._insight.observe,
             self._handles.see_off,
         )
@@ -219,23 +221,25 @@ class Trunk(Calls, Requests, Watching, Detaching, Inspecting):
         timeout: float | None = None,  # noqa: ASYNC109
         *,
         lists: bool | None = None,
+        lazy: bool = False,
     ) -> None:
-        """Wait until every server is ready or failed, or until one is ready.
+        """Wait until every server is ready or failed, or until one is ready; lazy ones sleep on.
 
         A server is ready, and takes calls, once its tools are listed. A list of resources, templates or
         prompts that fails or takes too long becomes a warning of the catalog and no more.
 
         Args:
-            server: wait for this one only, and raise if it fails.
+            server: wait for this one only, and raise if it fails; a lazy one is connected by this.
             timeout: seconds; without it the servers' connect timeouts are the bound.
             lists: wait for the resources, templates and prompts too; None does unless a server is named.
+            lazy: connect and wait for lazy servers too that were never used, so that all is listed.
 
         Raises:
             NotFoundError: there is no such server.
             UnavailableError: the named server could not be connected.
             DeadlineExceededError: `timeout` passed first.
         """
-        waited = self._wait_ready(server, lists=server is None if lists is None else lists)
+        waited = self._wait_ready(server, lists=server is None if lists is None else lists, lazy=lazy)
         try:
             async with asyncio.timeout(timeout):
                 await waited
@@ -343,7 +347,8 @@ class Trunk(Calls, Requests, Watching, Detaching, Inspecting):
         return load(self._target, name=self._name, policy=self._policy_source, profile=self._profile)
 
     def _assemble(self, entry: Entry) -> ServerSettings:
-        self._insight.learn(entry)
+        for one in endpoints_of(entry, self._policy):
+            self._insight.learn(one)
         return assemble(
             entry,
             self._policy,
@@ -355,30 +360,19 @@ class Trunk(Calls, Requests, Watching, Detaching, Inspecting):
             self._remembering,
         )
 
-    def _check_required(self, config: Config) -> None:
-        servers = [entry.name for entry in config.entries]
-        for name in self._require:
-            if name not in servers:
-                raise ConfigError(
-                    f"`require` names {name!r}, which is not configured",
-                    server=name,
-                    hint=f"Configured are: {', '.join(servers) or 'none'}.",
-                )
-        for entry in config.entries:
-            if isinstance(entry, BadEntry) and entry.name in self._require:
-                raise entry.error
-
     async def _settled(self) -> None:
-        for _, supervisor in tuple(self._fleet):
-            await supervisor.settled()
+        await settle_awake(self._fleet)
 
-    async def _wait_ready(self, server: str | None, *, lists: bool) -> None:
+    async def _known(self) -> None:
+        await settle_all(self._fleet)
+
+    async def _wait_ready(self, server: str | None, *, lists: bool, lazy: bool) -> None:
         if server is not None:
             await self._ready_one(server)
         else:
-            await self._settled()
+            await (self._known() if lazy else self._settled())
         for name, supervisor in tuple(self._fleet) if lists else ():
-            if server in (None, name):
+            if server in (None, name) and not supervisor.asleep:
                 await supervisor.listed()
 
     async def _ready_one(self, server: str) -> None:
@@ -388,7 +382,7 @@ class Trunk(Calls, Requests, Watching, Detaching, Inspecting):
         if error is not None:
             raise unavailable(server, error, self._supervisor(server).status().stderr) from error
 
-    def _supervisor(self, server: str) -> Supervisor:
+    def _supervisor(self, server: str) -> Server:
         supervisor = self._fleet.get(server)
         if supervisor is None:
             raise no_server(server, self._fleet)

@@ -12,9 +12,8 @@ from trunkline.errors import CallError, DeadlineExceededError, Delivery, Invalid
 from trunkline.runtime.events import MOST_WAITING, Bus, Watch
 from trunkline.runtime.routes import Routes, no_server
 from trunkline.security.uris import without_secrets
-from trunkline.supervision.fleet import Fleet
+from trunkline.supervision.fleet import Fleet, Server
 from trunkline.supervision.subscription import Subscription
-from trunkline.supervision.supervisor import Supervisor
 from trunkline.telemetry.escape import escape_text
 
 logger = logging.getLogger("trunkline.call")
@@ -126,14 +125,14 @@ class Watching:
             return self._following(server).settings.connect_timeout
         return max((one.settings.connect_timeout for _, one in self._fleet), default=1.0)
 
-    def _following(self, server: str) -> Supervisor:
+    def _following(self, server: str) -> Server:
         supervisor = self._fleet.get(server)
         if supervisor is None:
             raise no_server(server, self._fleet)
         return supervisor
 
 
-async def _set_level(server: str, supervisor: Supervisor, level: LogLevel) -> None:
+async def _set_level(server: str, supervisor: Server, level: LogLevel) -> None:
     try:
         await supervisor.following.set_log_level(level, supervisor.live)
     except CallError as error:

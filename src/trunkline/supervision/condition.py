@@ -20,8 +20,9 @@ _LEVELS = {"failed": logging.WARNING, "degraded": logging.WARNING}
 class Condition:
     """The state of one server; only its supervisor changes it."""
 
-    def __init__(self, server: str, events: EventSink) -> None:
+    def __init__(self, server: str, events: EventSink, member: str = "") -> None:
         self._server = server
+        self._label = f"{server} ({member})" if member else server
         self._events = events
         self._loop = asyncio.get_running_loop()
         self.state: State = "stopped"
@@ -30,7 +31,7 @@ class Condition:
         self.error: TrunklineError | None = None
         """Why the server is not well, or None."""
         self.lives = 0
-        """How often it became ready."""
+        """How often it became ready, but for the times after which it was closed because nobody used it."""
 
     @property
     def restarts(self) -> int:
@@ -46,6 +47,8 @@ class Condition:
         before, self.state = self.state, after(self.state, trigger)
         if trigger == "opened":
             self.lives += 1
+        elif trigger == "idle":
+            self.lives -= 1
         if self.state == "ready":
             self.error = None
         elif error is not None:
@@ -55,7 +58,7 @@ class Condition:
         self.since = self._loop.time()
         reason = describe(error) if error is not None else None
         if reason is not None:
-            line = escape_text(f"{self._server}: {self.state}: {reason}")
+            line = escape_text(f"{self._label}: {self.state}: {reason}")
             logger.log(_LEVELS.get(self.state, logging.INFO), "%s", line, extra={"server": self._server})
         self._events.put(
             ServerChanged(

@@ -12,19 +12,26 @@ from trunkline.core.reply import Reply
 from trunkline.core.status import ServerStatus
 from trunkline.errors import NotFoundError, OutcomeUnknownError, UnavailableError
 from trunkline.supervision.failure import ended
+from trunkline.supervision.hold import Hold
+from trunkline.supervision.pool import Pool, is_shared
 from trunkline.supervision.settings import ServerSettings
 from trunkline.supervision.supervisor import Supervisor
 
+Server = Supervisor | Pool
+"""A server as the runtime sees it: one connection, or several that act as one."""
+
 
 class Fleet:
-    """The supervisors, by server name, in the order they were configured."""
+    """The servers, by name, in the order they were configured."""
 
     def __init__(self, events: EventSink = NOBODY) -> None:
         self._events = events
         self._time = asyncio.get_running_loop().time
-        self._supervisors: dict[str, Supervisor] = {}
+        self._servers: dict[str, Server] = {}
+        self._single: dict[str, Supervisor] = {}
+        """Those with one connection that anybody may use: their calls take the short way."""
         self._tasks: dict[str, asyncio.Task[None]] = {}
-        self._retired: set[Supervisor] = set()
+        self._retired: set[Server] = set()
         """Servers that were taken out and still work on calls."""
         self._group: asyncio.TaskGroup | None = None
         self._running = asyncio.Event()
@@ -32,65 +39,69 @@ class Fleet:
         self.generation = 0
         """Counts up whenever a list, or its age, or the set of servers changes."""
 
-    def __iter__(self) -> Iterator[tuple[str, Supervisor]]:
-        return iter(self._supervisors.items())
+    def __iter__(self) -> Iterator[tuple[str, Server]]:
+        return iter(self._servers.items())
 
     def __contains__(self, server: str) -> bool:
-        return server in self._supervisors
+        return server in self._servers
 
     @property
     def servers(self) -> tuple[str, ...]:
         """Server names in configuration order."""
-        return tuple(self._supervisors)
+        return tuple(self._servers)
 
-    def get(self, server: str) -> Supervisor | None:
-        """Give the supervisor of a server, or None."""
-        return self._supervisors.get(server)
+    def get(self, server: str) -> Server | None:
+        """Give a server, or None."""
+        return self._servers.get(server)
 
     def status(self) -> dict[str, ServerStatus]:
         """Say how each server is doing."""
-        return {name: supervisor.status() for name, supervisor in self._supervisors.items()}
+        return {name: supervisor.status() for name, supervisor in self._servers.items()}
 
-    def add(self, settings: ServerSettings) -> Supervisor:
-        """Take a server in and start it, when the fleet runs.
+    def add(self, settings: ServerSettings) -> Server:
+        """Take a server in and start it, when the fleet runs; a lazy one is started by its first use.
 
         Raises:
             UnavailableError: the fleet has been stopped.
         """
         if self._stopping.is_set():
             raise ended(settings.name)
-        supervisor = Supervisor(settings, self._changed, self._events)
-        self._supervisors[settings.name] = supervisor
+        name = settings.name
+        server: Server
+        if is_shared(settings):
+            server = Pool(settings, self._changed, self._events)
+        else:
+            server = self._single[name] = Supervisor(settings, self._changed, self._events)
+        self._servers[name] = server
         self._changed()
-        supervisor.start()
+        if not settings.lazy:
+            server.start()
         if self._group is not None:
-            self._tasks[settings.name] = self._group.create_task(supervisor.run())
-        return supervisor
+            self._tasks[name] = self._group.create_task(server.run())
+        return server
 
     async def remove(self, server: str) -> None:
         """End a server and everything it owns."""
-        supervisor = self._supervisors.pop(server)
-        self._changed()
+        supervisor = self._take_out(server)
         supervisor.stop()
         if (task := self._tasks.pop(server, None)) is not None:
             await asyncio.wait({task})
 
     def adjust(self, settings: ServerSettings) -> None:
         """Keep a server alive by other settings; its connection stays as it is."""
-        self._supervisors[settings.name].adjust(settings)
+        self._servers[settings.name].adjust(settings)
 
     def retire(self, server: str) -> None:
         """Take a server out: it gets no more calls, and ends when those in flight have."""
-        supervisor = self._supervisors.pop(server)
+        supervisor = self._take_out(server)
         self._tasks.pop(server, None)
-        self._changed()
         if self._group is None:
             supervisor.stop()
             return
         self._retired.add(supervisor)
         self._group.create_task(self._see_off(supervisor))
 
-    async def _see_off(self, supervisor: Supervisor) -> None:
+    async def _see_off(self, supervisor: Server) -> None:
         try:
             await supervisor.drain(math.inf)
         finally:
@@ -100,12 +111,12 @@ class Fleet:
         """Own every server until `stop`: the body of the runtime's root task."""
         async with asyncio.TaskGroup() as group:
             self._group = group
-            for name, supervisor in self._supervisors.items():
+            for name, supervisor in self._servers.items():
                 self._tasks[name] = group.create_task(supervisor.run())
             self._running.set()
             await self._stopping.wait()
             self._group = None
-            for supervisor in (*self._supervisors.values(), *self._retired):
+            for supervisor in (*self._servers.values(), *self._retired):
                 supervisor.stop()
 
     async def wait_running(self) -> None:
@@ -115,7 +126,7 @@ class Fleet:
     async def drain(self, grace: float) -> None:
         """Take no more calls and let those in flight end for at most `grace` seconds."""
         async with asyncio.TaskGroup() as group:
-            for supervisor in self._supervisors.values():
+            for supervisor in self._servers.values():
                 group.create_task(supervisor.drain(grace))
 
     def stop(self) -> None:
@@ -128,9 +139,9 @@ class Fleet:
         Raises:
             CallError: with a true `delivery`.
         """
-        supervisor = self._supervisors.get(call.server)
+        supervisor = self._single.get(call.server)
         if supervisor is None:
-            raise NotFoundError(f"there is no server {call.server!r}", server=call.server)
+            return await self._share(call)
         connection = supervisor.live or await supervisor.connect(call.flight)
         flight = call.flight
         flight.attempts += 1
@@ -143,5 +154,49 @@ class Fleet:
         supervisor.note_answer(flight)
         return reply
 
+    def share(self, server: str) -> Pool:
+        """Give a server as one whose connections can be held; one with a single connection stays so a while.
+
+        Raises:
+            NotFoundError: there is no such server.
+        """
+        found = self._servers.get(server)
+        if isinstance(found, Pool):
+            return found
+        if found is None:
+            raise _unknown(server)
+
+        def restore() -> None:
+            if self._servers.get(server) is pool:
+                self._servers[server] = self._single[server] = found
+
+        pool = self._servers[server] = Pool(found.settings, self._changed, around=found, on_calm=restore)
+        del self._single[server]
+        return pool
+
+    async def call_held(self, hold: Hold, call: Call) -> Reply:
+        """Dispatch one call to the connection that is held.
+
+        Raises:
+            CallError: with a true `delivery`; `LeaseLostError` when the connection is gone.
+        """
+        return await hold.call(call)
+
+    async def _share(self, call: Call) -> Reply:
+        server = self._servers.get(call.server)
+        if not isinstance(server, Pool):
+            raise _unknown(call.server)
+        return await server.call(call)
+
+    def _take_out(self, server: str) -> Server:
+        found = self._servers.pop(server)
+        self._single.pop(server, None)
+        self._changed()
+        return found
+
     def _changed(self) -> None:
         self.generation += 1
+
+
+def _unknown(server: str) -> NotFoundError:
+    return NotFoundError(f"there is no server {server!r}", server=server)

@@ -32,9 +32,14 @@ class Following:
         self._settings = settings
         self._dropped_before = 0
 
+    @property
+    def watched(self) -> bool:
+        """Whether somebody is subscribed, who cannot be told of anything while the server is down."""
+        return bool(self.subscriptions)
+
     def dropped(self, connection: Connection | None) -> int:
         """Say how many notifications were dropped since the application began."""
-        return self._dropped_before + self.notices.dropped + _dropped_by(connection)
+        return self._dropped_before + self.notices.dropped + dropped_by(connection)
 
     def attach(self, connection: Connection) -> None:
         """Let the calls of a new connection ask for the log messages that are wanted."""
@@ -48,7 +53,7 @@ class Following:
             line = escape_text(f"{self._settings.name}: an internal error: {type(fault).__name__}")
             logger.error("%s", line, exc_info=fault, extra={"server": self._settings.name})
         finally:
-            self._dropped_before += _dropped_by(connection)
+            self._dropped_before += dropped_by(connection)
             self.subscriptions.lapse()
 
     async def set_log_level(self, level: LogLevel, connection: Connection | None) -> None:
@@ -112,5 +117,6 @@ class Following:
             logger.info("%s", line, extra={"server": self._settings.name})
 
 
-def _dropped_by(connection: Connection | None) -> int:
+def dropped_by(connection: Connection | None) -> int:
+    """Say how many notifications a connection had to drop."""
     return 0 if connection is None else connection.link.unsolicited.dropped

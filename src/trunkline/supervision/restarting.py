@@ -17,6 +17,16 @@ _LOOK_AGAIN = 0.01
 """Seconds between two looks at whether the calls have ended: they are only counted, which costs nothing."""
 
 
+async def wait_for_calls(connection: Connection, grace: float, stopping: asyncio.Event) -> None:
+    """Let the calls in flight end for at most `grace` seconds."""
+    loop = asyncio.get_running_loop()
+    until = loop.time() + grace
+    while connection.calls and loop.time() < until:
+        if connection.link.lost or stopping.is_set():
+            break
+        await asyncio.sleep(_LOOK_AGAIN)
+
+
 class Restarted(msgspec.Struct, frozen=True, kw_only=True):
     """What a restart did to the calls that were in flight."""
 
@@ -60,12 +70,8 @@ class Restarting:
 
     async def drain(self, connection: Connection, stopping: asyncio.Event) -> None:
         """Let the calls in flight end, then part from the connection."""
-        loop = asyncio.get_running_loop()
-        until, found = loop.time() + self._grace, len(connection.calls)
-        while connection.calls and loop.time() < until:
-            if connection.link.lost or stopping.is_set():
-                break
-            await asyncio.sleep(_LOOK_AGAIN)
+        found = len(connection.calls)
+        await wait_for_calls(connection, self._grace, stopping)
         left = len(connection.calls)
         await asyncio.shield(connection.link.close("it is restarted, because somebody asked for that"))
         self.settle(Restarted(server=self._server, finished=found - left, cut=left))
@@ -91,6 +97,22 @@ class Restartable:
     _open_from: float
     _begun: bool
     start: Callable[[], None]
+    stop: Callable[[], None]
+
+    @property
+    def live(self) -> Connection | None:
+        """The connection, unless it is known to be lost."""
+        connection = self.connection
+        return connection if connection is not None and not connection.link.lost else None
+
+    async def drain(self, grace: float) -> None:
+        """Take no more calls, let those in flight end for at most `grace` seconds, then end the server."""
+        await self._restarting.settled()
+        if (connection := self.live) is not None:
+            self._condition.change("draining")
+            self.connection = None
+            await wait_for_calls(connection, grace, self._stopping)
+        self.stop()
 
     async def restart(self, grace: float) -> Restarted:
         """Let calls in flight end for at most `grace` seconds, then start anew; later calls wait for that.

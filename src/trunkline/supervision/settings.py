@@ -10,6 +10,7 @@ import msgspec
 from trunkline.connection.negotiation import ClientIdentity
 from trunkline.core.handlers import Handlers
 from trunkline.core.limits import Limits
+from trunkline.core.pool import PoolSettings
 from trunkline.protocol.eras import Family
 from trunkline.protocol.lists import Kind
 from trunkline.supervision.recovery import RestartPolicy
@@ -41,6 +42,20 @@ class ServerSettings(msgspec.Struct, frozen=True, kw_only=True):
     """Seconds within which a frozen server is noticed; 0 for no health checks."""
     read_list: Callable[[Kind, tuple[object, ...]], Generator[None, None, Any]] | None = None
     """Makes of what a list holds what is wanted of it, with pauses, in which others have their turn."""
+    lazy: bool = False
+    """Whether it is connected by its first use, rather than at the start."""
+    pool: PoolSettings = PoolSettings()
+    max_concurrency: int = 0
+    """Calls that may run at a time, over all connections; 0 for any number."""
+    replicas: tuple[ServerSettings, ...] = ()
+    """Further endpoints of the same server."""
+    region: str = ""
+    weight: float = 1.0
+    """This endpoint's share of the calls that may go anywhere."""
+    shown: str = ""
+    """Where the endpoint is, as it may be shown."""
+    member: str = ""
+    """Which of the server's connections this is; "" where there is but one."""
     clean: Callable[[str], str] = escape_text
     """Makes a text of the server safe to show, without the secrets we know of."""
     draw: Callable[[], float] = lambda: 0.5

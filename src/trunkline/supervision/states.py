@@ -18,6 +18,7 @@ Trigger = Literal[
     "lost",
     "exhausted",
     "released",
+    "idle",
     "draining",
     "ended",
 ]
@@ -33,6 +34,7 @@ MEANINGS: Mapping[Trigger, str] = {
     "lost": "the connection is lost",
     "exhausted": "an attempt failed or the connection is lost, after too many restarts in too short a time",
     "released": "the connection is lost and is not opened again by itself",
+    "idle": "nobody has used the connection for a while, and it need not be kept",
     "draining": "no more calls are taken, or they wait for a restart; those in flight may end",
     "ended": "the server is removed or restarted, or the runtime is closed",
 }
@@ -51,6 +53,7 @@ _DOWN: Mapping[Trigger, State] = {
     "lost": "backoff",
     "exhausted": "failed",
     "released": "stopped",
+    "idle": "stopped",
     "draining": "draining",
     "ended": "stopped",
 }

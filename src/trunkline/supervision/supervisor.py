@@ -14,7 +14,7 @@ from typing import Any
 from trunkline.connection.connection import Connection
 from trunkline.core.call import Flight
 from trunkline.core.events import NOBODY, EventSink
-from trunkline.core.status import ServerStatus
+from trunkline.core.status import ServerStatus, State
 from trunkline.errors import OutcomeUnknownError, TrunklineError, UnavailableError
 from trunkline.supervision.condition import Condition
 from trunkline.supervision.failure import (
@@ -41,19 +41,20 @@ from trunkline.transport.link import Link
 
 logger = logging.getLogger("trunkline.supervision")
 
-_LOOK_AGAIN = 0.01
-"""Seconds between two looks at whether the calls of a draining server have ended."""
-
 
 class Supervisor(Restartable):
     """Owns one server's connection."""
 
     def __init__(
-        self, settings: ServerSettings, on_listed: Callable[[], None], events: EventSink = NOBODY
+        self,
+        settings: ServerSettings,
+        on_listed: Callable[[], None],
+        events: EventSink = NOBODY,
+        following: Following | None = None,
     ) -> None:
         self.settings = settings
         self.lists = Lists(settings, on_listed, events)
-        self.following = Following(settings, events)
+        self.following = following or Following(settings, events)
         self.connection: Connection | None = None
         self.last_answer: float | None = None
         self.latency: float | None = None
@@ -61,43 +62,50 @@ class Supervisor(Restartable):
         self._wanted = asyncio.Event()
         self._stopping = asyncio.Event()
         self._attempt: asyncio.Future[Connection | TrunklineError] = self._loop.create_future()
-        self._condition = Condition(settings.name, events)
+        self._condition = Condition(settings.name, events, settings.member)
         self._recovery = Recovery(settings.restart)
         self._due: float | None = None
         self._open_from = 0.0
         self._liveness: Liveness | None = None
         self._opening = Opening(settings, self.lists, self.following)
         self.answers = self._opening.answers
-        self._taken = False
         self._restarting = Restarting(settings.name)
         self._begun = self._doubted = False
         self._ready_since = 0.0
+        self._unused: asyncio.Future[None] = self._loop.create_future()
+        self.asleep = settings.lazy
+        """Whether it is not connected because nobody has wanted it yet, or not any more."""
 
     def start(self) -> None:
         """Ask for a connection without waiting for it."""
         if self._attempt.done():
             self._attempt = self._loop.create_future()
         self._wanted.set()
+        self.asleep = False
+
+    def release(self) -> None:
+        """Close the connection until somebody wants one again; only for one that has no calls."""
+        if self.live is not None and self._condition.state in ("ready", "degraded"):
+            self.connection = None
+            self.asleep = True
+            if not self._unused.done():
+                self._unused.set_result(None)
+
+    @property
+    def state(self) -> State:
+        """The state it is in."""
+        return self._condition.state
+
+    @property
+    def failure(self) -> TrunklineError | None:
+        """Why it is not well, or None."""
+        return self._condition.error
 
     def stop(self) -> None:
         """End the server; who waits for it is told at once, `run` returns when all it owned has ended."""
         self._stopping.set()
         self._settle(ended(self.settings.name))
         self.following.subscriptions.end(lambda: ended(self.settings.name))
-
-    async def drain(self, grace: float) -> None:
-        """Take no more calls, let those in flight end for at most `grace` seconds, then end the server."""
-        await self._restarting.settled()
-        if (connection := self.live) is not None:
-            self._condition.change("draining")
-            self.connection = None
-            until = self._loop.time() + grace
-            # Calls are only counted, which costs nothing, so there is no event to wait for.
-            while connection.calls and self._loop.time() < until:
-                if connection.link.lost or self._stopping.is_set():
-                    break
-                await asyncio.sleep(_LOOK_AGAIN)
-        self.stop()
 
     def adjust(self, settings: ServerSettings) -> None:
         """Follow other settings of restarts, health checks and patience; the connection stays as it is."""
@@ -128,6 +136,7 @@ class Supervisor(Restartable):
             retry_in=max(0.0, self._due - now) if self._due is not None else None,
             latency_ms=self.latency * 1000 if self.latency is not None else None,
             last_check=now - max(answers) if answers else None,
+            asleep=self.asleep,
             dropped_notifications=self.following.dropped(self.connection),
         )
 
@@ -146,9 +155,9 @@ class Supervisor(Restartable):
 
     async def settled(self) -> TrunklineError | None:
         """Wait until the server is ready or failed, starting it again if it was lost; give the failure."""
-        if self.live is None and self._condition.state != "failed" and self._may_start():
+        if self.live is None and self._condition.state != "failed" and self.may_start():
             self.start()
-        if self.live is None and not self._is_trying():
+        if self.live is None and not self.is_trying():
             return self._condition.error or ended(self.settings.name)
         outcome = await asyncio.shield(self._attempt)
         return outcome if isinstance(outcome, TrunklineError) else None
@@ -171,9 +180,9 @@ class Supervisor(Restartable):
         flight.stderr = self._opening.stderr
         if self._stopping.is_set() or self._is_parting():
             raise ended(self.settings.name)
-        if self._may_start():
+        if self.may_start():
             self.start()
-        elif not self._is_trying():
+        elif not self.is_trying():
             raise self._unavailable(self._condition.error or ended(self.settings.name))
         flight.connecting = True
         begun = self._loop.time()
@@ -187,12 +196,6 @@ class Supervisor(Restartable):
             raise self._unavailable(outcome)
         flight.activity = self._loop.time()
         return outcome
-
-    @property
-    def live(self) -> Connection | None:
-        """The connection, unless it is known to be lost."""
-        connection = self.connection
-        return connection if connection is not None and not connection.link.lost else None
 
     async def run(self) -> None:
         """Own the server until `stop`: the body of its one task."""
@@ -230,13 +233,14 @@ class Supervisor(Restartable):
         self._begun = True
         return True
 
-    def _may_start(self) -> bool:
+    def may_start(self) -> bool:
         """Whether a caller's wish begins an attempt now; a connection that is lost may not be noticed yet."""
-        if self._is_trying() or self._stopping.is_set() or self._condition.state == "draining":
+        if self.is_trying() or self._stopping.is_set() or self._condition.state == "draining":
             return False
         return self._loop.time() >= self._open_from
 
-    def _is_trying(self) -> bool:
+    def is_trying(self) -> bool:
+        """Whether an attempt is under way."""
         return self._wanted.is_set() or self._condition.state == "connecting"
 
     async def _live(self, stopping: asyncio.Future[Any]) -> None:
@@ -294,7 +298,9 @@ class Supervisor(Restartable):
             asyncio.ensure_future(connection.serve()),
             asyncio.ensure_future(self.following.keep(connection)),
         }
-        ends: set[asyncio.Future[Any]] = {lost, stopping, asyncio.ensure_future(self._restarting.wait())}
+        self._unused = unused = self._loop.create_future()
+        restarting = asyncio.ensure_future(self._restarting.wait())
+        ends: set[asyncio.Future[Any]] = {lost, stopping, unused, restarting}
         ends.update(self._watch_over(connection))
         try:
             await asyncio.wait(ends, return_when=asyncio.FIRST_COMPLETED)
@@ -307,6 +313,10 @@ class Supervisor(Restartable):
                 task.cancel()
             await asyncio.wait(owned)
         if stopping.done() or parted:
+            return
+        if unused in reasons:
+            self._condition.change("idle")
+            self._begun = False
             return
         if lost in reasons:
             known = self._opening.over_limit()
@@ -349,7 +359,7 @@ class Supervisor(Restartable):
         if condition.state == "draining":
             return
         life = now - self._ready_since if ending == "lost" else 0.0
-        watched = bool(self.following.subscriptions)
+        watched = self.following.watched
         verdict = self._recovery.end(ending, now, life, self.settings.draw(), watched=watched)
         if verdict.trigger == "exhausted":
             error = exhausted(self.settings.name, error, self.settings.restart)

@@ -9,7 +9,8 @@ from __future__ import annotations
 from trunkline.sync.callable import ToolFunction
 from trunkline.sync.connect import connect
 from trunkline.sync.handle import Handle
+from trunkline.sync.lease import Lease
 from trunkline.sync.task_handle import TaskHandle
 from trunkline.sync.trunk import Trunk
 
-__all__ = ["Handle", "TaskHandle", "ToolFunction", "Trunk", "connect"]
+__all__ = ["Handle", "Lease", "TaskHandle", "ToolFunction", "Trunk", "connect"]

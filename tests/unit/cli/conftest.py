@@ -97,8 +97,9 @@ class FakeTrunk:
         timeout: float | None = None,  # noqa: ASYNC109
         *,
         lists: bool | None = None,
+        lazy: bool = False,
     ) -> None:
-        self.world.lists = lists
+        self.world.lists, self.world.lazy = lists, lazy
         self.world.waited.append((name, timeout))
         if self.world.not_ready is not None:
             raise self.world.not_ready
@@ -185,6 +186,7 @@ class World:
         self.templates: tuple[Template, ...] = ()
         self.prompts: tuple[Prompt, ...] = ()
         self.lists: bool | None = None
+        self.lazy = False
         self.not_ready: Exception | None = None
         self.started: list[str] = []
         self.waited: list[tuple[str | None, float | None]] = []

@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
+from trunkline.cli.warm.seat import Seat
 from trunkline.runtime import control_place as place
 from trunkline.runtime.control_record import LockedError, lives
-from trunkline.cli.warm.seat import Seat
 
 
 def names(folder: Path) -> list[str]:

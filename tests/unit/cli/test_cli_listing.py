@@ -46,8 +46,7 @@ def test_list_as_json_has_a_stable_shape(trunkline: Trunkline, world: Any) -> No
     assert set(document["servers"][1]) == {
         *("name", "state", "since", "era", "transport", "last_error", "hint", "stderr"),
         *("tools", "resources", "templates", "prompts", "restarts", "latency_ms", "last_check", "breaker"),
-        "dropped_notifications",
-        "retry_in",
+        *("dropped_notifications", "retry_in", "asleep", "waiting", "members"),
     }
     assert [tool["public_name"] for tool in document["tools"]] == ["git.log", "git.status", "time.now"]
     assert set(document["tools"][0]) == {
