@@ -20,11 +20,14 @@ from trunkline.core.status import ServerStatus
 from trunkline.core.tool import Tool
 from trunkline.errors import (
     AmbiguousNameError,
+    AuthorizationRequiredError,
     CallError,
     ElicitationRequiredError,
     InvalidArgumentsError,
     NotFoundError,
+    ProtocolError,
     TrunklineError,
+    UnavailableError,
 )
 
 _HINTS = ("readOnlyHint", "destructiveHint", "idempotentHint", "openWorldHint")
@@ -70,6 +73,8 @@ def render_error(error: BaseException, paint: Paint = plain) -> str:
         lines.append("  delivery: unknown, the tool may have run")
     if hint := _hint(error):
         lines.append(f"  {paint('hint:', 'strong')} {line(hint)}")
+    if isinstance(error, UnavailableError | ProtocolError | AuthorizationRequiredError):
+        lines.append(f"  more: trunkline doctor --explain {line(error.code)}")
     if isinstance(error, CallError):
         lines += _last_words(error.stderr)
     return "\n".join(lines)

@@ -129,6 +129,7 @@ def choose(words: Sequence[str], settings: Settings, terminal: Terminal) -> list
                 config = replace(config, entries=kept, disabled=())
             groups.append((config, backgrounds))
     if targets:
+        targets.sort(key=words.index)
         groups.append(_load(targets, settings, terminal))
     return groups
 
