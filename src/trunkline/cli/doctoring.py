@@ -37,7 +37,7 @@ def doctor_command(
     settings: Settings,
     words: Annotated[
         list[str] | None,
-        typer.Argument(metavar="[SERVER|URL|FILE]...", help="What to examine. Default: every server."),
+        typer.Argument(metavar="[SERVER|URL|FILE]", help="What to examine. Default: every server."),
     ] = None,
     all_phases: Annotated[
         bool, typer.Option("--all", help="Show the phases of healthy servers too.")
