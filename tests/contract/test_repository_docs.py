@@ -50,6 +50,10 @@ def test_every_page_is_linked_from_the_index(documents: dict[str, str]) -> None:
         (Path("docs") / target.partition("#")[0]).as_posix()
         for target in LINK.findall(documents["docs/index.md"])
     }
+    linked |= {
+        (Path("docs/reference") / target).as_posix().replace("reference/../", "")
+        for target in LINK.findall(documents["docs/reference/diagnostics.md"])
+    }
     pages = {path for path in documents if path.startswith("docs/")} - {
         "docs/index.md",
         "docs/decisions/template.md",

@@ -20,11 +20,14 @@ from trunkline.core.status import ServerStatus
 from trunkline.core.tool import Tool
 from trunkline.errors import (
     AmbiguousNameError,
+    AuthorizationRequiredError,
     CallError,
     ElicitationRequiredError,
     InvalidArgumentsError,
     NotFoundError,
+    ProtocolError,
     TrunklineError,
+    UnavailableError,
 )
 
 _HINTS = ("readOnlyHint", "destructiveHint", "idempotentHint", "openWorldHint")
@@ -70,9 +73,18 @@ def render_error(error: BaseException, paint: Paint = plain) -> str:
         lines.append("  delivery: unknown, the tool may have run")
     if hint := _hint(error):
         lines.append(f"  {paint('hint:', 'strong')} {line(hint)}")
+    if (code := _code_to_explain(error)) is not None:
+        lines.append(f"  more: trunkline doctor --explain {line(code)}")
     if isinstance(error, CallError):
         lines += _last_words(error.stderr)
     return "\n".join(lines)
+
+
+def _code_to_explain(error: BaseException) -> str | None:
+    """Give the code of an error about a server, where its page says more than the error does."""
+    if isinstance(error, UnavailableError | ProtocolError):
+        return error.code if error.code != type(error).code else None
+    return error.code if isinstance(error, AuthorizationRequiredError) else None
 
 
 def _urls(error: ElicitationRequiredError) -> list[str]:

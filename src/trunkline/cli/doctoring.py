@@ -37,7 +37,7 @@ def doctor_command(
     settings: Settings,
     words: Annotated[
         list[str] | None,
-        typer.Argument(metavar="[SERVER|URL|FILE]...", help="What to examine. Default: every server."),
+        typer.Argument(metavar="[SERVER|URL|FILE]", help="What to examine. Default: every server."),
     ] = None,
     all_phases: Annotated[
         bool, typer.Option("--all", help="Show the phases of healthy servers too.")
@@ -129,6 +129,7 @@ def choose(words: Sequence[str], settings: Settings, terminal: Terminal) -> list
                 config = replace(config, entries=kept, disabled=())
             groups.append((config, backgrounds))
     if targets:
+        targets.sort(key=words.index)
         groups.append(_load(targets, settings, terminal))
     return groups
 

@@ -14,7 +14,7 @@ from trunkline.config.url import origin
 from trunkline.core.handlers import Handlers
 from trunkline.errors import CallError, ConfigError, TrunklineError, UnavailableError
 from trunkline.runtime.assembly import assemble, client_identity
-from trunkline.runtime.doctor.advice import Facts, explain_error, warn
+from trunkline.runtime.doctor.advice import Facts, explain_error, quote, warn
 from trunkline.runtime.doctor.background import Background
 from trunkline.runtime.doctor.chart import Chart
 from trunkline.runtime.doctor.checkup import Checkup, Phase
@@ -199,7 +199,7 @@ class Examination:
 def _address(entry: Entry) -> str:
     match entry:
         case StdioEntry():
-            return " ".join(entry.shown)
+            return " ".join(map(quote, entry.shown))
         case HttpEntry():
             return entry.shown or origin(entry.url)
         case PeerEntry():
