@@ -43,6 +43,7 @@ def test_the_console_prints_what_the_page_shows(
     for name in ("HOME", "XDG_CACHE_HOME", "XDG_CONFIG_HOME"):
         monkeypatch.setenv(name, str(tmp_path))
     monkeypatch.setenv("TRUNKLINE_NO_DAEMON", "1")
+    monkeypatch.setattr("trunkline.cli.loop.loop_factory", lambda: None)
     (console,) = blocks("console")
     parts = re.split(r"^\$ trunkline (.*)\n", console, flags=re.MULTILINE)[1:]
     assert len(parts) == 10
