@@ -25,7 +25,7 @@ VERSION = trunkline.__version__
 UV = str(Path(sys.executable).with_name("uv"))
 EXTRAS = {
     "all", "anthropic", "cedar", "gateway", "gemini", "keyring", "openai", "postgres", "redis", "search",
-    "telemetry", "uvloop", "workflows",
+    "telemetry", "uvloop", "watch", "workflows",
 }  # fmt: skip
 
 

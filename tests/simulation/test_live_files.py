@@ -152,7 +152,9 @@ async def test_what_a_broken_file_holds_is_not_repeated(file: Path, caplog: pyte
     async with following(file) as followed:
         followed.write('{"mcpServers": {"one": {"env": {"TOKEN": "hunter2" "x"}}}}')
         await asyncio.sleep(5)
-        assert followed.events[0][1].error
+        error = str(followed.events[0][1].error)
+        assert error.endswith("expecting ',' delimiter")
+        assert error == followed.live.error_text
         assert "hunter2" not in str(followed.events) + caplog.text
 
 

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import subprocess
+
 import pytest
 
 from trunkline.config.entry import HttpEntry, StdioEntry
-from trunkline.config.process_support import unsupported
+from trunkline.config.process_support import HOLDS, unsupported
 from trunkline.config.settings import ServerPolicy
 from trunkline.core.process_limits import Exceeded, ProcessLimits, read_size, write_size
 from trunkline.runtime.bounding import warn_of_limits
@@ -112,3 +114,25 @@ def test_a_limit_that_nothing_holds_is_told_when_the_server_is_configured(
     assert [record.message for record in caplog.records] == [
         "run: this system cannot hold a server to memory; it runs without that limit"
     ]
+
+
+@pytest.mark.skipif(not HOLDS, reason="POSIX only")
+@pytest.mark.parametrize("own", [{}, {"LC_CTYPE": "C"}, {"LC_CTYPE": "de_DE.UTF-8"}])
+def test_a_program_that_takes_limits_upon_itself_finds_the_environment_and_signals_it_was_given(
+    own: dict[str, str],
+):
+    environ = {"PATH": "/usr/bin:/bin", **own}
+    shell = [
+        "/bin/sh",
+        "-c",
+        "env -u PWD -u OLDPWD -u SHLVL -u _; grep SigIgn /proc/$$/status; ulimit -n; echo $0 $1",
+    ]
+    command = [*shell, "zero", "one two"]
+    found = []
+    for argv in (command, bounded_command(command, ProcessLimits(files=99), environ)):
+        run = subprocess.run(argv, env=environ, capture_output=True, text=True, timeout=20, check=True)
+        assert run.stderr == ""
+        found.append([line for line in run.stdout.splitlines() if not line.isdigit()])
+    assert found[0] == found[1]
+    assert found[0][-1] == "zero one two"
+    assert "99" in run.stdout.splitlines()

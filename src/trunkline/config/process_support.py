@@ -5,9 +5,12 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Iterator
+from typing import TYPE_CHECKING
 
-from trunkline.config.egress import Remark
 from trunkline.core.process_limits import ProcessLimits
+
+if TYPE_CHECKING:
+    from trunkline.config.egress import Remark
 
 COUNTS = sys.platform == "linux" and os.path.exists("/proc/self/stat")
 """Whether the memory, time and number of several processes can be measured here."""
@@ -23,6 +26,8 @@ def unsupported(limits: ProcessLimits) -> tuple[str, ...]:
 
 def examine_process(limits: ProcessLimits) -> Iterator[Remark]:
     """Warn of every limit that is set and not held here."""
+    from trunkline.config.egress import Remark
+
     for name in unsupported(limits):
         yield Remark(
             severity="warning",

@@ -11,9 +11,9 @@ from trunkline.config.changes import Changes
 from trunkline.config.loading import Config
 from trunkline.core.events import EventSink
 from trunkline.core.status import ConfigStatus
-from trunkline.runtime.live_files import LiveFiles, say
 
 if TYPE_CHECKING:
+    from trunkline.runtime.live_files import LiveFiles
     from trunkline.runtime.trunk import Trunk
 
 
@@ -39,6 +39,8 @@ class FollowedFiles:
             files: gives the files that decide what it says, there or not.
             adopt: brings the servers in line with it, at once.
         """
+        from trunkline.runtime.live_files import LiveFiles
+
         self._live = LiveFiles(load, files, adopt, self._events)
         self._task = asyncio.create_task(self._live.run(), name="configuration files")
 
@@ -49,7 +51,7 @@ class FollowedFiles:
         error = self._live.error
         return ConfigStatus(
             files=tuple(map(str, self._live.files)),
-            last_error=say(error) if error is not None else None,
+            last_error=self._live.error_text,
             hint=error.hint if error is not None else None,
         )
 

@@ -71,6 +71,11 @@ class LiveFiles:
         self._aim()
         self._known = self._look()
 
+    @property
+    def error_text(self) -> str | None:
+        """The error in words that are safe to show."""
+        return None if self.error is None else _say(self.error)
+
     async def run(self) -> None:
         """Follow the files until this is cancelled; nothing is left running then."""
         try:
@@ -138,7 +143,7 @@ class LiveFiles:
         self._events.put(ConfigChanged(**facts))
 
     def _report(self, error: ConfigError) -> None:
-        text = say(error)
+        text = _say(error)
         hint = escape_text(error.hint or "Correct it.")
         logger.warning(
             "the configuration is not taken up, and everything goes on as before: %s %s", text, hint
@@ -159,7 +164,7 @@ class LiveFiles:
             self._watch.watch(folders, entries)
 
 
-def say(error: ConfigError) -> str:
+def _say(error: ConfigError) -> str:
     """Give an error on one line, without the lines of the file that it shows: they may hold a secret."""
     return escape_text(str(error).partition("\n")[0])
 

@@ -7,23 +7,18 @@ import itertools
 import os
 from collections.abc import Mapping, Sequence
 from contextvars import ContextVar
-from functools import partial
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
-from msgspec.structs import replace
-
 from trunkline.catalog.catalog import Catalog
 from trunkline.catalog.search import Match
-from trunkline.config.changes import Changes, compare
 from trunkline.config.entry import BadEntry, Entry
 from trunkline.config.explanation import Explanation
-from trunkline.config.footprint import files_of
 from trunkline.config.loading import Config, load
 from trunkline.core.handlers import Handlers
 from trunkline.core.principal import LOCAL, Principal
-from trunkline.core.status import ConfigStatus, ServerStatus
+from trunkline.core.status import ServerStatus
 from trunkline.errors import (
     ConfigError,
     DeadlineExceededError,
@@ -35,7 +30,6 @@ from trunkline.runtime.egress import Contexts
 from trunkline.runtime.endpoints import endpoints_of
 from trunkline.runtime.events import Bus
 from trunkline.runtime.explain import explain
-from trunkline.runtime.folder_watch import require_watchfiles
 from trunkline.runtime.followed_files import FollowedFiles
 from trunkline.runtime.handle import Handles, finish
 from trunkline.runtime.hosting import Hosting
@@ -44,6 +38,7 @@ from trunkline.runtime.inspecting import Inspecting
 from trunkline.runtime.inventory import Inventory
 from trunkline.runtime.lease import Leasing
 from trunkline.runtime.reactions import end_reacting, is_wanted, react
+from trunkline.runtime.reloading import Reloading
 from trunkline.runtime.remembering import Remembering, open_store
 from trunkline.runtime.requests import Requests
 from trunkline.runtime.routes import Routes, no_server
@@ -57,7 +52,7 @@ from trunkline.telemetry.tracer import Tracing
 from trunkline.telemetry.wire_log import WireTarget
 
 
-class Trunk(Calls, Requests, Watching, Detaching, Inspecting, Leasing):
+class Trunk(Calls, Requests, Watching, Detaching, Inspecting, Leasing, Reloading):
     """Many servers behind one front door; made by `connect`, used as an async context manager.
 
     Entering returns at once: servers connect in the background, and a call waits for its own server
@@ -114,7 +109,7 @@ class Trunk(Calls, Requests, Watching, Detaching, Inspecting, Leasing):
         if self._root is not None:
             raise RuntimeError("a Trunk can be entered once; call `connect` again for another")
         if self._watch:
-            require_watchfiles()
+            self._require_watching()
         config = self._target if isinstance(self._target, Config) and not self._watch else self._load()
         check_required(config, self._require)
         self.config = config
@@ -144,8 +139,7 @@ class Trunk(Calls, Requests, Watching, Detaching, Inspecting, Leasing):
             await self._fleet.wait_running()
             await self._hosting.open()
             if self._watch:
-                files = partial(files_of, self._target, policy=self._policy_source)
-                self._files.follow(self._load, files, self._adopt)
+                self._follow_files()
             for server in self._require:
                 await self.ready(server)
         except BaseException:
@@ -198,10 +192,6 @@ class Trunk(Calls, Requests, Watching, Detaching, Inspecting, Leasing):
     def status(self) -> dict[str, ServerStatus]:
         """Say how each configured server is doing, in configuration order."""
         return self._fleet.status()
-
-    def config_status(self) -> ConfigStatus:
-        """Say which configuration files are followed, and what is wrong with them as they are now."""
-        return self._files.status()
 
     def explain(self, name: str) -> Explanation:
         """Say what policy is in force for a server or tool, and where each value is written.
@@ -305,46 +295,8 @@ class Trunk(Calls, Requests, Watching, Detaching, Inspecting, Leasing):
         await self._fleet.remove(name)
         self._routes.forget()
 
-    async def reload(self) -> Changes:
-        """Read the configuration again and bring servers in line with it; give what was done.
-
-        Servers whose entry and settings are as before are not touched. One that is another now, or gone,
-        takes no more calls, and ends when those in flight have; its successor takes calls at once. Servers
-        that `add` took in stay. A configuration that cannot be read changes nothing.
-
-        Raises:
-            ConfigError: a file cannot be used, or the trunk was given a configuration that was read already.
-        """
-        return self._adopt(self._load())
-
     def _make_fleet(self) -> Fleet:
         return Fleet(self._insight.events)
-
-    def _adopt(self, config: Config) -> Changes:
-        """Bring servers in line with a configuration, at once."""
-        policy = config.policy.activate(self._profile) if self._profile else config.policy
-        after = replace(config, policy=policy)
-        changes = compare(replace(self.config, policy=self._policy), after)
-        self.config, self._policy = config, policy
-        self._routes.adopt(policy)
-        for name in (*changes.removed, *changes.changed):
-            if name in self._fleet:
-                self._fleet.retire(name)
-        for entry in config.entries:
-            if entry.name not in self._fleet:
-                self._fleet.add(self._assemble(entry))
-            elif entry.name in changes.adjusted:
-                self._fleet.adjust(self._assemble(entry))
-        self._routes.forget()
-        return changes
-
-    def _load(self) -> Config:
-        if isinstance(self._target, Config):
-            raise ConfigError(
-                "this trunk was opened with a configuration that was read already",
-                hint="Open it with the files, or use `add` and `remove`.",
-            )
-        return load(self._target, name=self._name, policy=self._policy_source, profile=self._profile)
 
     def _assemble(self, entry: Entry) -> ServerSettings:
         for one in endpoints_of(entry, self._policy):
