@@ -162,6 +162,50 @@ async def test_a_call_that_was_sent_is_not_given_to_another_endpoint():
         assert sum(db.calls) == 1
 
 
+async def test_a_call_that_an_endpoint_refused_is_for_the_caller_to_repeat():
+    async with (
+        site("modern") as db,
+        trunkline.connect({"db": {"url": db.urls[0]}}, policy=replicated(db.urls[1])) as trunk,
+    ):
+        await trunk.ready()
+        await until(lambda: healthy(trunk) == [True, True])
+        for server in db.servers:
+            server.fault("who", Fault.http_status(503, {"Retry-After": "1"}))
+        with pytest.raises(trunkline.UnavailableError) as caught:
+            await trunk.call("db.who")
+        assert (caught.value.delivery, caught.value.attempts) == ("refused", 1)
+
+
+@pytest.mark.parametrize("family", ["legacy", "modern"])
+async def test_a_subscription_goes_to_an_endpoint_that_is_well_and_stays_there(family: str):
+    async with (
+        site(family) as db,
+        trunkline.connect({"db": {"url": db.urls[0]}}, policy=replicated(db.urls[1])) as trunk,
+    ):
+        await trunk.ready()
+        await until(lambda: healthy(trunk) == [True, True])
+        async with await trunk.subscribe("db://rows", "db") as updates:
+            first = 0 if db.servers[0].watchers else 1
+            other = 1 - first
+            await stop(db.listeners[first])
+            async with asyncio.timeout(5):
+                assert (await anext(updates)).missed
+            db.servers[other].notify_resource("db://rows")
+            async with asyncio.timeout(5):
+                while (await anext(updates)).missed:
+                    pass
+            await db.listeners[first].start()
+            await until(lambda: healthy(trunk) == [True, True])
+            await asyncio.sleep(0.3)
+            db.servers[first].notify_resource("db://rows")
+            db.servers[other].notify_resource("db://rows")
+            async with asyncio.timeout(5):
+                assert not (await anext(updates)).missed
+            with pytest.raises(TimeoutError):
+                async with asyncio.timeout(0.1):
+                    await anext(updates)
+
+
 async def test_replicas_given_from_code_may_be_of_any_kind():
     async with site("modern", 1) as db:
         local = FakeServer("local", eras=["modern"])

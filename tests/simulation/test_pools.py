@@ -142,6 +142,21 @@ async def test_connections_nobody_uses_are_closed_down_to_min_and_come_back_as_n
         assert [member.restarts for member in trunk.status()["browser"].members] == [0, 0, 0]
 
 
+async def test_a_connection_that_is_closed_and_opened_often_is_not_taken_for_one_that_fails():
+    server = Browsers(start=0)
+    policy = pooled(pool={"max": 2, "max_idle": 1})
+    async with trunkline.connect({"browser": server}, policy=policy) as trunk:
+        await trunk.ready()
+        for _ in range(8):
+            await asyncio.gather(*(trunk.call("browser.go", {"url": "x"}) for _ in range(2)))
+            await asyncio.sleep(2)
+            assert states(trunk) == ["ready", "stopped"]
+        await asyncio.gather(*(trunk.call("browser.go", {"url": "x"}) for _ in range(2)))
+        server.cut(len(server.started))
+        await asyncio.sleep(0.1)
+        assert states(trunk) == ["ready", "stopped"]
+
+
 async def test_with_min_0_the_last_connection_is_closed_too_and_its_tools_stay_listed():
     server = Browsers()
     policy = pooled(pool={"min": 0, "max_idle": 5})

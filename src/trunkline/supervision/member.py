@@ -159,7 +159,8 @@ class MemberFollowing(Following):
     ) -> None:
         super().__init__(settings, events)
         self.subscriptions = shared.subscriptions
-        self.notices = shared.notices
+        self.notices.on_update = shared.subscriptions.update
+        self.notices.on_miss = self._miss
         self._role = role
         self._turn = turn
 
@@ -176,6 +177,11 @@ class MemberFollowing(Following):
             await self._role.home.wait()
             async with self._turn:
                 await self._keep_at_home(connection)
+
+    def _miss(self) -> None:
+        """What is missed here matters to those who are subscribed here."""
+        if self._role.home.is_set():
+            self.subscriptions.miss()
 
     async def _keep_at_home(self, connection: Connection) -> None:
         keeping = asyncio.ensure_future(super().keep(connection))

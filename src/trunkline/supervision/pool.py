@@ -247,9 +247,8 @@ class Pool:
         self._idling.plan()
 
     def _dropped(self) -> int:
-        shared = self._shared.notices.dropped
         members = (one.supervisor for one in self.members)
-        return shared + sum(one.following.dropped(one.connection) - shared for one in members)
+        return sum(one.following.dropped(one.connection) for one in members)
 
     def _ended(self) -> UnavailableError:
         return ended(self.settings.name)
@@ -268,6 +267,6 @@ class PoolFollowing(Following):
         Raises:
             CallError: as of `Following`.
         """
-        others = [one.supervisor.live for one in self._pool.members]
-        for each in dict.fromkeys((connection, *others)):
-            await super().set_log_level(level, each)
+        del connection
+        for one in self._pool.members:
+            await one.supervisor.following.set_log_level(level, one.supervisor.live)
