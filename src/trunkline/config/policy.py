@@ -31,7 +31,12 @@ _Key = TypeVar("_Key")
 _Value = TypeVar("_Value")
 
 _CACHED = 4096
-_NESTED = ((POOL_PREFIX, PoolSettings), (TLS_PREFIX, TlsSettings), (LIMIT_PREFIX, Limits))
+_NESTED: tuple[tuple[str, type[msgspec.Struct]], ...] = (
+    (POOL_PREFIX, PoolSettings),
+    (TLS_PREFIX, TlsSettings),
+    (LIMIT_PREFIX, Limits),
+    (PROCESS_PREFIX, ProcessLimits),
+)
 _WILDCARD = re.compile(r"\*|\?|\[[^\]]*\]")
 
 
