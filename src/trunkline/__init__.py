@@ -26,6 +26,8 @@ if TYPE_CHECKING:
     from trunkline.core.events import ServerChanged as ServerChanged
     from trunkline.core.handlers import HandlerLimits as HandlerLimits
     from trunkline.core.handlers import Handlers as Handlers
+    from trunkline.core.journal import CallRecord as CallRecord
+    from trunkline.core.journal import LogLine as LogLine
     from trunkline.core.principal import Principal as Principal
     from trunkline.core.prompt import Prompt as Prompt
     from trunkline.core.prompt import PromptArgument as PromptArgument
@@ -65,12 +67,16 @@ if TYPE_CHECKING:
     from trunkline.runtime.handle import Handle as Handle
     from trunkline.runtime.task_handle import TaskHandle as TaskHandle
     from trunkline.runtime.trunk import Trunk as Trunk
+    from trunkline.runtime.why import Why as Why
+    from trunkline.supervision.restarting import Restarted as Restarted
     from trunkline.supervision.subscription import Subscription as Subscription
 
 _HOMES = {
     "Catalog": "catalog.catalog",
     "Handle": "runtime.handle",
+    "CallRecord": "core.journal",
     "Log": "core.call",
+    "LogLine": "core.journal",
     "Match": "catalog.search",
     "Progress": "core.call",
     "ElicitRequest": "core.elicitation",
@@ -97,6 +103,8 @@ _HOMES = {
     "ResourceUpdated": "core.events",
     "Subscription": "supervision.subscription",
     "Watch": "runtime.events",
+    "Why": "runtime.why",
+    "Restarted": "supervision.restarting",
     "Root": "core.sampling",
     "SampleRequest": "core.sampling",
     "SampleResult": "core.sampling",

@@ -33,6 +33,8 @@ from trunkline.runtime.why import Why
 from trunkline.supervision.restarting import Restarted
 
 _LONGEST_WAIT = 60.0
+_GATHER = 0.05
+"""Seconds in which the lines that follow the first are gathered, so that many cost one answer."""
 _ANSWER = 5.0
 """Seconds that a runtime may take to answer, beyond what it was asked to wait."""
 
@@ -61,7 +63,8 @@ async def _say(trunk: Trunk, request: Logs) -> Said:
     if request.wait > 0:
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(min(request.wait, _LONGEST_WAIT)):
-                await logs.wait(request.after)
+                await logs.wait(request.after, request.only)
+                await asyncio.sleep(_GATHER)
     newest = logs.newest
     lines = logs.lines(request.only, after=request.after, most=request.most)
     return Said(lines=lines, newest=newest, servers=tuple(trunk.status()))
