@@ -45,6 +45,7 @@ if TYPE_CHECKING:
     from trunkline.core.status import ServerStatus as ServerStatus
     from trunkline.core.task import Task as Task
     from trunkline.core.tool import Tool as Tool
+    from trunkline.core.why import Why as Why
     from trunkline.errors import AgentError as AgentError
     from trunkline.errors import AmbiguousNameError as AmbiguousNameError
     from trunkline.errors import AuthorizationRequiredError as AuthorizationRequiredError
@@ -67,7 +68,6 @@ if TYPE_CHECKING:
     from trunkline.runtime.handle import Handle as Handle
     from trunkline.runtime.task_handle import TaskHandle as TaskHandle
     from trunkline.runtime.trunk import Trunk as Trunk
-    from trunkline.runtime.why import Why as Why
     from trunkline.supervision.restarting import Restarted as Restarted
     from trunkline.supervision.subscription import Subscription as Subscription
 
@@ -103,7 +103,7 @@ _HOMES = {
     "ResourceUpdated": "core.events",
     "Subscription": "supervision.subscription",
     "Watch": "runtime.events",
-    "Why": "runtime.why",
+    "Why": "core.why",
     "Restarted": "supervision.restarting",
     "Root": "core.sampling",
     "SampleRequest": "core.sampling",

@@ -12,6 +12,7 @@ import msgspec
 
 from trunkline.core.journal import CallRecord
 from trunkline.core.status import ServerStatus
+from trunkline.core.why import Why
 from trunkline.errors import UnavailableError
 from trunkline.runtime.control_errors import decode_error
 from trunkline.runtime.control_link import ControlLink
@@ -29,7 +30,6 @@ from trunkline.runtime.control_messages import (
     Status,
 )
 from trunkline.runtime.trunk import Trunk
-from trunkline.runtime.why import Why
 from trunkline.supervision.restarting import Restarted
 
 _LONGEST_WAIT = 60.0
