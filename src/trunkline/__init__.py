@@ -30,6 +30,8 @@ if TYPE_CHECKING:
     from trunkline.core.events import ServerChanged as ServerChanged
     from trunkline.core.handlers import HandlerLimits as HandlerLimits
     from trunkline.core.handlers import Handlers as Handlers
+    from trunkline.core.journal import CallRecord as CallRecord
+    from trunkline.core.journal import LogLine as LogLine
     from trunkline.core.principal import Principal as Principal
     from trunkline.core.prompt import Prompt as Prompt
     from trunkline.core.prompt import PromptArgument as PromptArgument
@@ -49,6 +51,7 @@ if TYPE_CHECKING:
     from trunkline.core.status import ServerStatus as ServerStatus
     from trunkline.core.task import Task as Task
     from trunkline.core.tool import Tool as Tool
+    from trunkline.core.why import Why as Why
     from trunkline.errors import AgentError as AgentError
     from trunkline.errors import AmbiguousNameError as AmbiguousNameError
     from trunkline.errors import AuthorizationRequiredError as AuthorizationRequiredError
@@ -75,6 +78,7 @@ if TYPE_CHECKING:
     from trunkline.store.files import FileStore as FileStore
     from trunkline.store.port import MemoryStore as MemoryStore
     from trunkline.store.port import Store as Store
+    from trunkline.supervision.restarting import Restarted as Restarted
     from trunkline.supervision.subscription import Subscription as Subscription
 
 _HOMES = {
@@ -82,7 +86,9 @@ _HOMES = {
     "Handle": "runtime.handle",
     "Replica": "config.replicas",
     "Replicas": "config.replicas",
+    "CallRecord": "core.journal",
     "Log": "core.call",
+    "LogLine": "core.journal",
     "Match": "catalog.search",
     "Progress": "core.call",
     "ElicitRequest": "core.elicitation",
@@ -114,6 +120,8 @@ _HOMES = {
     "Store": "store.port",
     "Subscription": "supervision.subscription",
     "Watch": "runtime.events",
+    "Why": "core.why",
+    "Restarted": "supervision.restarting",
     "Root": "core.sampling",
     "SampleRequest": "core.sampling",
     "SampleResult": "core.sampling",

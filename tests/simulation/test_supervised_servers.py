@@ -100,7 +100,18 @@ async def play(seed: int) -> list[Any]:
                 assert loop.time() - started <= timeout + 0.05
                 told.append((round(loop.time(), 6), number, tool, outcome))
 
+        async def restarter() -> None:
+            for _ in range(chance.randrange(0, 4)):
+                await asyncio.sleep(chance.expovariate(1 / 15))
+                try:
+                    report = await trunk.restart("fake", grace=chance.choice((0, 1, 5)))
+                    told.append((round(loop.time(), 6), report.finished, report.cut))
+                except trunkline.CallError as error:
+                    told.append((round(loop.time(), 6), type(error).__name__, error.code))
+
         async with asyncio.timeout(3600), asyncio.TaskGroup() as group:
+            if chance.random() < 0.5:
+                group.create_task(restarter())
             for number in range(chance.randrange(1, 8)):
                 group.create_task(caller(number))
         server.heal()

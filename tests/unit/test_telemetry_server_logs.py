@@ -106,3 +106,15 @@ async def test_a_slow_follower_misses_the_oldest_and_can_count_them():
     async with asyncio.timeout(5):
         line = await first
     assert (line.text, line.count) == ("8", 9)
+
+
+async def test_who_waits_for_one_server_is_not_woken_by_another():
+    logs = make_logs()
+    waiting = asyncio.create_task(logs.wait(0, ["a"]))
+    for _ in range(3):
+        logs.add("loud", "stderr", "x")
+        await asyncio.sleep(0)
+    assert not waiting.done()
+    logs.add("a", "stderr", "x")
+    async with asyncio.timeout(5):
+        await waiting

@@ -10,7 +10,7 @@ from trunkline.cli.style import Paint
 
 if TYPE_CHECKING:
     from trunkline.core.journal import CallRecord
-    from trunkline.runtime.why import Why
+    from trunkline.core.why import Why
 
 _STDERR_LINES = 10
 

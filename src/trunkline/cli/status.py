@@ -104,11 +104,13 @@ def _asked_instead(settings: Settings) -> Record | None:
 
 
 def _say_none_runs(settings: Settings, terminal: Terminal) -> None:
+    from trunkline.cli.adhoc import describe_server
     from trunkline.cli.warm.attachment import is_attached
 
-    if not is_attached() and not settings.no_daemon:
+    if not is_attached() and not settings.no_daemon and describe_server(settings) is None:
         terminal.note(
-            "trunkline: no runtime runs: the servers are started for this look; `trunkline up` keeps them"
+            "trunkline: no runtime runs for this configuration: servers are started for this look; "
+            "`trunkline up` keeps them"
         )
 
 

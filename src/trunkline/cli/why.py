@@ -16,8 +16,8 @@ from trunkline.cli.terminal import Terminal
 
 if TYPE_CHECKING:
     from trunkline.core.journal import CallRecord
+    from trunkline.core.why import Why
     from trunkline.runtime.control_record import Record
-    from trunkline.runtime.why import Why
 
 _CALL_ID = re.compile("[0-9a-f]{6}-[0-9a-f]+")
 

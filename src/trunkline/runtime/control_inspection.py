@@ -12,6 +12,7 @@ import msgspec
 
 from trunkline.core.journal import CallRecord
 from trunkline.core.status import ServerStatus
+from trunkline.core.why import Why
 from trunkline.errors import UnavailableError
 from trunkline.runtime.control_errors import decode_error
 from trunkline.runtime.control_link import ControlLink
@@ -29,10 +30,11 @@ from trunkline.runtime.control_messages import (
     Status,
 )
 from trunkline.runtime.trunk import Trunk
-from trunkline.runtime.why import Why
 from trunkline.supervision.restarting import Restarted
 
 _LONGEST_WAIT = 60.0
+_GATHER = 0.05
+"""Seconds in which the lines that follow the first are gathered, so that many cost one answer."""
 _ANSWER = 5.0
 """Seconds that a runtime may take to answer, beyond what it was asked to wait."""
 
@@ -61,7 +63,8 @@ async def _say(trunk: Trunk, request: Logs) -> Said:
     if request.wait > 0:
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(min(request.wait, _LONGEST_WAIT)):
-                await logs.wait(request.after)
+                await logs.wait(request.after, request.only)
+                await asyncio.sleep(_GATHER)
     newest = logs.newest
     lines = logs.lines(request.only, after=request.after, most=request.most)
     return Said(lines=lines, newest=newest, servers=tuple(trunk.status()))

@@ -17,7 +17,7 @@ from trunkline.supervision.restarting import Restarted
 from trunkline.telemetry.journal import Journal
 
 if TYPE_CHECKING:
-    from trunkline.runtime.why import Why
+    from trunkline.core.why import Why
 
 
 class Inspecting:

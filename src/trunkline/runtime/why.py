@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING
 
 import msgspec
 
@@ -15,6 +15,7 @@ from trunkline.catalog.names import CLI_SEPARATORS, resolve, split_name
 from trunkline.core.journal import CallRecord
 from trunkline.core.status import ServerStatus
 from trunkline.core.tool import Tool
+from trunkline.core.why import Why
 from trunkline.errors import AmbiguousNameError, NotFoundError
 from trunkline.security.sanitize import sanitize_text
 from trunkline.telemetry.journal import MOST_CALLS, Journal
@@ -26,32 +27,6 @@ _MOST_CALLS = 5
 _MOST_WARNINGS = 5
 _CALL_ID = re.compile("[0-9a-f]{6}-[0-9a-f]+")
 _DOWN = ("stopped", "backoff", "failed", "draining")
-
-
-class Why(msgspec.Struct, frozen=True, kw_only=True):
-    """The answer to one question; texts of servers in it are safe to show."""
-
-    about: Literal["call", "server", "tool"]
-    name: str
-    """The call's id, the server's name, or the tool's public name where it is known."""
-    summary: str
-    """The reason in one sentence."""
-    notes: tuple[str, ...] = ()
-    """What else is known of it, one sentence each."""
-    hint: str | None = None
-    """What to do, or None."""
-    server: str | None = None
-    """The server concerned, where there is one."""
-    status: ServerStatus | None = None
-    """How that server is doing now."""
-    call: CallRecord | None = None
-    candidates: tuple[str, ...] = ()
-    """Names that were meant, or may have been."""
-    calls: tuple[CallRecord, ...] = ()
-    """The last calls of this server or tool, oldest first."""
-
-    def __str__(self) -> str:
-        return "\n".join([f"{self.name}: {self.summary}", *(f"  {note}" for note in self.notes)])
 
 
 class Knowledge(msgspec.Struct, frozen=True, kw_only=True):

@@ -6,9 +6,9 @@ from collections.abc import AsyncGenerator, Generator
 from typing import TypeVar
 
 from trunkline.core.journal import LogLine
+from trunkline.core.why import Why
 from trunkline.runtime.inspecting import Inspecting as AsyncInspecting
 from trunkline.runtime.trunk import Trunk as AsyncTrunk
-from trunkline.runtime.why import Why
 from trunkline.supervision.restarting import Restarted
 from trunkline.sync.loop_thread import LoopThread
 from trunkline.sync.mirror import mirrors

@@ -95,9 +95,9 @@ class ServerLogs:
         found.sort(key=lambda line: line.number)
         return tuple(found if most is None else found[max(0, len(found) - most) :])
 
-    async def wait(self, after: int) -> None:
-        """Wait until there is a line with a greater number."""
-        while self.newest <= after:
+    async def wait(self, after: int, servers: Collection[str] | None = None) -> None:
+        """Wait until there is a line, of these servers, with a greater number."""
+        while self._newest_of(servers) <= after:
             waiting: asyncio.Future[None] = asyncio.get_running_loop().create_future()
             self._waiting.add(waiting)
             try:
@@ -109,11 +109,17 @@ class ServerLogs:
         """Give each line from now on, for ever; a reader slower than the servers misses the oldest."""
         after = self.newest
         while True:
-            await self.wait(after)
+            await self.wait(after, servers)
             found = self.lines(servers, after=after)
             after = self.newest
             for line in found:
                 yield line
+
+    def _newest_of(self, servers: Collection[str] | None) -> int:
+        if servers is None:
+            return self.newest
+        rings = (ring for name in servers if (ring := self._rings.get(name)) is not None)
+        return max((ring.lines[-1].number for ring in rings), default=0)
 
 
 class Witness:

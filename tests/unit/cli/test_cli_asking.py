@@ -12,10 +12,10 @@ import pytest
 from trunkline.cli import runtimes
 from trunkline.core.journal import CallRecord, Hop, LogLine
 from trunkline.core.status import ServerStatus
+from trunkline.core.why import Why
 from trunkline.errors import NotFoundError, UnavailableError
 from trunkline.runtime.control_messages import Said
 from trunkline.runtime.control_record import Record
-from trunkline.runtime.why import Why
 from trunkline.supervision.restarting import Restarted
 
 UP = Record(name="n1", pid=7, sources=("/here/mcp.json",), folder="/here", version="1")
