@@ -2,20 +2,23 @@
 
 from __future__ import annotations
 
+import asyncio
 import select
 import ssl
-from collections.abc import Sequence
+from collections.abc import Coroutine, Sequence
 from typing import Any
 from weakref import WeakSet
 
 import aiohttp
 import msgspec
-from aiohttp.payload import BytesPayload
+from aiohttp.payload import Payload
 
 from trunkline.core.call import Flight
 
 _POOL = 256
 """Connections to one server at a time; further requests wait within their deadline."""
+_PIECE = 256 * 1024
+"""Bytes of a body that are written in one turn of the loop."""
 
 
 class Egress(msgspec.Struct, frozen=True, kw_only=True):
@@ -48,16 +51,36 @@ def make_client(
     )
 
 
-class TrackedBody(BytesPayload):
-    """A request body that notes the moment its bytes leave."""
+class TrackedBody(Payload):
+    """A request body that notes the moment its bytes leave; no turn of the loop writes more than a piece.
+
+    A large one is written as `memoryview`s of the whole, whose `obj` is the body.
+    """
+
+    _autoclose = True
 
     def __init__(self, body: bytes, flight: Flight) -> None:
         super().__init__(body, content_type="application/json")
+        self._size = len(body)
         self._flight = flight
 
+    def decode(self, encoding: str = "utf-8", errors: str = "strict") -> str:
+        """Give the body as text."""
+        return str(self._value, encoding, errors)
+
+    def write(self, writer: Any) -> Coroutine[Any, Any, None]:
+        """As `write_with_length`, which is all that aiohttp calls."""
+        return self.write_with_length(writer, None)
+
     async def write_with_length(self, writer: Any, content_length: int | None) -> None:
+        """Write the body; who reads slowly is waited for."""
         self._flight.delivery = "unknown"
-        await super().write_with_length(writer, content_length)
+        body: bytes = self._value[:content_length]
+        pieces = body if len(body) <= _PIECE else memoryview(body)
+        for start in range(0, len(body), _PIECE):
+            if start:
+                await asyncio.sleep(0)
+            await writer.write(pieces[start : start + _PIECE])
 
 
 class FreshConnector(aiohttp.TCPConnector):

@@ -126,7 +126,7 @@ class _Requests:
         context.exchange = Exchange(number=self._count, method=params.method, url=url)
 
     async def head(self, _: Any, context: SimpleNamespace, params: Any) -> None:
-        """The headers are final; a body, if any, leaves in the same turn."""
+        """The headers are final; a body, if any, begins to leave in the same turn."""
         exchange: Exchange = context.exchange
         context.exchange = Exchange(
             number=exchange.number,
@@ -136,7 +136,10 @@ class _Requests:
         )
 
     async def body(self, _: Any, context: SimpleNamespace, params: Any) -> None:
-        self._show(context, bytes(params.chunk))
+        """Show a body once, and whole: secrets in it are found only so; see `TrackedBody` for its pieces."""
+        chunk = params.chunk
+        if not context.shown:
+            self._show(context, bytes(chunk.obj if isinstance(chunk, memoryview) else chunk))
 
     async def answer(self, _: Any, context: SimpleNamespace, params: Any) -> None:
         self._show(context, b"")
