@@ -12,13 +12,18 @@ import shutil
 import signal
 import subprocess
 import threading
-from collections.abc import AsyncIterator, Iterator
+import tomllib
+from collections.abc import AsyncIterator, Iterable, Iterator
 from contextlib import suppress
 from pathlib import Path
 from typing import NamedTuple
 
 import pytest
 from hypothesis import HealthCheck, settings
+
+import trunkline
+from trunkline.testing.cutting import Awaiting, find_awaits
+from trunkline.testing.stage import Cuts
 
 settings.register_profile("a busy machine", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("a busy machine")
@@ -55,6 +60,43 @@ class Repository(NamedTuple):
     root: Path
     files: tuple[Path, ...]
     """Every file git tracks or would add, relative to `root`, sorted."""
+
+
+class Awaits(NamedTuple):
+    """Which test cuts what waits in the source, as `tests/awaits.toml` says."""
+
+    source: Path
+    areas: dict[str, dict[str, list[str]]]
+
+    def check(self, area: str, plays: Iterable[Cuts]) -> None:
+        """Hold that the plays of an area cut all that it answers for, and nothing that is left to others."""
+        found = Cuts()
+        for play in plays:
+            found.add(play)
+        others = [other for name, other in self.areas.items() if name != area]
+        left = {one for other in others for one in other.get("more", [])}
+        own = self.areas[area]
+        waits = {name: one for module in own["modules"] for name, one in self.of(module).items()}
+        more = {name: self.of(name.partition(":")[0])[name] for name in own.get("more", [])}
+        missed = [name for name, one in waits.items() if name not in left and found.miss(one)]
+        missed += [name for name, one in more.items() if found.miss(one)]
+        in_vain = [name for name, one in waits.items() if name in left and not found.miss(one)]
+        assert (missed, in_vain) == ([], [])
+
+    def of(self, module: str) -> dict[str, Awaiting]:
+        """Give what waits in a module, by its name; where the same text waits again, that has a number."""
+        found: dict[str, Awaiting] = {}
+        for one in sorted(find_awaits(self.source / module, self.source), key=lambda one: one.first):
+            number = sum(str(one) == str(other) for other in found.values())
+            found[f"{one} ({number + 1})" if number else str(one)] = one
+        return found
+
+
+@pytest.fixture(scope="session")
+def awaits() -> Awaits:
+    """Give what says which test has to cut what."""
+    areas = tomllib.loads((ROOT / "tests/awaits.toml").read_text(encoding="utf-8"))
+    return Awaits(Path(trunkline.__file__).parent, areas)
 
 
 @pytest.fixture

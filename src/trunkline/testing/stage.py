@@ -1,0 +1,105 @@
+"""A trunk at work and whoever uses it, the ways to cut that short, and what must hold afterwards."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from trunkline.errors import CallError
+from trunkline.runtime.trunk import Trunk
+from trunkline.testing.cutting import Awaiting, Place, all_waiting_places, waiting_places
+
+Lose = Callable[[], object]
+"""Ends the connections there are to a server, as if it had gone."""
+
+
+class Stage(NamedTuple):
+    """What is cut: the trunk, its server and the task of whoever uses it."""
+
+    trunk: Trunk
+    lose: Lose
+    task: asyncio.Task[Any]
+    closing: list[asyncio.Task[None]]
+    """Takes the task that closes the trunk, once there is one."""
+
+
+Cut = Callable[[Stage], None]
+
+
+def cancel(stage: Stage) -> None:
+    """Cancel whoever uses the trunk."""
+    stage.task.cancel()
+
+
+def lose_the_peer(stage: Stage) -> None:
+    """Lose the server."""
+    stage.lose()
+
+
+def close(stage: Stage) -> None:
+    """Close the trunk beneath whoever uses it."""
+    stage.closing.append(stage.task.get_loop().create_task(stage.trunk.aclose()))
+
+
+CUTS: tuple[Cut, ...] = (cancel, lose_the_peer, close)
+
+
+class Cuts:
+    """Where somebody was cut short, by the way it was done."""
+
+    def __init__(self) -> None:
+        self.places: dict[Cut, set[Place]] = {cut: set() for cut in CUTS}
+
+    def add(self, more: Cuts) -> None:
+        """Take in the places of another play."""
+        for cut, places in more.places.items():
+            self.places[cut] |= places
+
+    def miss(self, wait: Awaiting) -> bool:
+        """Whether nobody was cancelled there, alone or with all else, or nobody lost the server there."""
+        places = self.places
+        cancelled = places[cancel] | places[close]
+        return not (wait.is_among(cancelled) and wait.is_among(places[lose_the_peer]))
+
+
+def places_before(cut: Cut, stage: Stage, source: Path) -> frozenset[Place]:
+    """Give the places at which this cut would meet somebody of this source."""
+    if cut is cancel:
+        return frozenset(waiting_places(stage.task, source))
+    return all_waiting_places(stage.task.get_loop(), source)
+
+
+def check_outcome(outcome: object) -> None:
+    """Hold that a cut ended what was done with a result or with an error a caller is promised.
+
+    Raises:
+        AssertionError: it ended with another error.
+    """
+    allowed = (CallError, asyncio.CancelledError, TimeoutError, StopAsyncIteration)
+    if isinstance(outcome, BaseException) and not isinstance(outcome, allowed):
+        raise AssertionError(f"it ended with {outcome!r}") from outcome
+
+
+async def works_again(trunk: Trunk, tool: str, *, patience: float, pause: float, tries: int) -> None:
+    """Hold that one of the next calls is answered: a start that failed is made again after a pause.
+
+    Args:
+        tool: one that reports its arguments.
+        patience: seconds for each try.
+        pause: seconds between two tries.
+
+    Raises:
+        AssertionError: none was.
+    """
+    for _ in range(tries):
+        try:
+            reply = await trunk.call(tool, {"n": 2}, timeout=patience)
+        except CallError:
+            await asyncio.sleep(pause)
+            continue
+        if "2" not in reply.text:
+            raise AssertionError(f"it answered {reply.text!r}")
+        return
+    raise AssertionError("it never worked again")
