@@ -131,7 +131,7 @@ def unavailable(server: str, cause: TrunklineError, stderr: str) -> UnavailableE
         status=known.status if known is not None else None,
         retry_after=known.retry_after if known is not None else None,
         stderr=stderr,
-        hint=cause.hint or "Run `trunkline status` to see the state of every server.",
+        hint=cause.hint or f"`trunkline doctor {server}` finds out in which phase it fails.",
     )
 
 
