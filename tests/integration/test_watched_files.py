@@ -40,7 +40,7 @@ def _uvloop_has_begun() -> None:
 def serving(name: str, folder: Path) -> dict[str, Any]:
     server = FakeServer(name)
     server.tool("pid", reports="pid")
-    server.tool("slow", delay=0.8, returns="done", progress=[(1, 2, None)])
+    server.tool("slow", delay=0.8, reports="pid", progress=[(1, 2, None)])
     return server.to_stdio_entry(folder)
 
 
@@ -82,7 +82,7 @@ async def test_calls_in_flight_end_where_they_began_and_unchanged_servers_keep_t
     file = tmp_path / "mcp.json"
     write(file, one=one, two=two, three=three)
     async with watching(file) as (trunk, events):
-        kept, changed = await pid(trunk, "one"), await pid(trunk, "two")
+        kept, changed, removed = [await pid(trunk, name) for name in ("one", "two", "three")]
         begun = [asyncio.Event(), asyncio.Event()]
         slow = [
             asyncio.create_task(trunk.call(f"{name}.slow", on_progress=lambda _, event=event: event.set()))
@@ -92,11 +92,10 @@ async def test_calls_in_flight_end_where_they_began_and_unchanged_servers_keep_t
             await event.wait()
         replace(file, one=one, two={**two, "env": {**two["env"], "NEW": "1"}})
         assert await following(events) == ConfigChanged(removed=("three",), changed=("two",))
-        assert not any(call.done() for call in slow)
         assert await pid(trunk, "two") != changed
         with pytest.raises(trunkline.NotFoundError):
             await trunk.call("three.pid")
-        assert [(await call).text for call in slow] == ["done", "done"]
+        assert [int((await call).text) for call in slow] == [changed, removed]
         assert await pid(trunk, "one") == kept
         assert [status.restarts for status in trunk.status().values()] == [0, 0]
 
