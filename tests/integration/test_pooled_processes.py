@@ -66,12 +66,3 @@ async def test_a_killed_process_ends_the_lease_of_it_and_nothing_else(tmp_path: 
             assert caught.value.delivery == "never_sent"
             assert int((await trunk.call("fake.pid")).text) == others
         await until(lambda: all(one.state == "ready" for one in trunk.status()["fake"].members))
-
-
-def test_the_blocking_library_has_leases(tmp_path: Path):
-    from trunkline.sync import connect
-
-    with connect({"fake": entry(tmp_path)}) as trunk, trunk.lease("fake", timeout=10) as one:
-        assert one.server == "fake"
-        assert not one.lost
-        assert one.call("pid").text == one.call("fake.pid").text
