@@ -68,6 +68,7 @@ if TYPE_CHECKING:
     from trunkline.runtime.connect import connect as connect
     from trunkline.runtime.events import Watch as Watch
     from trunkline.runtime.handle import Handle as Handle
+    from trunkline.runtime.lease import Lease as Lease
     from trunkline.runtime.task_handle import TaskHandle as TaskHandle
     from trunkline.runtime.trunk import Trunk as Trunk
     from trunkline.supervision.subscription import Subscription as Subscription
@@ -77,6 +78,7 @@ _HOMES = {
     "Handle": "runtime.handle",
     "Replica": "config.replicas",
     "Replicas": "config.replicas",
+    "Lease": "runtime.lease",
     "Log": "core.call",
     "Match": "catalog.search",
     "Progress": "core.call",

@@ -352,3 +352,10 @@ def test_without_an_error_here_load_gives_no_bad_entry_and_with_one_it_does(tmp_
         assert [entry.error.message for entry in bad] == [
             problem.message for problem in errors if problem.key != "mcpServers.a.command" or bad
         ]
+
+
+def test_a_replica_whose_url_cannot_be_known_is_an_error_at_its_key(tmp_path: Path) -> None:
+    policy = '[servers.x]\nreplicas = ["https://b.example/mcp", "${NOWHERE_SET}"]\n'
+    problem = only(checked(tmp_path, {"x": {"url": "https://a.example/mcp"}}, policy))
+    assert (problem.severity, problem.server, problem.line) == ("error", "x", 2)
+    assert "NOWHERE_SET" in problem.message

@@ -12,6 +12,7 @@ from urllib.parse import urlsplit
 
 from msgspec.structs import replace
 
+from trunkline.config.endpoints import endpoints_of, show_endpoint
 from trunkline.config.entry import BadEntry, Entry, HttpEntry, PeerEntry, StdioEntry
 from trunkline.config.policy import Policy
 from trunkline.config.settings import ServerPolicy
@@ -20,7 +21,6 @@ from trunkline.connection.negotiation import ClientIdentity
 from trunkline.core.backoff import Backoff
 from trunkline.core.handlers import Handlers
 from trunkline.runtime.egress import Contexts, context_for, find_egress, warn_of_trust
-from trunkline.runtime.endpoints import endpoints_of, show_endpoint
 from trunkline.runtime.importing import import_off_loop
 from trunkline.security.redact import Redactor
 from trunkline.security.sanitize import sanitize_text
