@@ -73,6 +73,7 @@ if TYPE_CHECKING:
     from trunkline.runtime.connect import connect as connect
     from trunkline.runtime.events import Watch as Watch
     from trunkline.runtime.handle import Handle as Handle
+    from trunkline.runtime.lease import Lease as Lease
     from trunkline.runtime.task_handle import TaskHandle as TaskHandle
     from trunkline.runtime.trunk import Trunk as Trunk
     from trunkline.store.files import FileStore as FileStore
@@ -87,6 +88,7 @@ _HOMES = {
     "Replica": "config.replicas",
     "Replicas": "config.replicas",
     "CallRecord": "core.journal",
+    "Lease": "runtime.lease",
     "Log": "core.call",
     "LogLine": "core.journal",
     "Match": "catalog.search",

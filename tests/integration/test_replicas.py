@@ -224,23 +224,27 @@ async def test_replicas_given_from_code_may_be_of_any_kind():
             assert (await trunk.call("db.who")).text == "0"
 
 
-async def test_tools_that_differ_at_the_new_home_are_told_and_listed():
+@pytest.mark.parametrize("interval", [0, 0.2])
+async def test_what_differs_at_the_endpoint_that_takes_over_is_told_and_listed(interval: float):
     async with site("legacy") as db:
         db.servers[1].tool("more", returns="more")
-        async with trunkline.connect({"db": {"url": db.urls[0]}}, policy=replicated()) as trunk:
-            await trunk.ready()
-        async with trunkline.connect({"db": {"url": db.urls[0]}}, policy=replicated(db.urls[1])) as trunk:
+        db.servers[1].fault("initialize", Fault.delay(0.1), times=1)
+        policy = replicated(db.urls[1], health_check_interval=interval)
+        async with trunkline.connect({"db": {"url": db.urls[0]}}, policy=policy) as trunk:
             await trunk.ready()
             await until(lambda: healthy(trunk) == [True, True])
-            # Whichever was ready first is home.
-            first = int((await trunk.call("db.who")).text)
-            changes = trunk.events(trunkline.ListChanged)
-            await stop(db.listeners[first])
-            if first == 1:
-                return
-            await trunk.call("db.who")
-            await until(lambda: healthy(trunk)[0] is False)
-            assert changes.dropped == 0
+            assert trunk.status()["db"].tools == 2
+            async with trunk.events(trunkline.ListChanged) as changes:
+                await stop(db.listeners[0])
+                assert (await trunk.call("db.who")).text == "1"
+                async with asyncio.timeout(5):
+                    change = await anext(changes)
+            assert (change.kind, change.added) == ("tools", ("more",))
+            assert (await trunk.call("db.more")).text == "more"
+            # Resources are read where the calls go.
+            await db.listeners[0].start()
+            assert (await trunk.read("db://rows", "db")).text == "rows of 1"
+            assert (await trunk.call("db.who")).text == "1"
 
 
 async def test_an_endpoint_that_cannot_be_used_fails_alone():

@@ -377,3 +377,10 @@ def test_a_limit_of_memory_without_its_unit_is_an_error_with_field_server_and_fi
 def test_a_switch_that_cannot_be_read_is_the_mistake_and_hides_no_other(tmp_path: Path) -> None:
     problem = only(checked(tmp_path, {"web": {"url": "https://example.com/mcp", "disabled": 1}}))
     assert problem.key == "mcpServers.web.disabled"
+
+
+def test_a_replica_whose_url_cannot_be_known_is_an_error_at_its_key(tmp_path: Path) -> None:
+    policy = '[servers.x]\nreplicas = ["https://b.example/mcp", "${NOWHERE_SET}"]\n'
+    problem = only(checked(tmp_path, {"x": {"url": "https://a.example/mcp"}}, policy))
+    assert (problem.severity, problem.server, problem.line) == ("error", "x", 2)
+    assert "NOWHERE_SET" in problem.message

@@ -96,6 +96,17 @@ def test_an_asynchronous_progress_handler_runs_on_the_loop(trunk: Trunk) -> None
     assert seen == ["trunkline"]
 
 
+def test_a_lease_blocks_until_it_has_its_connection(trunk: Trunk) -> None:
+    with trunk.lease("shop", timeout=10) as one:
+        assert (one.server, one.lost) == ("shop", False)
+        assert one.call("add", {"a": 1}).value == {"sum": 2}
+        assert isinstance(list(one.stream("shop.add", {"a": 2}))[-1], Reply)
+        with pytest.raises(trunkline.DeadlineExceededError), trunk.lease("shop", timeout=0.05):
+            pass
+    with pytest.raises(trunkline.LeaseLostError):
+        one.call("add", {"a": 1})
+
+
 def test_a_stream_is_an_iterator(trunk: Trunk) -> None:
     assert [type(event) for event in trunk.stream("add", {"a": 1})] == [Progress, Log, Reply]
 

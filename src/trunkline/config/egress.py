@@ -11,7 +11,8 @@ from typing import Literal
 import msgspec
 
 from trunkline.config.certificates import open_context
-from trunkline.config.entry import HttpEntry
+from trunkline.config.endpoints import find_replicas
+from trunkline.config.entry import BadEntry, HttpEntry
 from trunkline.config.policy import Policy
 from trunkline.config.proxy import find_proxy
 from trunkline.config.reference import resolve
@@ -34,7 +35,7 @@ class Remark(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def examine_egress(entry: HttpEntry, policy: Policy, environ: Mapping[str, str]) -> Iterator[Remark]:
-    """Find what is wrong with the proxy and the TLS settings of a server; reads the files they name."""
+    """Find what is wrong with proxy, TLS settings and replicas of a server; reads the files they name."""
     rules = policy.for_server(entry.name)
     try:
         proxy = find_proxy(entry.url, rules.proxy, environ, server=entry.name, folder=str(policy.folder))
@@ -50,6 +51,9 @@ def examine_egress(entry: HttpEntry, policy: Policy, environ: Mapping[str, str])
                 open_context(entry.name, part, policy.folder, environ)
             except ConfigError as error:
                 yield _remark(error)
+    for one in find_replicas(entry, rules, environ, policy.folder):
+        if isinstance(one, BadEntry):
+            yield _remark(one.error)
     if is_unverified(entry, rules):
         yield Remark(severity="warning", key="tls.verify", message=UNVERIFIED, hint=_TRUST)
 

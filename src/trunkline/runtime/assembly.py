@@ -13,6 +13,7 @@ from urllib.parse import urlsplit
 
 from msgspec.structs import replace
 
+from trunkline.config.endpoints import endpoints_of, show_endpoint
 from trunkline.config.entry import BadEntry, Entry, HttpEntry, PeerEntry, StdioEntry
 from trunkline.config.loading import Config
 from trunkline.config.policy import Policy
@@ -24,7 +25,6 @@ from trunkline.core.handlers import Handlers
 from trunkline.errors import ConfigError
 from trunkline.runtime.bounding import warn_of_limits
 from trunkline.runtime.egress import Contexts, context_for, find_egress, warn_of_trust
-from trunkline.runtime.endpoints import endpoints_of, show_endpoint
 from trunkline.runtime.importing import import_off_loop
 from trunkline.runtime.reading import read_list
 from trunkline.security.redact import Redactor

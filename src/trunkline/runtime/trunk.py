@@ -13,6 +13,7 @@ from typing import Any, Self
 
 from trunkline.catalog.catalog import Catalog
 from trunkline.catalog.search import Match
+from trunkline.config.endpoints import endpoints_of
 from trunkline.config.entry import BadEntry, Entry
 from trunkline.config.explanation import Explanation
 from trunkline.config.loading import Config, load
@@ -27,7 +28,6 @@ from trunkline.runtime.assembly import assemble, check_required, client_identity
 from trunkline.runtime.calls import Calls
 from trunkline.runtime.detaching import Detaching
 from trunkline.runtime.egress import Contexts
-from trunkline.runtime.endpoints import endpoints_of
 from trunkline.runtime.events import Bus
 from trunkline.runtime.explain import explain
 from trunkline.runtime.followed_files import FollowedFiles
