@@ -127,10 +127,13 @@ def write_record(folder: Path, record: Record) -> None:
 
 
 def living(folder: Path, *kinds: Kind) -> list[Record]:
-    """Give the records of the runtimes that run: of `trunkline up`, or of these kinds."""
-    found = [_read(path) for path in sorted(folder.glob(f"*{place.RECORD}"))]
-    wanted = (record for record in found if record is not None and record.kind in (kinds or ("up",)))
-    return [record for record in wanted if lives(folder, record.name)]
+    """Give the records of the runtimes that run: of `trunkline up`, or of these kinds.
+
+    What killed processes left is removed, whatever their kind.
+    """
+    names = {path.stem for suffix in (place.RECORD, place.LOCK) for path in folder.glob(f"*{suffix}")}
+    found = [_read(path_of(folder, name, place.RECORD)) for name in sorted(names) if lives(folder, name)]
+    return [record for record in found if record is not None and record.kind in (kinds or ("up",))]
 
 
 def _read(path: Path) -> Record | None:

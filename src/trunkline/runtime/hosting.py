@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import os
 import sys
 from collections.abc import AsyncIterator
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import AsyncExitStack, ExitStack, asynccontextmanager
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from trunkline.errors import ConfigError
@@ -14,6 +16,8 @@ from trunkline.errors import ConfigError
 if TYPE_CHECKING:
     from trunkline.runtime.control_record import Kind
     from trunkline.runtime.trunk import Trunk
+
+_MOST_NAMES = 5
 
 
 class Hosting:
@@ -58,27 +62,42 @@ async def hosted(trunk: Trunk, kind: Kind, program: str) -> AsyncIterator[None]:
     if not (hasattr(os, "geteuid") and hasattr(asyncio, "start_unix_server")):
         raise ConfigError("`control` needs Unix sockets, which this system does not have", field="control")
     from trunkline._version import __version__
-    from trunkline.runtime.control_record import Record, claimed, make_folder, write_record
+    from trunkline.runtime.control_record import Record, make_folder, write_record
     from trunkline.runtime.control_server import ControlServer
 
     folder = make_folder(os.environ)
-    try:
-        here = os.getcwd()
-    except OSError:
-        here = ""
-    record = Record(
-        name=f"{os.getpid():x}-{os.urandom(6).hex()}",
-        pid=os.getpid(),
-        sources=trunk.config.sources,
-        folder=here,
-        kind=kind,
-        program=program,
-        version=__version__,
-    )
-    with claimed(folder, record.name):
+    with ExitStack() as stack:
+        record = Record(
+            name=_claim_name(folder, stack),
+            pid=os.getpid(),
+            sources=trunk.config.sources,
+            folder=_here(),
+            kind=kind,
+            program=program,
+            version=__version__,
+        )
         async with ControlServer(trunk).listening(str(folder / record.socket)):
             write_record(folder, record)
             yield
+
+
+def _claim_name(folder: Path, stack: ExitStack) -> str:
+    """Hold a name of our own; somebody who looks for what killed processes left may have been faster."""
+    from trunkline.runtime.control_record import LockedError, claimed
+
+    for _ in range(_MOST_NAMES):
+        name = f"{os.getpid():x}-{os.urandom(6).hex()}"
+        with contextlib.suppress(LockedError):
+            stack.enter_context(claimed(folder, name))
+            return name
+    raise ConfigError("no name for the control socket could be had", field="control")
+
+
+def _here() -> str:
+    try:
+        return os.getcwd()
+    except OSError:
+        return ""
 
 
 def _program() -> str:

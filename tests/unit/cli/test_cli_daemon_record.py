@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from msgspec import structs
 
 from trunkline.errors import ConfigError
 from trunkline.runtime.control_record import (
@@ -105,3 +106,18 @@ def test_a_path_too_long_for_sockets_is_told(tmp_path: Path) -> None:
     long.mkdir()
     with pytest.raises(ConfigError, match="too long"):
         make_folder({"XDG_RUNTIME_DIR": str(long)})
+
+
+def test_kinds_are_told_apart_and_what_any_of_them_left_is_removed(folder: Path) -> None:
+    for name in ("killed", "half"):
+        path_of(folder, name, ".lock").touch()
+        path_of(folder, name, ".ctl").touch()
+    write_record(folder, structs.replace(record("killed"), kind="command"))
+    with claimed(folder, "a"), claimed(folder, "b"):
+        write_record(folder, record("a"))
+        write_record(folder, structs.replace(record("b"), kind="library"))
+        assert [one.name for one in living(folder)] == ["a"]
+        assert [one.name for one in living(folder, "library", "command")] == ["b"]
+        assert record("a").socket == "a.sock"
+        assert structs.replace(record("b"), kind="library").socket == "b.ctl"
+    assert list(folder.iterdir()) == []
