@@ -6,48 +6,44 @@ when that is full the server waits: it alone is slower then. Pure; the caller br
 
 from __future__ import annotations
 
+PIECE = 32 * 1024
+"""Bytes of a flood that are read at once: well below a millisecond's work."""
+WHOLE = 256 * 1024
+"""Bytes that are read at once else."""
 _WINDOW = 1.0
 """Seconds over which messages are counted."""
 _REST = 19
 """Rest after each piece of a flood, as a multiple of the time the piece took: a twentieth is left to it."""
 _LEAST = 0.002
 """Seconds of the shortest such rest."""
-PIECE = 32 * 1024
-"""Bytes of a flood that are read at once: well below a millisecond's work."""
 
 
 class Pace:
-    """Counts what one stream brings.
+    """Decides how one stream is read.
 
     Args:
         most: messages of one second that nobody asked for and that are read as they come.
     """
 
-    __slots__ = ("_allowed", "_began", "_most", "flooding", "unasked")
-
     def __init__(self, most: int) -> None:
         self._most = most
         self._began = float("-inf")
-        self._allowed = most
-        self.unasked = 0
-        """Messages so far that were no answers."""
+        self.allowed = most
+        """Messages that nobody asked for, over all time, above which `rest` is to be asked."""
         self.flooding = False
-        """Whether there were more of them than `most` in this second or the last."""
+        """Whether there were too many in this second or the last."""
 
-    @property
-    def exceeded(self) -> bool:
-        """Whether `rest` has to be asked."""
-        return self.unasked > self._allowed
-
-    def rest(self, began: float, now: float) -> float:
+    def rest(self, unasked: int, began: float, now: float) -> float:
         """Give for how many seconds nothing is to be read.
 
         Args:
-            began: when the piece began to be taken that was taken now.
+            unasked: messages so far that nobody asked for.
+            began: when it was begun to take the last piece.
         """
-        if now - self._began >= _WINDOW:
-            self.flooding = self.flooding and self.unasked > self._allowed + self._most
-            self._began, self._allowed = now, self.unasked + self._most
+        age = now - self._began
+        if age >= _WINDOW:
+            self.flooding = self.flooding and age < 2 * _WINDOW
+            self._began, self.allowed = now, unasked + self._most
             return 0.0
         self.flooding = True
         return max(_LEAST, _REST * (now - began))

@@ -6,6 +6,7 @@ Source: specification 2026-07-28, basic/transports/stdio ("Shutdown", "Unexpecte
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import os
 import shutil
 import signal
@@ -20,6 +21,7 @@ from trunkline.errors import UnavailableError
 from trunkline.protocol.lines import LineFramer
 from trunkline.transport.child import Child
 from trunkline.transport.link import Inbox
+from trunkline.transport.pace import PIECE, WHOLE, Pace
 from trunkline.transport.pipes import OWN_PIPES, ChildPipes
 from trunkline.transport.process import describe_exit, end_process, is_stopped, signal_group
 from trunkline.transport.stderr import StderrTail
@@ -27,6 +29,8 @@ from trunkline.transport.stream import StreamCore
 
 _DRAIN = 0.03
 """Seconds the pipes of a dead process may take to empty, and a process with closed pipes to die."""
+_FLOOD_DRAIN = 1.0
+"""The same where very much may be left to read."""
 
 
 class StdioTransport(msgspec.Struct, frozen=True, kw_only=True):
@@ -115,6 +119,8 @@ class StdioLink(asyncio.SubprocessProtocol):
         self._framer = LineFramer(settings.limits.frame_bytes)
         self._stderr = StderrTail(settings.server, settings.limits.stderr_line_bytes, settings.clean)
         self._core = settings.core(settings.server, settings.limits, self._write)
+        self._pace = Pace(settings.limits.notifications)
+        self._taken = 0
         self._exited: asyncio.Future[int] = self._loop.create_future()
         self._drained: asyncio.Future[None] = self._loop.create_future()
         self._open_pipes = {1, 2}
@@ -167,6 +173,7 @@ class StdioLink(asyncio.SubprocessProtocol):
         if self._closing is None:
             self._core.lose(reason)
             self._closing = asyncio.ensure_future(self._end())
+            self._read_on()
         await asyncio.shield(self._closing)
 
     async def attach(self, child: Child, pipes: ChildPipes) -> None:
@@ -210,16 +217,23 @@ class StdioLink(asyncio.SubprocessProtocol):
         if self._exited.done():
             self._lose_when_drained()
         elif fd in (0, 1):
-            self._loop.call_later(_DRAIN, self._lose)
+            self._loop.call_later(_FLOOD_DRAIN if self._pace.flooding else _DRAIN, self._lose)
 
     def process_exited(self) -> None:
         code = self._transport.get_returncode()
         self._exited.set_result(0 if code is None else code)
+        self._read_on()
         self._lose_when_drained()
 
     def take_output(self, data: bytes) -> None:
         """Take the next bytes of the server's standard output."""
-        self._core.receive(self._framer.feed(data))
+        pace, core = self._pace, self._core
+        began = self._loop.time() if pace.flooding else None
+        frames = self._framer.feed(data)
+        self._taken += len(frames)
+        core.receive(frames)
+        if self._taken - core.answered > pace.allowed:
+            self._slow_down(began)
 
     def pause_writing(self) -> None:
         self._core.pause()
@@ -230,11 +244,32 @@ class StdioLink(asyncio.SubprocessProtocol):
     def _write(self, data: bytes) -> None:
         self._stdin.write(data)
 
+    def _slow_down(self, began: float | None) -> None:
+        """Read a server less that sends very much of what nobody asked for, so that others have turns."""
+        if self._is_ending():
+            # Nothing much can follow, and its last words have little time.
+            return
+        now = self._loop.time()
+        rest = self._pace.rest(self._taken - self._core.answered, now if began is None else began, now)
+        for output in self._outputs[:1] if rest else ():
+            _read_pieces(output, PIECE)
+            output.pause_reading()
+            self._loop.call_later(rest, self._read_on)
+
+    def _read_on(self) -> None:
+        for output in self._outputs[:1]:
+            if self._is_ending():
+                _read_pieces(output, WHOLE)
+            output.resume_reading()
+
+    def _is_ending(self) -> bool:
+        return self._closing is not None or self._exited.done()
+
     def _lose_when_drained(self) -> None:
         if self._drained.done():
             self._lose()
         else:
-            self._loop.call_later(_DRAIN, self._lose)
+            self._loop.call_later(_FLOOD_DRAIN if self._pace.flooding else _DRAIN, self._lose)
 
     def _lose(self) -> None:
         if self._exited.done():
@@ -255,6 +290,12 @@ class StdioLink(asyncio.SubprocessProtocol):
                 output.close()
         # asyncio closes the descriptors one turn after `close`.
         await asyncio.sleep(0)
+
+
+def _read_pieces(output: asyncio.ReadTransport, size: int) -> None:
+    # asyncio's pipes take their size from here; those of other loops decide by themselves.
+    with contextlib.suppress(AttributeError):
+        output.max_size = size  # type: ignore[attr-defined]
 
 
 class _Output(asyncio.Protocol):
