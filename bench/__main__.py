@@ -8,7 +8,7 @@ import time
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from bench import attached, calls, catalog, fleet, large, memory, report, startup
+from bench import attached, calls, catalog, fleet, large, memory, neighbor, report, startup
 from bench.contenders import CONTENDERS
 from bench.target import ROOT
 from bench.verdict import Verdict
@@ -66,6 +66,12 @@ class Run:
         print(found.describe())
         self._keep("fleet", found, fleet.judge(found))
 
+    def measure_neighbor(self) -> None:
+        rounds = 8 if self.options.quick else 20
+        found = [neighbor.measure(kind, rounds=rounds, uvloop=self.options.uvloop) for kind in neighbor.KINDS]
+        print("\n".join(result.describe() for result in found))
+        self._keep("neighbor", found, [verdict for result in found for verdict in neighbor.judge(result)])
+
     def measure_memory(self) -> None:
         count = 1_000_000 if self.options.soak else 30_000 if self.options.quick else 100_000
         found = memory.measure(calls=count, uvloop=self.options.uvloop)
@@ -113,6 +119,7 @@ def _sections(run: Run) -> dict[str, tuple[str, Callable[[], None]]]:
         "startup": ("Start-up, bytecode compiled beforehand", run.measure_startup),
         "attached": ("A call on servers kept warm", run.measure_attached),
         "fleet": ("Twenty servers, three of them sick", run.measure_fleet),
+        "neighbor": ("A healthy server beside a sick one", run.measure_neighbor),
         "memory": ("Memory over many calls", run.measure_memory),
         "catalog": ("A catalog of 5,000 tools", run.measure_catalog),
     }
@@ -142,7 +149,7 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--uvloop", action="store_true", help="all contenders on uvloop")
     parser.add_argument("--no-gate", action="store_true", help="exit 0 whatever the verdicts are")
     parser.add_argument(
-        "--only", default="", help="sections: calls,large,startup,attached,fleet,memory,catalog"
+        "--only", default="", help="sections: calls,large,startup,attached,fleet,neighbor,memory,catalog"
     )
     parser.add_argument("--rows", default="", help="only calls whose label contains this")
     parser.add_argument("--contenders", default=",".join(CONTENDERS), help=f"default: {','.join(CONTENDERS)}")

@@ -6,6 +6,7 @@ Source: specification 2026-07-28, basic/transports/stdio ("Shutdown", "Unexpecte
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import signal
 from collections import deque
 from collections.abc import Callable, Mapping
@@ -20,6 +21,7 @@ from trunkline.protocol.lines import LineFramer
 from trunkline.transport.bounds import Bounds, bounded_command
 from trunkline.transport.child import Child
 from trunkline.transport.link import Inbox
+from trunkline.transport.pace import PIECE, WHOLE, Pace
 from trunkline.transport.pipes import OWN_PIPES, ChildPipes
 from trunkline.transport.process import describe_exit, end_process, is_stopped, signal_group
 from trunkline.transport.program import explain_start, find_program
@@ -29,6 +31,8 @@ from trunkline.transport.stream import StreamCore
 
 _DRAIN = 0.03
 """Seconds the pipes of a dead process may take to empty, and a process with closed pipes to die."""
+_FLOOD_DRAIN = 1.0
+"""The same where very much may be left to read."""
 
 
 class StdioTransport(msgspec.Struct, frozen=True, kw_only=True):
@@ -97,6 +101,9 @@ class StdioLink(asyncio.SubprocessProtocol):
         self._framer = LineFramer(settings.limits.frame_bytes)
         self._stderr = StderrTail(settings.server, settings.limits.stderr_line_bytes, settings.clean)
         self._core = settings.core(settings.server, settings.limits, self._write)
+        self._pace = Pace(settings.limits.notifications)
+        self._taken = 0
+        self._spent = 0.0
         self._exited: asyncio.Future[int] = self._loop.create_future()
         self._drained: asyncio.Future[None] = self._loop.create_future()
         self._open_pipes = {1, 2}
@@ -158,6 +165,7 @@ class StdioLink(asyncio.SubprocessProtocol):
         if self._closing is None:
             self._core.lose(reason)
             self._closing = asyncio.ensure_future(self._end())
+            self._read_on()
         await asyncio.shield(self._closing)
 
     async def attach(self, child: Child, pipes: ChildPipes) -> None:
@@ -208,7 +216,7 @@ class StdioLink(asyncio.SubprocessProtocol):
         if self._exited.done():
             self._lose_when_drained()
         elif fd in (0, 1):
-            self._loop.call_later(_DRAIN, self._lose)
+            self._loop.call_later(_FLOOD_DRAIN if self._pace.flooding else _DRAIN, self._lose)
 
     def process_exited(self) -> None:
         code = self._transport.get_returncode()
@@ -216,18 +224,29 @@ class StdioLink(asyncio.SubprocessProtocol):
         self._part_from_bounds()
         if (seconds := self._settings.process.cpu_seconds) and code == -signal.SIGXCPU:
             self.exceeded = Exceeded(limit="cpu_seconds", allowed=seconds, taken=seconds)
+        self._read_on()
         self._lose_when_drained()
 
     def take_output(self, data: bytes) -> None:
         """Take the next bytes of the server's standard output."""
+        if self._catching_up:
+            self._pieces.extend(cut_lines(data))
+            return
         if len(data) > SLICE:
             data, *later = cut_lines(data)
             self._pieces.extend(later)
-        behind = self._core.receive(self._framer.feed(data))
-        if (behind or self._pieces) and not self._catching_up:
+        began = self._loop.time() if self._pace.flooding else None
+        frames = self._framer.feed(data)
+        self._taken += len(frames)
+        behind = self._core.receive(frames)
+        if began is not None:
+            self._spent += self._loop.time() - began
+        if behind or self._pieces:
             self._catching_up = True
             self._output().pause_reading()
             self._loop.call_soon(self._catch_up)
+        elif self._taken - self._core.answered > self._pace.allowed:
+            self._read_later()
 
     def pause_writing(self) -> None:
         self._core.pause()
@@ -245,29 +264,59 @@ class StdioLink(asyncio.SubprocessProtocol):
         if self._bounds is not None:
             self._bounds.close()
 
+    def _take(self, data: bytes) -> bool:
+        frames = self._framer.feed(data)
+        self._taken += len(frames)
+        return self._core.receive(frames)
+
+    def _read_later(self) -> None:
+        """Read again, but late where very much came that nobody asked for, so that others have turns."""
+        now, unasked, rest = self._loop.time(), self._taken - self._core.answered, 0.0
+        # Of one that is ending nothing much can follow, and its last words have little time.
+        if unasked > self._pace.allowed and not self._is_ending():
+            rest = self._pace.rest(unasked, now - self._spent, now)
+        self._spent = 0.0
+        if not rest:
+            self._read_on()
+        elif 1 in self._open_pipes:
+            _read_pieces(self._output(), PIECE)
+            self._output().pause_reading()
+            self._loop.call_later(rest, self._read_on)
+
+    def _read_on(self) -> None:
+        if self._catching_up or 1 not in self._open_pipes:
+            return
+        if self._is_ending():
+            _read_pieces(self._output(), WHOLE)
+        self._output().resume_reading()
+
+    def _is_ending(self) -> bool:
+        return self._closing is not None or self._exited.done()
+
     def _lose_when_drained(self) -> None:
         if self._drained.done():
             self._lose()
         else:
-            self._loop.call_later(_DRAIN, self._lose)
+            self._loop.call_later(_FLOOD_DRAIN if self._pace.flooding else _DRAIN, self._lose)
 
     def _catch_up(self) -> None:
         """Others have had a turn: go on with what has arrived, and read again when all of it is taken."""
         core = self._core
+        began = self._loop.time()
         core.go_on()
         while self._pieces and not core.behind:
-            core.receive(self._framer.feed(self._pieces.popleft()))
+            self._take(self._pieces.popleft())
+        self._spent += self._loop.time() - began
         if core.behind:
             self._loop.call_soon(self._catch_up)
             return
         self._catching_up = False
-        if 1 in self._open_pipes:
-            self._output().resume_reading()
+        self._read_later()
 
     def _take_the_rest(self) -> None:
         """Take all that has arrived at once: the stream is about to end."""
         while self._pieces:
-            self._core.receive(self._framer.feed(self._pieces.popleft()))
+            self._take(self._pieces.popleft())
         self._core.catch_up()
 
     def _output(self) -> asyncio.ReadTransport:
@@ -299,6 +348,12 @@ class StdioLink(asyncio.SubprocessProtocol):
                 output.close()
         # asyncio closes the descriptors one turn after `close`.
         await asyncio.sleep(0)
+
+
+def _read_pieces(output: asyncio.ReadTransport, size: int) -> None:
+    # asyncio's pipes take their size from here; those of other loops decide by themselves.
+    with contextlib.suppress(AttributeError):
+        output.max_size = size  # type: ignore[attr-defined]
 
 
 class _Output(asyncio.Protocol):

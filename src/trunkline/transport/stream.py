@@ -85,6 +85,8 @@ class StreamCore:
         """Whether the stream has ended."""
         self.heard = False
         """Whether the peer has said anything."""
+        self.answered = 0
+        """Answers that somebody waited for."""
         self.noise = 0
         """Frames that were neither answers of ours nor usable messages."""
         self.next_id = self._exchanges.next_id
@@ -226,6 +228,7 @@ class StreamCore:
             self._fail_broken(frame)
         elif frame.method is UNSET:
             if (exchange := self._exchanges.take(frame.id)) is not None:
+                self.answered += 1
                 exchange.settle(frame)
             else:
                 self._share.take(size)
