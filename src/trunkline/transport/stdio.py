@@ -216,7 +216,7 @@ class StdioLink(asyncio.SubprocessProtocol):
         if self._exited.done():
             self._lose_when_drained()
         elif fd in (0, 1):
-            self._loop.call_later(_FLOOD_DRAIN if self._pace.flooding else _DRAIN, self._lose)
+            self._loop.call_later(self._drain_time(), self._lose)
 
     def process_exited(self) -> None:
         code = self._transport.get_returncode()
@@ -290,6 +290,9 @@ class StdioLink(asyncio.SubprocessProtocol):
             _read_pieces(self._output(), WHOLE)
         self._output().resume_reading()
 
+    def _drain_time(self) -> float:
+        return _FLOOD_DRAIN if self._pace.flooding or self._catching_up else _DRAIN
+
     def _is_ending(self) -> bool:
         return self._closing is not None or self._exited.done()
 
@@ -297,7 +300,7 @@ class StdioLink(asyncio.SubprocessProtocol):
         if self._drained.done():
             self._lose()
         else:
-            self._loop.call_later(_FLOOD_DRAIN if self._pace.flooding else _DRAIN, self._lose)
+            self._loop.call_later(self._drain_time(), self._lose)
 
     def _catch_up(self) -> None:
         """Others have had a turn: go on with what has arrived, and read again when all of it is taken."""

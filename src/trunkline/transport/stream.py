@@ -64,6 +64,9 @@ class StreamCore:
     calls `go_on`, or awaits `rest`, before it reads again.
     """
 
+    shows_nothing = True
+    """Whether no frame has to pass `take` on its way."""
+
     def __init__(self, server: str, limits: Limits, write: Callable[[bytes], None]) -> None:
         self._server = server
         self._limits = limits
@@ -75,6 +78,7 @@ class StreamCore:
         self._paused = False
         self._flush_scheduled = False
         self._batches = False
+        self._plain = self.shows_nothing
         self._logs_on_request = False
         self._lost: asyncio.Future[str] = self._loop.create_future()
         self._share = Share()
@@ -99,6 +103,7 @@ class StreamCore:
     def adopt(self, era: Era) -> None:
         """Read batches only where the era has them, and attribute logs only where a request asks for them."""
         self._batches = era.batches
+        self._plain = self.shows_nothing and not era.batches
         self._logs_on_request = era.family == "modern"
 
     async def request(self, request: Request) -> Frame:
@@ -170,6 +175,8 @@ class StreamCore:
         for data in frames:
             if share.taken >= SHARE or self._left or self._batch is not None:
                 self._left.append(data)
+            elif self._plain and type(data) is bytes:
+                self._route(decode_frame(data, self._limits), len(data))
             else:
                 self.take(data)
         return share.taken >= SHARE or bool(self._left) or self._batch is not None

@@ -29,6 +29,8 @@ def tap_stream(settings: Settings, wire: Wire) -> Settings:
 class WireCore(StreamCore):
     """A stream's core that shows its frames to the log of the wire; stands in for the plain one."""
 
+    shows_nothing = False
+
     def __init__(self, server: str, limits: Limits, write: Callable[[bytes], None], *, wire: Wire) -> None:
         def shown(data: bytes) -> None:
             for frame in data.split(b"\n"):
