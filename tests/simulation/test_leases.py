@@ -253,3 +253,27 @@ async def test_draining_waits_for_a_lease_within_its_grace():
 async def test_a_mocked_trunk_can_be_leased():
     async with mock({"browser.go": "there"}) as trunk, trunk.lease("browser") as one:
         assert (await one.call("go")).text == "there"
+
+
+async def test_removing_the_server_ends_the_lease_with_its_own_error():
+    async with trunkline.connect({"browser": Pages()}) as trunk, trunk.lease("browser") as one:
+        await one.call("go", {"url": "a"})
+        await trunk.remove("browser")
+        with pytest.raises(trunkline.LeaseLostError, match="closed"):
+            await one.call("go", {"url": "b"})
+
+
+async def test_a_call_of_a_lease_waits_for_its_turn_where_there_is_a_limit_and_can_be_cancelled_there():
+    policy = {"servers": {"browser": {"pool": {"min": 2}, "max_concurrency": 1}}}
+    async with trunkline.connect({"browser": Pages()}, policy=policy) as trunk:
+        await trunk.ready()
+        await asyncio.sleep(0.1)
+        async with trunk.lease("browser") as one:
+            load = asyncio.create_task(trunk.call("browser.load"))
+            await asyncio.sleep(0.1)
+            with pytest.raises(trunkline.DeadlineExceededError, match="max_concurrency") as late:
+                await one.call("go", {"url": "a"}, timeout=1)
+            assert late.value.delivery == "never_sent"
+            assert (await one.call("go", {"url": "b"})).text == "b"
+            assert load.done()
+        assert trunk.status()["browser"].waiting == 0

@@ -134,7 +134,7 @@ class Hold:
         if self._connection.sessions != self._session:
             return "the server forgot its session"
         failure = self._member.supervisor.failure
-        return "its connection was replaced" if failure is None else describe(failure)
+        return "its connection was closed" if failure is None else describe(failure)
 
     def _error(self, refused: bool, reason: str) -> LeaseLostError:
         return lost_lease(self._owner.settings.name, "refused" if refused else "never_sent", reason=reason)

@@ -118,7 +118,7 @@ class Pool:
     def start(self) -> None:
         """Ask for the connections that are kept, without waiting for them."""
         for one in self.members:
-            if not one.spare and (one.startable or self.asleep):
+            if not one.spare and one.startable:
                 one.supervisor.start()
 
     async def run(self) -> None:
