@@ -216,6 +216,21 @@ async def test_an_examination_that_is_cancelled_leaves_nothing_running(tmp_path:
         os.kill(int((tmp_path / "pid").read_text()), 0)
 
 
+async def test_a_link_that_cannot_be_closed_ends_one_examination_only(monkeypatch: pytest.MonkeyPatch):
+    from trunkline.transport.memory import MemoryLink
+
+    close = MemoryLink.close
+
+    async def fail(self: Any, *reason: Any) -> None:
+        await close(self, *reason)
+        raise TypeError("x")
+
+    monkeypatch.setattr(MemoryLink, "close", fail)
+    checkup = await checked(offering())
+    assert checkup.failure is not None
+    assert checkup.failure.message == "an internal error: TypeError: x"
+
+
 async def test_a_fault_of_ours_ends_one_examination_only(monkeypatch: pytest.MonkeyPatch):
     from trunkline.runtime.doctor import session
 

@@ -101,3 +101,10 @@ async def test_a_start_cancelled_at_any_turn_leaves_no_process(turns: int, until
     else:
         await link.close()
     await until(lambda: children() == born)
+
+
+async def test_a_web_socket_is_closed_without_an_error():
+    server = FakeServer()
+    server.tool("echo", reports="arguments")
+    async with server.websocket() as url, trunkline.connect({"fake": {"url": url}}) as trunk:
+        assert (await trunk.call("fake.echo", {"n": 1})).value == {"n": 1}

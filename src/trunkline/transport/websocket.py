@@ -256,5 +256,5 @@ class WebSocketLink:
 def _cut(raw: Any) -> None:
     """End a socket whose peer may not have read all that was to be sent, which would keep it open."""
     if raw is not None:
-        with suppress(OSError):
+        with suppress(OSError, TypeError):  # uvloop's sockets have no shutdown
             raw.shutdown(sockets.SHUT_RDWR)

@@ -96,8 +96,14 @@ class Examination:
                 self._fail(internal(cause))
             seconds = self.chart.elapsed
         finally:
-            await self.session.close()
+            await self._close()
         return self._report(seconds)
+
+    async def _close(self) -> None:
+        try:
+            await self.session.close()
+        except Exception as cause:  # boundary: what cannot be closed must not end the other examinations
+            self._fail(internal(cause))
 
     async def _examine(self) -> None:
         self._check_configuration()

@@ -116,8 +116,12 @@ class Session:
         if self._serving is not None:
             self._serving.cancel()
             await asyncio.wait({self._serving})
-        for link in self.links:
-            await asyncio.shield(link.close())
+        closed = await asyncio.shield(
+            asyncio.gather(*(link.close() for link in self.links), return_exceptions=True)
+        )
+        for failure in closed:
+            if isinstance(failure, BaseException):
+                raise failure
 
     def _require(self) -> Connection:
         if self.connection is None:
