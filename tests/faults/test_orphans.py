@@ -18,7 +18,7 @@ import pytest
 
 from trunkline.testing import FakeServer
 from trunkline.transport.watchdog import Watchdog
-from trunkline.transport.watchdog_process import listen
+from trunkline.transport.watchdog_process import is_still, listen, started
 
 LIMIT = 1.0
 """Seconds after SIGKILL within which nobody is left."""
@@ -197,9 +197,20 @@ def test_the_watchdog_gets_no_variable_that_may_be_secret(
 
 def test_a_group_that_was_released_is_forgotten():
     reading, writing = os.pipe()
-    os.write(writing, b"+11\n+12\n+13\n-12\n")
+    ours, other = os.getpid(), 2**30
+    os.write(writing, f"+{other}\n+{ours}\n+{other + 1}\n-{other + 1}\n".encode())
     os.close(writing)
-    groups: set[int] = set()
-    listen(groups, os.getpid(), reading)
+    groups: dict[int, int | None] = {}
+    listen(groups, ours, reading)
     os.close(reading)
-    assert groups == {11, 13}
+    assert groups == {other: None, ours: started(ours)}
+
+
+def test_a_number_that_belongs_to_another_process_by_now_is_left_alone():
+    ours = os.getpid()
+    began = started(ours)
+    assert began is not None
+    assert is_still(ours, began)
+    assert not is_still(ours, began - 1)
+    assert not is_still(ours, None)
+    assert is_still(2**30, began)

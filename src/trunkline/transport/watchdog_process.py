@@ -26,14 +26,14 @@ Mark = tuple[int, int]
 
 def main(parent: int) -> None:
     """Watch until the parent is gone, then end what is left."""
-    groups: set[int] = set()
+    groups: dict[int, int | None] = {}
     listen(groups, parent)
-    if groups:
-        end(groups)
+    if known := {group for group, began in groups.items() if is_still(group, began)}:
+        end(known)
 
 
-def listen(groups: set[int], parent: int, source: int = 0) -> None:
-    """Keep the set of groups as the source says, until that or the parent has ended."""
+def listen(groups: dict[int, int | None], parent: int, source: int = 0) -> None:
+    """Keep the groups as the source says, with the start of their leaders, until that or the parent ends."""
     inputs = [source]
     # A fork of the parent may hold the pipe open; this tells of the parent itself (Linux).
     with contextlib.suppress(OSError, AttributeError):
@@ -48,7 +48,23 @@ def listen(groups: set[int], parent: int, source: int = 0) -> None:
             return
         *lines, rest = (rest + data).split(b"\n")
         for line in lines:
-            (groups.add if line[:1] == b"+" else groups.discard)(int(line[1:]))
+            group = int(line[1:])
+            if line[:1] == b"+":
+                groups[group] = started(group)
+            else:
+                groups.pop(group, None)
+
+
+def started(pid: int) -> int | None:
+    """Give when a process was started; None if it has ended, or where there is no /proc."""
+    facts = read_facts(pid)
+    return None if facts is None else facts[3]
+
+
+def is_still(group: int, began: int | None) -> bool:
+    """Whether the number is still that group's: it is not given away while the group has members."""
+    now = started(group)
+    return now is None or now == began
 
 
 def end(groups: set[int]) -> None:
