@@ -237,6 +237,8 @@ def test_watching_redraws_one_table_that_fits(on_terminal: Terminal) -> None:
         "status", "--watch", "--interval", "0.1", until=b"\x1b[3A", columns=40, environ=COLORLESS
     )
     assert code == 130
+    note, _, shown = shown.partition("\n")
+    assert note.startswith("trunkline: no runtime runs for this configuration")
     first, *others = shown.split("\x1b[3A\r\x1b[J")
     assert others
     assert re.fullmatch(r"SERVER  STATE +FOR +ERA .*…", first.splitlines()[0])

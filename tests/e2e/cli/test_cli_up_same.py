@@ -92,11 +92,13 @@ NORMAL = (
     (r"within [\d.]+ s", "within TIME"),
     (r"it was started again \d+ times in TIME; the last time: ", ""),
     (r" +", " "),
+    (r"(?m)^ tried again in TIME, or by a call\n", ""),
+    (r"(?m)^trunkline: no runtime runs for this configuration: .*\n", ""),
 )
 
 
 def normalize(text: str) -> str:
-    """Leave out what differs from one run to the next: spans of time, and how they fill columns."""
+    """Leave out what differs from one run to the next, and what `status` says of servers that stay."""
     for pattern, replacement in NORMAL:
         text = re.sub(pattern, replacement, text)
     return re.sub(r"(stdio \S+ \S+ \S+ )\d+ \S+", r"\1RESTARTS LATENCY", text)
