@@ -144,7 +144,9 @@ first = cycle()
 assert [cycle() for _ in range(5)] == [first] * 5
 assert first[1] == 1
 with open(f"/proc/self/task/{os.getpid()}/children") as children:
-    assert not children.read()
+    [watchdog] = children.read().split()
+with open(f"/proc/{watchdog}/cmdline") as command:
+    assert "watchdog_process" in command.read()
 """
     done = run(tmp_path, start + body)
     assert (done.returncode, done.stderr) == (0, "")

@@ -234,7 +234,7 @@ async def test_changing_the_configuration_lets_a_lease_end_and_new_calls_go_to_t
     async with trunkline.connect(target, policy=policy) as trunk:
         async with trunk.lease("browser") as one:
             await one.call("go", {"url": "a"})
-            policy["servers"]["browser"]["connect"] = 31
+            policy["servers"]["browser"]["limits"] = {"depth": 32}
             assert (await trunk.reload()).changed == ("browser",)
             assert (await trunk.call("browser.go", {"url": "other"})).text == "other"
             assert (await one.call("go", {"url": "b"})).text == "a,b"

@@ -64,7 +64,7 @@ async def report_status(config: Config, settings: Settings, terminal: Terminal) 
     from trunkline.cli.warm.attachment import is_attached
 
     async with session.open_trunk(config) as trunk:
-        await settle(trunk, None, settings, lists=True)
+        await settle(trunk, None, settings, lists=True, lazy=False)
         session.remember_names(trunk, config)
         _print(trunk.status(), settings, terminal, lasting=is_attached())
         warn_of_problem(terminal)

@@ -243,7 +243,7 @@ class StdioLink(asyncio.SubprocessProtocol):
             self._spent += self._loop.time() - began
         if behind or self._pieces:
             self._catching_up = True
-            self._output().pause_reading()
+            self._pause_reading()
             self._loop.call_soon(self._catch_up)
         elif self._taken - self._core.answered > self._pace.allowed:
             self._read_later()
@@ -276,19 +276,24 @@ class StdioLink(asyncio.SubprocessProtocol):
         if unasked > self._pace.allowed and not self._is_ending():
             rest = self._pace.rest(unasked, now - self._spent, now)
         self._spent = 0.0
-        if not rest:
-            self._read_on()
-        elif 1 in self._open_pipes:
-            _read_pieces(self._output(), PIECE)
-            self._output().pause_reading()
+        if rest:
+            self._pause_reading(PIECE)
             self._loop.call_later(rest, self._read_on)
+        else:
+            self._read_on()
+
+    def _pause_reading(self, size: int | None = None) -> None:
+        """Read nothing for now, and later so many bytes at once."""
+        if 1 in self._open_pipes and (output := self._output()) is not None:
+            output.pause_reading()
+            if size is not None:
+                _read_pieces(output, size)
 
     def _read_on(self) -> None:
-        if self._catching_up or 1 not in self._open_pipes:
-            return
-        if self._is_ending():
-            _read_pieces(self._output(), WHOLE)
-        self._output().resume_reading()
+        if not self._catching_up and 1 in self._open_pipes and (output := self._output()) is not None:
+            if self._is_ending():
+                _read_pieces(output, WHOLE)
+            output.resume_reading()
 
     def _drain_time(self) -> float:
         return _FLOOD_DRAIN if self._pace.flooding or self._catching_up else _DRAIN
@@ -322,11 +327,13 @@ class StdioLink(asyncio.SubprocessProtocol):
             self._take(self._pieces.popleft())
         self._core.catch_up()
 
-    def _output(self) -> asyncio.ReadTransport:
+    def _output(self) -> asyncio.ReadTransport | None:
+        """Give what its standard output is read from; None until there is anything."""
         if self._outputs:
             return self._outputs[0]
-        process = cast(asyncio.SubprocessTransport, self._transport)
-        return cast(asyncio.ReadTransport, process.get_pipe_transport(1))
+        if isinstance(self._transport, Child):
+            return None
+        return cast("asyncio.ReadTransport | None", self._transport.get_pipe_transport(1))
 
     def _lose(self) -> None:
         self._take_the_rest()

@@ -10,6 +10,7 @@ from trunkline.runtime.diagnostics import (
     network,
     questions,
     rules,
+    runtimes,
     speaking,
     starting,
     tasks,
@@ -18,7 +19,7 @@ from trunkline.runtime.diagnostics.diagnostic import Diagnostic
 
 DIAGNOSTICS: dict[str, Diagnostic] = {
     one.code: one
-    for module in (starting, network, speaking, calling, rules, tasks, questions)
+    for module in (starting, network, speaking, calling, rules, tasks, questions, runtimes)
     for one in module.DIAGNOSTICS
 }
 """Every diagnostic by its code, in the order in which a server is examined."""
