@@ -69,14 +69,8 @@ async def test_a_stale_list_is_replaced_once_the_fresh_one_is_read_and_the_diffe
             assert set(names(trunk)) == {"shop.buy", "shop.browse"}
             await trunk.ready()
             assert names(trunk) == {"shop.buy": False, "shop.sell": False}
-            event = await anext(watch)
-        assert (event.kind, event.added, event.removed, event.changed) == (
-            "tools",
-            ("sell",),
-            ("browse",),
-            ("buy",),
-        )
-        assert [one async for one in watch] == []
+        found = [(one.kind, one.added, one.removed, one.changed) async for one in watch]
+        assert found == [("tools", ("sell",), ("browse",), ("buy",))]
 
 
 async def test_a_first_start_has_no_difference_to_tell():
@@ -152,9 +146,19 @@ async def test_a_server_that_does_not_come_up_keeps_showing_what_it_had_and_call
         assert names(trunk) == {"shop.buy": True, "shop.browse": True}
         found = await trunk.search("browse", limit=1)
         assert [(match.tool.name, match.tool.stale) for match in found] == [("browse", True)]
-        for name in ("shop.browse", "shop.never"):
+        for name in ("shop.browse", "shop.never", "browse"):
             with pytest.raises(trunkline.UnavailableError):
                 await trunk.call(name)
+
+
+async def test_a_bare_name_leads_to_who_has_it_and_not_to_who_had_it():
+    first, second, store = shop(), shop(), MemoryStore()
+    async with first.http() as one:
+        async with second.http() as two:
+            await learn(store, one=one, two=two)
+        async with opened(store, one=one, two=two) as trunk:
+            assert (await trunk.call("browse")).server == "one"
+            assert names(trunk)["two.browse"] is True
 
 
 async def test_search_finds_what_is_fresh_once_it_is_and_no_longer_what_was_stale():

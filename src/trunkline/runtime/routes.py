@@ -86,7 +86,8 @@ class Routes:
         if pair is None:
             # What a bare name means may change with any list, so it is not remembered.
             await self.settle(selector, timeout)
-            tool = resolve(selector, self._fleet.servers, self._inventory.catalog(), separators=_SEPARATOR)
+            # What only a server that is down is remembered to have leads there, to the reason.
+            tool = self._inventory.shown().resolve(selector, separators=_SEPARATOR)
             return self._make(tool.server, tool.name)
         if len(self._remembered) >= _MOST_REMEMBERED:
             self._remembered.clear()
