@@ -82,3 +82,9 @@ def _widen(descriptor: int) -> None:
 
         with contextlib.suppress(OSError):
             fcntl.fcntl(descriptor, _SET_PIPE_SIZE, _PIPE_BYTES)
+
+
+def read_pieces(output: asyncio.ReadTransport, size: int) -> None:
+    """Read so many bytes at once at most; loops other than asyncio's decide by themselves."""
+    with contextlib.suppress(AttributeError):
+        output.max_size = size  # type: ignore[attr-defined]

@@ -6,7 +6,6 @@ Source: specification 2026-07-28, basic/transports/stdio ("Shutdown", "Unexpecte
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import signal
 from collections import deque
 from collections.abc import Callable, Mapping
@@ -22,7 +21,7 @@ from trunkline.transport.bounds import Bounds, bounded_command
 from trunkline.transport.child import Child
 from trunkline.transport.link import Inbox
 from trunkline.transport.pace import PIECE, WHOLE, Pace
-from trunkline.transport.pipes import OWN_PIPES, ChildPipes
+from trunkline.transport.pipes import OWN_PIPES, ChildPipes, read_pieces
 from trunkline.transport.process import describe_exit, end_process, is_stopped, signal_group
 from trunkline.transport.program import explain_start, find_program
 from trunkline.transport.share import SLICE, cut_lines
@@ -287,12 +286,12 @@ class StdioLink(asyncio.SubprocessProtocol):
         if 1 in self._open_pipes and (output := self._output()) is not None:
             output.pause_reading()
             if size is not None:
-                _read_pieces(output, size)
+                read_pieces(output, size)
 
     def _read_on(self) -> None:
         if not self._catching_up and 1 in self._open_pipes and (output := self._output()) is not None:
             if self._is_ending():
-                _read_pieces(output, WHOLE)
+                read_pieces(output, WHOLE)
             output.resume_reading()
 
     def _drain_time(self) -> float:
@@ -358,12 +357,6 @@ class StdioLink(asyncio.SubprocessProtocol):
                 output.close()
         # asyncio closes the descriptors one turn after `close`.
         await asyncio.sleep(0)
-
-
-def _read_pieces(output: asyncio.ReadTransport, size: int) -> None:
-    # asyncio's pipes take their size from here; those of other loops decide by themselves.
-    with contextlib.suppress(AttributeError):
-        output.max_size = size  # type: ignore[attr-defined]
 
 
 class _Output(asyncio.Protocol):
