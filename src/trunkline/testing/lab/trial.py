@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import itertools
 import json
 import os
 import signal
+import sys
 from collections import Counter
-from collections.abc import Iterator
 from contextlib import AsyncExitStack
 from pathlib import Path
 from typing import Any
@@ -154,19 +155,18 @@ class Trial:
 
     def end_processes(self) -> None:
         """Kill every server process that is still there."""
-        for pid in self._processes():
-            os.kill(pid, signal.SIGKILL)
-
-    def _processes(self) -> Iterator[int]:
         for server in self.servers:
             for pid in server.journal(self.folder).pids:
-                # The number may belong to another process by now; ours has our folder in its command line.
-                try:
-                    command = Path(f"/proc/{pid}/cmdline").read_bytes()
-                except OSError:
-                    continue
-                if os.fsencode(self.folder) in command:
-                    yield pid
+                if self._is_ours(pid):
+                    with contextlib.suppress(ProcessLookupError):
+                        os.kill(pid, signal.SIGKILL)
+
+    def _is_ours(self, pid: int) -> bool:
+        """Whether a number still belongs to a server: that has our folder in its command line."""
+        try:
+            return os.fsencode(self.folder) in Path(f"/proc/{pid}/cmdline").read_bytes()
+        except OSError:
+            return sys.platform != "linux"
 
     async def _echo(self, number: int, server: str) -> str:
         text = await self._call(server, "echo", {"n": number})
