@@ -63,7 +63,7 @@ async def test_calls_that_end_within_the_grace_are_not_touched_and_new_ones_wait
         assert (await late).text == "done"
         waited = trunk.journal.find((await late).call_id)
         assert waited is not None
-        assert "waited for the server to be connected" in [hop.name for hop in waited.hops]
+        assert "waited for a connection" in [hop.name for hop in waited.hops]
 
 
 async def test_a_call_that_does_not_end_in_time_is_cut_and_its_outcome_is_unknown():

@@ -358,3 +358,29 @@ async def test_a_crash_is_told_by_a_typed_error_and_the_next_call_is_answered():
         with pytest.raises(trunkline.OutcomeUnknownError):
             await trunk.call("browser.crash")
         assert (await trunk.call("browser.who")).text == "1"
+
+
+async def test_the_journal_tells_how_long_a_call_waited_for_its_turn():
+    server = Browsers()
+    async with trunkline.connect({"browser": server}, policy=pooled(max_concurrency=1)) as trunk:
+        await trunk.ready()
+        await asyncio.gather(*(trunk.call("browser.work") for _ in range(2)))
+        first, second = trunk.journal.calls()[-2:]
+        assert [hop.name for hop in first.hops] == ["prepared", "with the server", "handed to the caller"]
+        waited = {hop.name: round(hop.seconds) for hop in second.hops}
+        assert (waited["waited for a connection"], waited["with the server"]) == (10, 10)
+
+
+@FAMILIES
+async def test_a_restart_starts_every_connection_in_use_anew_and_lets_calls_end(family: str):
+    server = Browsers(family)
+    async with trunkline.connect({"browser": server}, policy=pooled(pool={"min": 2, "max": 3})) as trunk:
+        await trunk.ready()
+        await asyncio.sleep(1)
+        call = asyncio.create_task(trunk.call("browser.work"))
+        await asyncio.sleep(1)
+        await trunk.restart("browser", grace=30)
+        assert (await call).text == "1"
+        await asyncio.sleep(2)
+        assert server.open == {3, 4}
+        assert (await trunk.call("browser.who")).text in ("3", "4")

@@ -102,7 +102,7 @@ def test_the_way_of_a_call_adds_up_to_its_time():
     (record,) = journal.calls()
     assert [(hop.name, hop.seconds) for hop in record.hops] == [
         ("prepared", 1.0),
-        ("waited for the server to be connected", 2.0),
+        ("waited for a connection", 2.0),
         ("with the server", 4.0),
         ("handed to the caller", 1.0),
     ]

@@ -90,7 +90,7 @@ class Flight:
         self.task: str | None = None
         """Handle of the task that the server made of this call, for as long as that may be running."""
         self.waited = 0.0
-        """Seconds it has waited for its server to be connected."""
+        """Seconds it has waited for its server to be connected, or for its turn."""
         self.sent = self.answered = 0.0
         """Moments at which its last attempt was given to the connection, and was answered; 0 before."""
 

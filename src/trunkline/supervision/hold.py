@@ -89,6 +89,7 @@ class Hold:
             self._check()
             call.flight.session = self._session
             call.flight.attempts += 1
+            call.flight.sent = asyncio.get_running_loop().time()
             reply = await self._send(call)
         finally:
             self._calls -= 1

@@ -6,6 +6,7 @@ call does. What is about a task goes to the member that made it.
 
 from __future__ import annotations
 
+import asyncio
 from collections import OrderedDict
 from collections.abc import Callable, Sequence
 
@@ -45,6 +46,7 @@ class Sharing:
         self._admission = admission
         self._home = home
         self._on_calm = on_calm
+        self._loop = asyncio.get_running_loop()
         self._tasks: OrderedDict[str, Member] = OrderedDict()
 
     async def call(self, call: Call) -> Reply:
@@ -116,6 +118,7 @@ class Sharing:
         supervisor = member.supervisor
         connection = supervisor.live or await supervisor.connect(call.flight)
         call.flight.attempts += 1
+        call.flight.sent = self._loop.time()
         try:
             reply = await connection.call(call)
         except (UnavailableError, OutcomeUnknownError):

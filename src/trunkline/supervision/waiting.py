@@ -52,6 +52,7 @@ class Waiting:
         self._line.append(waiter)
         flight = waiter.flight
         flight.connecting = True
+        begun = asyncio.get_running_loop().time()
         try:
             return await waiter.future
         except asyncio.CancelledError:
@@ -60,7 +61,8 @@ class Waiting:
             raise
         finally:
             flight.connecting = False
-            flight.activity = asyncio.get_running_loop().time()
+            flight.activity = now = asyncio.get_running_loop().time()
+            flight.waited += now - begun
             self._leave(waiter)
 
     def serve(self, waiter: Waiter, member: Member) -> None:

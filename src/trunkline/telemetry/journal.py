@@ -213,7 +213,7 @@ def _hops(moments: _Ended | Flight, end: float, *, answered: bool) -> tuple[Hop,
     prepared = (sent or end) - moments.started - moments.waited
     hops = [Hop(name="prepared", seconds=max(0.0, prepared))]
     if moments.waited:
-        hops.append(Hop(name="waited for the server to be connected", seconds=moments.waited))
+        hops.append(Hop(name="waited for a connection", seconds=moments.waited))
     if not sent:
         return tuple(hops)
     if back < sent:
