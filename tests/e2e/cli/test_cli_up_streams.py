@@ -95,12 +95,13 @@ def test_arguments_come_from_standard_input(up: Any) -> None:
     assert len(up.journal().pids) == 1
 
 
-def test_a_process_that_declines_leaves_standard_input_to_the_one_that_runs(up: Any) -> None:
-    up.serve("other")
-    run = up.run("call", "echo.echo", text=b'{"text": "piped"}')
+def test_a_process_that_declines_leaves_standard_input_to_the_one_that_runs(warm: Any) -> None:
+    assert warm.run("up", "--wait", "--no-watch").code == 0
+    warm.serve("other")
+    run = warm.run("call", "echo.echo", text=b'{"text": "piped"}')
     assert run.out == '{"text": "piped"}\n'
     assert run.err.count("has changed since") == 1
-    assert len(up.journal().pids) == 2
+    assert len(warm.journal().pids) == 2
 
 
 def test_files_are_those_of_the_command_with_its_own_mask(up: Any) -> None:
