@@ -75,7 +75,7 @@ def _up(idle: float, wait: bool, watch: bool | None, settings: Settings, termina
 
     from trunkline.cli.loop import run_loop
     from trunkline.cli.status import report_status
-    from trunkline.cli.warm.attachment import use
+    from trunkline.cli.warm.attachment import is_taken_up, use
     from trunkline.cli.warm.launch import LaunchError, find, launch
     from trunkline.runtime.control_record import make_folder
 
@@ -83,6 +83,8 @@ def _up(idle: float, wait: bool, watch: bool | None, settings: Settings, termina
     config, identity = _read(settings, terminal)
     folder = make_folder(environ)
     link = find(folder, identity.name, identity.digest)
+    if link is None and is_taken_up(folder, identity):
+        link = find(folder, identity.name, identity.digest)
     started = link is None
     if link is None:
         profile = [f"--profile={settings.profile}"] if settings.profile is not None else []

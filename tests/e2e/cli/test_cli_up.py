@@ -136,8 +136,12 @@ def test_a_changed_file_is_taken_up_and_servers_that_are_as_before_stay(warm: An
     assert warm.run("call", "other.echo", "text=2").code == 0
     assert len(warm.living("other")) == 1
     (warm.folder / "trunkline.toml").write_text("[defaults]\ntimeout = 5\n")
-    assert (warm.run("status").err, warm.journal().pids) == ("", [kept])
     assert up(warm) == process
+    assert (warm.run("status").err, warm.journal().pids) == ("", [kept])
+    warm.environ["LC_ALL"] = "C"
+    warm.serve("third")
+    assert "another environment" in warm.run("-v", "status").err
+    warm.environ.pop("LC_ALL")
     assert warm.run("down").err.count("ended process") == 1
     assert os.listdir(folder_of(warm)) == []
 

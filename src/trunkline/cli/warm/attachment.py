@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 _TAKING_UP = 3.0
 """Seconds to wait for changed files to be taken up, which happens once they are quiet."""
-_LOOK_AGAIN = 0.02
+_LOOK_AGAIN = 0.05
 _COMMANDS = (*front.ATTACHING, "trunkline")
 _link: ContextVar[ControlLink | None] = ContextVar("link", default=None)
 _declines: ContextVar[bool] = ContextVar("declines", default=False)
@@ -127,23 +127,22 @@ def _find(config: Config, settings: Settings) -> ControlLink:
         raise _UnattachedError from None
     folder = Path(place.folder_of(os.environ))
     socket = folder / f"{identity.name}{place.SOCKET}"
-    if socket.exists() or _is_taken_up(folder, identity, socket):
+    if socket.exists() or is_taken_up(folder, identity):
         return _open(folder, identity)
     raise _explain(folder, identity)
 
 
-def _is_taken_up(folder: Path, identity: Identity, socket: Path) -> bool:
-    """Wait for the background process that follows these files to take up what they say now."""
+def is_taken_up(folder: Path, identity: Identity) -> bool:
+    """Wait for a process that follows these files to take up what they say now; whether one has."""
     from trunkline.runtime.control_record import living
 
-    if not any(record.follows and _has_changed(record, identity) for record in living(folder)):
-        return False
+
     until = time.monotonic() + _TAKING_UP
-    while not socket.exists():
+    while any(record.follows and _has_changed(record, identity) for record in living(folder)):
         if time.monotonic() >= until:
             return False
         time.sleep(_LOOK_AGAIN)
-    return True
+    return (folder / f"{identity.name}{place.SOCKET}").exists()
 
 
 def _has_changed(record: Record, identity: Identity) -> bool:
