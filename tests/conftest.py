@@ -211,9 +211,10 @@ def leaked(before: frozenset[str]) -> list[str]:
     if left:
         gc.collect()
         left = census() - before
-    watchdogs = {child for child in left if "watchdog" in child}
+    commands = {child: _command(child.split()[1]) for child in left if child.startswith("process ")}
+    watchdogs = {child for child, command in commands.items() if "watchdog" in command}
     theirs = {end for child in watchdogs for end in _descriptors(Path("/proc", child.split()[1]))}
-    return sorted(left - watchdogs - theirs)
+    return sorted(f"{one} {commands.get(one, '')}".rstrip() for one in left - watchdogs - theirs)
 
 
 def _runs_tests(task: asyncio.Task[object]) -> bool:
@@ -240,7 +241,8 @@ def _children() -> Iterator[str]:
     while found != before:
         before, found = found, _child_ids()
     for pid in found:
-        yield f"process {pid} {_command(pid)}"
+        # Its command is not told yet: it is none for a moment after a process was started.
+        yield f"process {pid}"
 
 
 def _child_ids() -> list[str]:
