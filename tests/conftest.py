@@ -73,15 +73,24 @@ class Awaits(NamedTuple):
         found = Cuts()
         for play in plays:
             found.add(play)
-        others = [other for name, other in self.areas.items() if name != area]
-        left = {one for other in others for one in other.get("more", [])}
+        missed = [name for name, one in self.answered_by(area).items() if found.miss(one)]
+        in_vain = [name for name, one in self.left_by(area).items() if not found.miss(one)]
+        assert (missed, in_vain) == ([], [])
+
+    def answered_by(self, area: str) -> dict[str, Awaiting]:
+        """Give what an area answers for, by its name."""
         own = self.areas[area]
+        left = self.left_by(area)
         waits = {name: one for module in own["modules"] for name, one in self.of(module).items()}
         more = {name: self.of(name.partition(":")[0])[name] for name in own.get("more", [])}
-        missed = [name for name, one in waits.items() if name not in left and found.miss(one)]
-        missed += [name for name, one in more.items() if found.miss(one)]
-        in_vain = [name for name, one in waits.items() if name in left and not found.miss(one)]
-        assert (missed, in_vain) == ([], [])
+        return {name: one for name, one in (waits | more).items() if name not in left}
+
+    def left_by(self, area: str) -> dict[str, Awaiting]:
+        """Give what waits in the modules of an area and is left to others, by its name."""
+        others = [other for name, other in self.areas.items() if name != area]
+        left = {one for other in others for one in other.get("more", [])}
+        modules = self.areas[area]["modules"]
+        return {name: one for module in modules for name, one in self.of(module).items() if name in left}
 
     def of(self, module: str) -> dict[str, Awaiting]:
         """Give what waits in a module, by its name; where the same text waits again, that has a number."""

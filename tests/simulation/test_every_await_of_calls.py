@@ -12,6 +12,7 @@ import trunkline
 from trunkline.testing import FakeServer, Fault
 from trunkline.testing.mortal import Mortal
 from trunkline.testing.rehearsal import Rehearsal, Scenario
+from trunkline.transport import memory, stream
 
 A = "file:///a"
 
@@ -89,6 +90,11 @@ async def tell(trunk: trunkline.Trunk, _: Mortal) -> None:
     await trunk.notify("fake", "vendor/news", timeout=60)
 
 
+async def tell_much(trunk: trunkline.Trunk, _: Mortal) -> None:
+    await trunk.ready()
+    await asyncio.gather(*(trunk.notify("fake", "vendor/news", timeout=60) for _ in range(20)))
+
+
 async def search(trunk: trunkline.Trunk, _: Mortal) -> None:
     await trunk.search("echo")
 
@@ -115,13 +121,18 @@ SCENARIOS = {
     "completes": Scenario(complete, arrange=slowly("prompts/list")),
     "completes a URI": Scenario(complete_uri, arrange=complete_slowly),
     "asks anything": Scenario(ask_anything),
+    "tells much": Scenario(tell_much, ("modern",)),
     "tells": Scenario(tell),
     "searches": Scenario(search, ("modern",)),
 }
 
 
 @pytest.mark.timeout(300)
-def test_whatever_waits_for_a_call_can_be_cancelled_and_lose_its_server(rehearsal: Rehearsal, awaits: Any):
+def test_whatever_waits_for_a_call_can_be_cancelled_and_lose_its_server(
+    rehearsal: Rehearsal, awaits: Any, monkeypatch: pytest.MonkeyPatch
+):
+    for module in (memory, stream):
+        monkeypatch.setattr(module, "_MOST_WAITING", 4)
     awaits.check("calls", map(rehearsal.cut_everywhere, SCENARIOS.values()))
 
 

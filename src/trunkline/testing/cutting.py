@@ -29,9 +29,14 @@ class Awaiting(NamedTuple):
     last: int
     text: str
 
+    @property
+    def places(self) -> frozenset[Place]:
+        """Every place at which a program that waits here may be seen."""
+        return frozenset((self.file, line) for line in range(self.first, self.last + 1))
+
     def is_among(self, places: Collection[Place]) -> bool:
         """Whether a program was seen to wait here."""
-        return any((self.file, line) in places for line in range(self.first, self.last + 1))
+        return not self.places.isdisjoint(places)
 
     def __str__(self) -> str:
         return f"{self.file}: {self.text}"
@@ -39,13 +44,14 @@ class Awaiting(NamedTuple):
 
 def waiting_places(task: asyncio.Task[Any], source: Path) -> Iterator[Place]:
     """Give the place of every coroutine of this source that a task waits in, outermost first."""
+    folder = f"{source}/"
     waiting: Any = task.get_coro()
     while waiting is not None:
         if type(waiting).__name__ in ("async_generator_asend", "coroutine_wrapper"):
             waiting = _inside(waiting)
         frame = getattr(waiting, "cr_frame", None) or getattr(waiting, "ag_frame", None)
-        if frame is not None and frame.f_code.co_filename.startswith(f"{source}/"):
-            yield str(Path(frame.f_code.co_filename).relative_to(source)), frame.f_lineno
+        if frame is not None and frame.f_code.co_filename.startswith(folder):
+            yield frame.f_code.co_filename.removeprefix(folder), frame.f_lineno
         waiting = getattr(waiting, "cr_await", None) or getattr(waiting, "ag_await", None)
 
 
