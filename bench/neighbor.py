@@ -23,7 +23,7 @@ from bench.contenders import entry
 from bench.target import server_env, stdio_target
 from bench.verdict import Verdict
 from bench.worker import Worker, WorkerError, last_line
-from trunkline.testing import FakeServer, Fault
+from trunkline.testing import FakeServer
 
 Command = dict[str, Any]
 _SETTLE = 0.05
@@ -89,22 +89,21 @@ def _black_holed(stack: AsyncExitStack) -> Command:
 
 
 def _slow(stack: AsyncExitStack) -> Command:
-    return _script(stack, FakeServer("slow"), delay=0.2, returns="done")
-
-
-def _flapping(stack: AsyncExitStack) -> Command:
-    server = FakeServer("flapping")
-    server.fault("tools/call", Fault.kill)
-    return _script(stack, server)
-
-
-def _script(stack: AsyncExitStack, server: FakeServer, **tool: Any) -> Command:
-    server.tool("echo", **tool)
+    server = FakeServer("slow")
+    server.tool("echo", delay=0.2, returns="done")
     return server.to_stdio_entry(Path(stack.enter_context(tempfile.TemporaryDirectory())))
 
 
+def _flapping(_: AsyncExitStack) -> Command:
+    return _bare("bench.server_flap")
+
+
 def _flooding(_: AsyncExitStack) -> Command:
-    return {"command": sys.executable, "args": ["-S", "-m", "bench.server_flood"], "env": server_env()}
+    return _bare("bench.server_flood")
+
+
+def _bare(module: str) -> Command:
+    return {"command": sys.executable, "args": ["-S", "-m", module], "env": server_env()}
 
 
 KINDS: Mapping[str, Neighbor] = {

@@ -8,16 +8,16 @@ from bench import fleet, neighbor
 
 pytestmark = pytest.mark.alone
 
-TRIES = 3
+TRIES = 6
 """A machine that is disturbed can only look worse than it is."""
 
 
 @pytest.mark.parametrize("kind", neighbor.KINDS)
-@pytest.mark.timeout(120)
+@pytest.mark.timeout(240)
 def test_calls_of_a_healthy_server_take_no_longer_beside_a_sick_one(kind: str):
     seen = []
     for _ in range(TRIES):
-        found = neighbor.measure(kind, rounds=5, calls=200)
+        found = neighbor.measure(kind, rounds=5, calls=400)
         assert not found.invalid, found.invalid
         seen.append(found.describe())
         if all(verdict.passed for verdict in neighbor.judge(found)):
@@ -25,7 +25,7 @@ def test_calls_of_a_healthy_server_take_no_longer_beside_a_sick_one(kind: str):
     pytest.fail("; ".join(seen))
 
 
-@pytest.mark.timeout(120)
+@pytest.mark.timeout(240)
 def test_seventeen_servers_beside_three_sick_ones_are_ready_about_as_soon_as_alone():
     seen = []
     for _ in range(TRIES):
