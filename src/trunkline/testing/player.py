@@ -9,13 +9,14 @@ turn of the loop at which somebody waits where nobody was cut before, until a pl
 from __future__ import annotations
 
 import asyncio
+import functools
 from collections.abc import Awaitable, Callable, Collection, Iterable, Iterator, Mapping
 from contextlib import AbstractAsyncContextManager, contextmanager
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import trunkline
-from trunkline.testing.cutting import Place
+from trunkline.testing.cutting import Lookout, Place
 from trunkline.testing.stage import (
     CUTS,
     Cut,
@@ -57,8 +58,7 @@ class Player:
     """
 
     def __init__(self, source: Path, among: Collection[Place] | None = None, **options: Any) -> None:
-        self._source = source
-        self._among = None if among is None else frozenset(among)
+        self._make_lookout = functools.partial(Lookout, source, among)
         self._options = options
         self._cut: Cut = CUTS[0]
         self._done: set[Place] = set()
@@ -95,7 +95,7 @@ class Player:
             stage = Stage(trunk, lose, asyncio.ensure_future(scenario.work(trunk, lose)), [])
             try:
                 async with asyncio.timeout(LONGEST):
-                    with _before_each_turn(lambda: self._look(stage)):
+                    with _before_each_turn(functools.partial(self._look, stage, self._make_lookout())):
                         outcome = (await asyncio.gather(stage.task, return_exceptions=True))[0]
                     self._judge(outcome)
                     if stage.closing:
@@ -111,12 +111,10 @@ class Player:
         elif isinstance(outcome, BaseException):
             raise AssertionError("it fails when nobody cuts it") from outcome
 
-    def _look(self, stage: Stage) -> None:
+    def _look(self, stage: Stage, lookout: Lookout) -> None:
         if self._has_cut or stage.task.done():
             return
-        found = places_before(self._cut, stage, self._source)
-        if self._among is not None:
-            found &= self._among
+        found = places_before(self._cut, stage, lookout)
         if not found <= self._done:
             self._done |= found
             self._has_cut = True

@@ -17,7 +17,7 @@ from trunkline.runtime import assembly, importing
 from trunkline.testing import Ask, FakeServer
 from trunkline.testing.network import Proxy
 from trunkline.testing.player import Player, RealScenario
-from trunkline.testing.stage import Lose
+from trunkline.testing.stage import Cuts, Lose
 from trunkline.transport import sse, stdio, stream
 
 POLICY = {
@@ -229,10 +229,13 @@ class Cutter:
 
     async def cut(self, area: str, families: Mapping[str, Mapping[str, RealScenario]]) -> None:
         """Cut scenarios of each family where their area answers for it, and hold that they meet all that."""
-        waits = self._awaits.answered_by(area).values()
-        among = {place for one in waits for place in one.places}
-        player = Player(self._awaits.source, among, policy=POLICY, handlers=HANDLERS)
-        self._awaits.check(area, [await player.cut_everywhere(one.values()) for one in families.values()])
+        player = Player(
+            self._awaits.source, self._awaits.places_of(area), policy=POLICY, handlers=HANDLERS
+        )
+        found = Cuts()
+        for one in families.values():
+            found.add(await player.cut_everywhere(one.values()))
+        self._awaits.check(area, found)
 
     async def cut_all(self, families: Mapping[str, Mapping[str, RealScenario]]) -> None:
         """Cut each scenario wherever anything waits."""
