@@ -72,9 +72,12 @@ class Awaits:
 
     def check(self, area: str, found: Cuts) -> None:
         """Hold that what was found cuts all that an area answers for, and nothing that never waits."""
-        missed = [name for name, one in self.answered_by(area).items() if found.miss(one)]
         after_all = [name for name, one in self.answered_by("never").items() if found.meet(one)]
-        assert (missed, after_all) == ([], [])
+        assert (self.missed(area, found), after_all) == ([], [])
+
+    def missed(self, area: str, found: Cuts) -> list[str]:
+        """Name what an area answers for and was not cut in both ways."""
+        return [name for name, one in self.answered_by(area).items() if found.miss(one)]
 
     def places_of(self, area: str) -> set[Place]:
         """Give where a play of an area is to look: what it answers for, and what is said never to wait."""
