@@ -282,9 +282,7 @@ class Cutter:
 
         On a busy machine something may be over before it is seen; so what was missed is tried again.
         """
-        player = Player(
-            self._awaits.source, self._awaits.places_of(area), policy=POLICY, handlers=HANDLERS
-        )
+        player = Player(self._awaits.source, self._awaits.places_of(area), policy=POLICY, handlers=HANDLERS)
         scenarios = [scenario for family in families.values() for scenario in family.values()]
         for _ in range(ATTEMPTS):
             found = await player.cut_everywhere(scenarios)

@@ -17,7 +17,7 @@ from trunkline.testing.stage import Lose
 
 pytestmark = [pytest.mark.anyio, pytest.mark.timeout(300)]
 
-TOOLS = ("echo", "lost", "gone", "torn", "batch")
+TOOLS = ("echo", "lost", "gone", "torn", "batch", "array")
 
 
 def number_of(message: Any) -> int:
@@ -83,6 +83,9 @@ class Pieces:
         reply = {"jsonrpc": "2.0", "id": number, "result": {"content": content}}
         if name == "batch":
             return await self._pieces(request, [*[json.loads(LOG)] * 12, reply], 200 + 200 * (number % 2))
+        if name == "array":
+            text = json.dumps([*[json.loads(LOG)] * 12, reply])
+            return await self._stream(request, [f"data: {text}\n\n"])
         if name != "torn":
             return await self._pieces(request, reply)
         self.reply = reply
@@ -138,6 +141,12 @@ async def listen(trunk: trunkline.Trunk, _: Lose) -> None:
 async def read_batches(trunk: trunkline.Trunk, _: Lose) -> None:
     for _ in range(2):
         await trunk.call("fake.batch", timeout=10)
+
+
+async def read_an_array(trunk: trunkline.Trunk, _: Lose) -> None:
+    """Be answered in an array by a server that has no batches."""
+    with suppress(trunkline.ProtocolError):
+        await trunk.call("fake.array", timeout=10)
 
 
 async def end_without_a_session(trunk: trunkline.Trunk, _: Lose) -> None:
@@ -218,6 +227,7 @@ def make_scenarios(places: Any, works: Any, known: Any) -> dict[str, dict[str, R
             "much": RealScenario(streams, works.send_much),
             "pieces": RealScenario(pieces, lose_things),
             "pieces in batches": RealScenario(batches, read_batches),
+            "pieces in arrays": RealScenario(pieces, read_an_array),
             "pieces, logged": RealScenario(pieces, listen, options=logged),
             "pieces, to their end": RealScenario(pieces, end_without_a_session, final=True),
             "to its end": RealScenario(streams, works.end, final=True),

@@ -266,4 +266,6 @@ async def test_whatever_waits_for_the_store_can_be_cancelled_and_lose_its_server
     monkeypatch.setattr(remembering, "_FAREWELL", 0.02)
     serve = places.behind(lambda: places.make_server("modern").http(json=True))
     options = {"store": SlowStore()}
-    await cutter.cut("store", {"modern": {"ends": RealScenario(serve, works.end, options=options, final=True)}})
+    await cutter.cut(
+        "store", {"modern": {"ends": RealScenario(serve, works.end, options=options, final=True)}}
+    )
