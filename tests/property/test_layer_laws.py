@@ -33,7 +33,7 @@ from trunkline.pipeline.validate import Validate
 from trunkline.pipeline.verdict import Safety
 from trunkline.telemetry.journal import Journal
 from trunkline.testing.law_play import ENDS, Act, Asked, Build, End, play
-from trunkline.testing.laws import UNKNOWN, Promise, check_layer, check_play
+from trunkline.testing.laws import UNKNOWN, Promise, check_layer, check_middleware, check_play
 
 TOOL = Tool(
     name="t",
@@ -268,6 +268,15 @@ def around(broken: Callable[[Service, Call], object]) -> Build:
 def test_a_layer_that_breaks_a_law_is_found(build: Build, law: str) -> None:
     with pytest.raises(AssertionError, match=law):
         check_layer(build)
+
+
+def test_middleware_that_is_there_to_change_things_may_do_so() -> None:
+    async def mark(call: Call, inner: Service) -> Reply:
+        return await change_the_reply(inner, call)
+
+    check_middleware(mark, Promise(changes=True))
+    with pytest.raises(AssertionError, match="law 1: the reply was changed"):
+        check_middleware(mark)
 
 
 @pytest.mark.parametrize("end", UNKNOWN)
