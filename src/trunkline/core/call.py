@@ -49,6 +49,7 @@ class Flight:
         "connecting",
         "context",
         "delivery",
+        "expired",
         "on_log",
         "on_progress",
         "phase",
@@ -87,6 +88,8 @@ class Flight:
         """Takes the log messages that are certain to belong to this call."""
         self.cancel_reason = "the caller stopped waiting"
         """What the server is told if the call is cancelled; whoever cancels knows it."""
+        self.expired: Literal["total", "idle"] | None = None
+        """Which of its times is over, when that has ended it."""
         self.task: str | None = None
         """Handle of the task that the server made of this call, for as long as that may be running."""
         self.waited = 0.0
