@@ -126,6 +126,8 @@ class Call(msgspec.Struct, frozen=True, kw_only=True):
     """Whether a result of any `resultType` is given as it is, for extensions."""
     one_way: bool = False
     """Whether it is a notification, which has no answer."""
+    priority: int | None = None
+    """Of calls that wait for their turn the greatest goes first; None for what policy says."""
     log_level: LogLevel | None = None
     """The mildest log messages the caller wants to see, or None for none."""
     headers: Mapping[str, str] = {}

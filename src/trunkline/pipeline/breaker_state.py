@@ -1,4 +1,4 @@
-"""The state machine of a breaker: pure, told the time. It lets calls through or not, and learns how they end."""
+"""The state machine of a breaker: pure, told the time. It lets calls through, and counts how they end."""
 
 from __future__ import annotations
 
