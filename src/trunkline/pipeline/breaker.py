@@ -32,6 +32,8 @@ class Breaker(msgspec.Struct, frozen=True, kw_only=True):
         time = asyncio.get_running_loop().time
 
         async def breaker(call: Call) -> Reply:
+            if call.one_way:
+                return await inner(call)
             first, second = server.ticket, tool.ticket
             if not first or not second:
                 first, second = _enter(server, tool, time())
@@ -43,7 +45,7 @@ class Breaker(msgspec.Struct, frozen=True, kw_only=True):
                 _leave(server, first, "server", error, call, now, sent=sent)
                 _leave(tool, second, "tool", error, call, now, sent=sent)
                 raise
-            now = time()
+            now = call.flight.answered or time()
             if first == server.ticket and now < server.quiet_until:
                 server.passed += 1
             else:

@@ -142,6 +142,13 @@ class BreakerState:
         else:
             self._admit_all(now)
 
+    def adjust(self, settings: BreakerSettings, now: float) -> None:
+        """Go by other settings from now on, and count anew."""
+        self.settings = settings
+        self._scale = STEPS / settings.window
+        if self.ticket:
+            self._admit_all(now)
+
     def retry_after(self, now: float) -> float | None:
         """Give the seconds until a call may be let through; None where nobody knows."""
         return max(0.0, self._until - now) if self.state == "open" else None
@@ -164,7 +171,7 @@ class BreakerState:
 
     def _judge(self, now: float) -> None:
         settings, failed = self.settings, self._failed
-        if not failed or self.state != "closed":
+        if not failed or self.state != "closed" or not settings.enabled:
             return
         if 0 < settings.consecutive <= self._streak:
             self._open(now, f"{self._streak} calls in a row failed")

@@ -23,6 +23,7 @@ Expiry = Literal["total", "idle"]
 
 DEADLINE_CODES = {"total": "deadline_exceeded", "idle": "idle_exceeded"}
 _GATEWAY = (502, 503, 504)
+_OURS = ("closed", "lease_lost")
 _INTERNAL = (-32603, -32000)
 """JSON-RPC codes of a server that broke while it worked on a call; the others are answers to bad requests."""
 
@@ -55,7 +56,7 @@ def expired(reason: Expiry, scope: Scope, codes: tuple[str, ...], *, sent: bool)
 
 def _is_of_server(error: CallError) -> bool:
     if isinstance(error, UnavailableError):
-        return error.code != "closed"
+        return error.code not in _OURS
     if isinstance(error, OutcomeUnknownError):
         return error.status in _GATEWAY
     return isinstance(error, RejectedError) and error.delivery != "never_sent"

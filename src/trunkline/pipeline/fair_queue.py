@@ -33,7 +33,7 @@ class FairQueue(Generic[Item]):
     """
 
     def __init__(self, most: int) -> None:
-        self._most = most
+        self.most = most
         self._levels: dict[int, OrderedDict[str, deque[Item]]] = {}
         self._count = 0
 
@@ -48,11 +48,11 @@ class FairQueue(Generic[Item]):
         """
         lines = self._levels.get(item.priority) or OrderedDict()
         own = len(lines.get(item.principal, ()))
-        share = math.ceil(self._most / (len(lines) + (not own)))
-        if own >= share and 2 * self._count >= self._most:
+        share = math.ceil(self.most / (len(lines) + (not own)))
+        if own >= share and 2 * self._count >= self.most:
             return item
         victim = None
-        if self._count >= self._most:
+        if self._count >= self.most:
             victim = self._victim(item, share)
             if victim is item:
                 return item

@@ -31,14 +31,14 @@ class Limiter:
         """What it goes by."""
         return self._state.settings
 
-    async def enter(self, call: Call) -> Entry:
+    async def enter(self, call: Call, priority: int = 0) -> Entry:
         """Wait for the call's turn; `leave` ends it.
 
         Raises:
             RejectedError: with the code `rate_limited`, `queue_full` or `queue_timeout`.
         """
         now = self._loop.time()
-        entry, *victims = self._state.arrive(now, call.principal.name, call.priority, call.deadline - now)
+        entry, *victims = self._state.arrive(now, call.principal.name, priority, call.deadline - now)
         for victim in victims:
             self._settle(victim)
         if entry.refusal is not None:
@@ -52,6 +52,17 @@ class Limiter:
         overloaded = error is not None and (call.flight.expired is not None or _is_overload(error))
         answered = error is None or (isinstance(error, CallError) and error.delivery == "answered")
         self._state.leave(self._loop.time(), entry, answered=answered, overloaded=overloaded, waited=waited)
+        self._serve()
+
+    @property
+    def busy(self) -> bool:
+        """Whether any call runs or waits."""
+        status = self._state.status()
+        return status.running > 0 or status.waiting > 0
+
+    def adjust(self, settings: LimitSettings) -> None:
+        """Go by other settings from now on; who runs or waits stays."""
+        self._state.adjust(settings)
         self._serve()
 
     def status(self) -> LimitStatus:
@@ -122,18 +133,24 @@ class Limit(msgspec.Struct, frozen=True, kw_only=True):
 
     limiters: tuple[Limiter, ...]
     """Those that a call passes, one after the other: the tool's, then its server's."""
+    priority: int = 0
+    """Of calls that name none."""
 
     def wrap(self, inner: Service) -> Service:
         """Call `inner` when the call's turn has come."""
         limiters = self.limiters
 
         async def limit(call: Call) -> Reply:
+            if call.one_way or call.method.startswith("tasks/"):
+                # About a call that was let through already, so it may not wait for others.
+                return await inner(call)
             flight = call.flight
+            priority = self.priority if call.priority is None else call.priority
             entered: list[tuple[Limiter, Entry, float]] = []
             end: BaseException | None = None
             try:
                 for limiter in limiters:
-                    entry = await limiter.enter(call)
+                    entry = await limiter.enter(call, priority)
                     entered.append((limiter, entry, flight.waited))
                 return await inner(call)
             except BaseException as error:  # boundary: what was taken is given back, whatever ended the call

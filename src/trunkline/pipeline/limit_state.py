@@ -21,7 +21,7 @@ _SMOOTHING: Final = 0.1
 class Entry:
     """One call on its way through a limiter."""
 
-    __slots__ = ("began", "principal", "priority", "refusal", "running", "since", "waiter")
+    __slots__ = ("began", "principal", "priority", "refusal", "running", "share", "since", "waiter")
 
     def __init__(self, principal: str, priority: int, since: float) -> None:
         self.principal = principal
@@ -33,11 +33,13 @@ class Entry:
         self.running = False
         self.refusal: RejectedError | None = None
         """Why it was turned away."""
+        self.share: Share | None = None
+        """What its principal has of the limits, where principals have limits of their own."""
         self.waiter: object = None
         """The shell's own."""
 
 
-class _Share:
+class Share:
     """What one principal has of the limits."""
 
     __slots__ = ("bucket", "running")
@@ -46,24 +48,33 @@ class _Share:
         self.running = 0
         self.bucket = bucket
 
+    def is_idle(self, now: float) -> bool:
+        """Whether it is as if its principal had never called."""
+        return not self.running and (self.bucket is None or self.bucket.is_full(now))
+
 
 class LimitState:
     """Lets calls through, holds them in the line, or turns them away."""
 
     def __init__(self, settings: LimitSettings) -> None:
-        self.settings = settings
         self.running = 0
         self.rejected = 0
+        self._line: FairQueue[Entry] = FairQueue(settings.queue)
+        self._held = 0.0
+        """How long calls run, in the mean of the last ones; 0 before any has ended."""
+        self.adjust(settings)
+
+    def adjust(self, settings: LimitSettings) -> None:
+        """Go by other settings from now on; who runs or waits stays."""
+        self.settings = settings
+        self._line.most = settings.queue
         self._adaptive = (
             AdaptiveLimit(settings.concurrency or _START, settings.adaptive_min, settings.adaptive_max)
             if settings.adaptive
             else None
         )
         self._bucket = Bucket(settings.rate, settings.burst) if settings.rate else None
-        self._shares: dict[str, _Share] = {}
-        self._line: FairQueue[Entry] = FairQueue(settings.queue)
-        self._held = 0.0
-        """How long calls run, in the mean of the last ones; 0 before any has ended."""
+        self._shares: dict[str, Share] = {}
 
     @property
     def concurrency(self) -> float:
@@ -72,7 +83,7 @@ class LimitState:
             return self._adaptive.limit
         return self.settings.concurrency or math.inf
 
-    def arrive(self, now: float, principal: str, priority: int | None, patience: float) -> tuple[Entry, ...]:
+    def arrive(self, now: float, principal: str, priority: int, patience: float) -> tuple[Entry, ...]:
         """Take in a call: it runs now, waits, or has a refusal.
 
         Args:
@@ -81,7 +92,7 @@ class LimitState:
         Returns:
             Its entry; then that of one which had to make room for it, where one had to.
         """
-        entry = Entry(principal, self.settings.priority if priority is None else priority, now)
+        entry = Entry(principal, priority, now)
         if self._may_run(now) and self._may_go(principal, now) and not self._anybody_may_go(now):
             self._run(entry, now)
             return (entry,)
@@ -122,10 +133,9 @@ class LimitState:
             self._held = held if not self._held else self._held + _SMOOTHING * (held - self._held)
         self.running -= 1
         entry.running = False
-        share = self._shares.get(entry.principal)
-        if share is not None:
+        if (share := entry.share) is not None:
             share.running -= 1
-            if not share.running and (share.bucket is None or share.bucket.is_full(now)):
+            if share.is_idle(now) and self._shares.get(entry.principal) is share:
                 del self._shares[entry.principal]
 
     def give_up(self, now: float, entry: Entry, *, timed_out: bool) -> None:
@@ -188,20 +198,21 @@ class LimitState:
         share = self._shares.get(entry.principal)
         if share is None:
             share = self._add_share(entry.principal, now)
+        entry.share = share
         share.running += 1
         if share.bucket is not None:
             share.bucket.take(now)
 
-    def _add_share(self, principal: str, now: float) -> _Share:
+    def _add_share(self, principal: str, now: float) -> Share:
         if len(self._shares) >= _MOST_SHARES:
             for name, share in tuple(self._shares.items()):
-                if not share.running and (share.bucket is None or share.bucket.is_full(now)):
+                if share.is_idle(now):
                     del self._shares[name]
         settings = self.settings
         bucket = (
             Bucket(settings.principal_rate, settings.principal_burst) if settings.principal_rate else None
         )
-        share = self._shares[principal] = _Share(bucket)
+        share = self._shares[principal] = Share(bucket)
         return share
 
     def _drain(self, now: float, principal: str) -> float:
