@@ -15,12 +15,15 @@ if TYPE_CHECKING:
     from trunkline.catalog.search import Match as Match
     from trunkline.config.replicas import Replica as Replica
     from trunkline.config.replicas import Replicas as Replicas
+    from trunkline.core.breaker import BreakerSettings as BreakerSettings
+    from trunkline.core.breaker import BreakerStatus as BreakerStatus
     from trunkline.core.budget import Budget as Budget
     from trunkline.core.call import Log as Log
     from trunkline.core.call import Progress as Progress
     from trunkline.core.completion import CompletionReply as CompletionReply
     from trunkline.core.elicitation import ElicitRequest as ElicitRequest
     from trunkline.core.elicitation import ElicitResult as ElicitResult
+    from trunkline.core.events import BreakerChanged as BreakerChanged
     from trunkline.core.events import CallFinished as CallFinished
     from trunkline.core.events import ConfigChanged as ConfigChanged
     from trunkline.core.events import Event as Event
@@ -33,6 +36,7 @@ if TYPE_CHECKING:
     from trunkline.core.handlers import Handlers as Handlers
     from trunkline.core.journal import CallRecord as CallRecord
     from trunkline.core.journal import LogLine as LogLine
+    from trunkline.core.limit import LimitSettings as LimitSettings
     from trunkline.core.principal import Principal as Principal
     from trunkline.core.prompt import Prompt as Prompt
     from trunkline.core.prompt import PromptArgument as PromptArgument
@@ -71,8 +75,10 @@ if TYPE_CHECKING:
     from trunkline.errors import TrunklineError as TrunklineError
     from trunkline.errors import UnavailableError as UnavailableError
     from trunkline.errors import WorkflowError as WorkflowError
+    from trunkline.pipeline.function_breaker import breaker as breaker
     from trunkline.resilience.retrying import Retrying as Retrying
     from trunkline.resilience.retrying import retry as retry
+    from trunkline.runtime.breakers import BreakerSwitch as BreakerSwitch
     from trunkline.runtime.connect import connect as connect
     from trunkline.runtime.events import Watch as Watch
     from trunkline.runtime.handle import Handle as Handle
@@ -118,6 +124,12 @@ _HOMES = {
     "Event": "core.events",
     "ListChanged": "core.events",
     "ServerChanged": "core.events",
+    "BreakerChanged": "core.events",
+    "BreakerSettings": "core.breaker",
+    "BreakerStatus": "core.breaker",
+    "BreakerSwitch": "runtime.breakers",
+    "LimitSettings": "core.limit",
+    "breaker": "pipeline.function_breaker",
     "CallFinished": "core.events",
     "ConfigChanged": "core.events",
     "LogMessage": "core.events",

@@ -13,9 +13,12 @@ from trunkline.config.policy_value import (
     FEW,
     FEW_OR_NONE,
     FILES_OR_OFF,
+    INTEGER,
+    PART,
     PATH,
     PROXY,
     RATE_OR_NONE,
+    RATE_OR_OFF,
     REPLICAS,
     SECONDS,
     SECONDS_OR_OFF,
@@ -28,6 +31,8 @@ from trunkline.config.policy_value import (
     WORDS,
     Rule,
 )
+from trunkline.core.breaker import BreakerSettings
+from trunkline.core.limit import LimitSettings
 from trunkline.core.limits import Limits
 from trunkline.core.pool import PoolSettings
 from trunkline.core.process_limits import ProcessLimits
@@ -106,6 +111,43 @@ GROUPS = (
         },
         about="How often, and after which waits, a call that failed is sent again where that is safe.",
         of_tools=("attempts", "delay", "delay_max", "throttled_delay", "throttled_delay_max", "codes"),
+    ),
+    Group(
+        name="breaker",
+        kind=BreakerSettings,
+        rules={
+            "enabled": SWITCH,
+            "failure_rate": PART,
+            "least_calls": COUNT,
+            "window": SECONDS,
+            "consecutive": COUNT_OR_OFF,
+            "open_for": SECONDS,
+            "jitter": SWITCH,
+            "probe_timeout": SECONDS,
+            "codes": WORDS,
+        },
+        about="When calls that keep failing are no longer made, of a server as a whole and of each tool.",
+        of_tools=BreakerSettings.__struct_fields__,
+    ),
+    Group(
+        name="limit",
+        kind=LimitSettings,
+        rules={
+            "concurrency": COUNT_OR_OFF,
+            "principal_concurrency": COUNT_OR_OFF,
+            "rate": RATE_OR_OFF,
+            "burst": COUNT_OR_OFF,
+            "principal_rate": RATE_OR_OFF,
+            "principal_burst": COUNT_OR_OFF,
+            "queue": COUNT_OR_OFF,
+            "queue_timeout": SECONDS_OR_OFF,
+            "priority": INTEGER,
+            "adaptive": SWITCH,
+            "adaptive_min": COUNT,
+            "adaptive_max": COUNT,
+        },
+        about="How many calls may run, how often they may begin, and who waits.",
+        of_tools=LimitSettings.__struct_fields__,
     ),
 )
 LIMITS = next(group for group in GROUPS if group.name == "limits")

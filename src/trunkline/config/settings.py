@@ -7,6 +7,8 @@ from typing import Literal
 import msgspec
 
 from trunkline.config.replicas import ReplicaPolicy
+from trunkline.core.breaker import BreakerSettings
+from trunkline.core.limit import LimitSettings
 from trunkline.core.limits import Limits
 from trunkline.core.pool import PoolSettings
 from trunkline.core.process_limits import ProcessLimits
@@ -61,6 +63,10 @@ class ServerPolicy(msgspec.Struct, frozen=True, kw_only=True):
     """How much of the machine the server may take, where it is a process of ours."""
     retry: RetrySettings = RetrySettings()
     """When a call that failed is sent again; each tool may have its own."""
+    breaker: BreakerSettings = BreakerSettings()
+    """When calls that keep failing are no longer made; each tool has one of its own besides."""
+    limit: LimitSettings = LimitSettings()
+    """How many of its calls may run and how often they may begin; each tool may have its own besides."""
 
 
 class ToolPolicy(msgspec.Struct, frozen=True, kw_only=True):
@@ -80,3 +86,7 @@ class ToolPolicy(msgspec.Struct, frozen=True, kw_only=True):
     """Argument that takes a key, the same for all tries of a call; such a tool counts as idempotent."""
     retry: RetrySettings = RetrySettings()
     """When a call that failed is sent again; the server's unless the tool has its own."""
+    breaker: BreakerSettings = BreakerSettings()
+    """When its calls, if they keep failing, are no longer made; as the server's unless written here."""
+    limit: LimitSettings = LimitSettings()
+    """How many of its calls may run and how often they may begin, within what its server allows."""

@@ -49,6 +49,7 @@ class Flight:
         "connecting",
         "context",
         "delivery",
+        "expired",
         "on_log",
         "on_progress",
         "phase",
@@ -87,6 +88,8 @@ class Flight:
         """Takes the log messages that are certain to belong to this call."""
         self.cancel_reason = "the caller stopped waiting"
         """What the server is told if the call is cancelled; whoever cancels knows it."""
+        self.expired: Literal["total", "idle"] | None = None
+        """Which of its times is over, when that has ended it."""
         self.task: str | None = None
         """Handle of the task that the server made of this call, for as long as that may be running."""
         self.waited = 0.0
@@ -123,6 +126,8 @@ class Call(msgspec.Struct, frozen=True, kw_only=True):
     """Whether a result of any `resultType` is given as it is, for extensions."""
     one_way: bool = False
     """Whether it is a notification, which has no answer."""
+    priority: int | None = None
+    """Of calls that wait for their turn the greatest goes first; None for what policy says."""
     log_level: LogLevel | None = None
     """The mildest log messages the caller wants to see, or None for none."""
     headers: Mapping[str, str] = {}

@@ -9,6 +9,7 @@ from typing import Any, Protocol
 
 import msgspec
 
+from trunkline.core.breaker import BreakerPhase
 from trunkline.core.call import LogLevel
 from trunkline.core.status import State
 from trunkline.errors import Delivery
@@ -42,6 +43,17 @@ class MemberChanged(Event, frozen=True, kw_only=True):
     reason: str | None = None
     """Why, in words that are safe to show; None when nothing went wrong."""
     restarts: int = 0
+
+
+class BreakerChanged(Event, frozen=True, kw_only=True):
+    """The breaker of a server, or of a tool, opened, closed, or lets one call through to find out."""
+
+    state: BreakerPhase
+    before: BreakerPhase
+    tool: str = ""
+    """The server's own name of the tool; "" for the breaker of the whole server."""
+    reason: str | None = None
+    """Why, in words that are safe to show."""
 
 
 class CallFinished(Event, frozen=True, kw_only=True):

@@ -89,6 +89,7 @@ class _Alarm:
             self._handle = self._loop.call_at(due, self._ring)
             return
         self._reason = "total" if self._call.deadline <= now + 0.001 else "idle"
+        self._call.flight.expired = self._reason
         self._call.flight.cancel_reason = "the call's time is over"
         self._task.cancel()
 

@@ -49,6 +49,7 @@ class Calls:
         *,
         timeout: float | None = None,  # noqa: ASYNC109 - spent by the Deadline layer, from one clock
         on_progress: ProgressHandler | None = None,
+        priority: int | None = None,
         as_: None = None,
     ) -> Reply: ...
 
@@ -60,6 +61,7 @@ class Calls:
         *,
         timeout: float | None = None,  # noqa: ASYNC109
         on_progress: ProgressHandler | None = None,
+        priority: int | None = None,
         as_: type[Value],
     ) -> Value: ...
 
@@ -71,6 +73,7 @@ class Calls:
         *,
         timeout: float | None = None,  # noqa: ASYNC109
         on_progress: ProgressHandler | None = None,
+        priority: int | None = None,
         as_: Any,
     ) -> Any: ...
 
@@ -81,6 +84,7 @@ class Calls:
         *,
         timeout: float | None = None,  # noqa: ASYNC109
         on_progress: ProgressHandler | None = None,
+        priority: int | None = None,
         as_: Any = None,
     ) -> Any:
         """Call a tool by its public name `server.tool`, or by its bare name where that is unique.
@@ -89,6 +93,7 @@ class Calls:
             arguments: an object of JSON values; checked against the tool's schema before it is sent.
             timeout: seconds for the whole call; without it the policy's (600).
             on_progress: called with each `Progress` the server reports; sync or async.
+            priority: where calls wait for their turn the greatest goes first; without it the policy's.
             as_: give the reply's value as an instance of this type instead of the Reply: a msgspec
                 Struct, dataclass, TypedDict or pydantic class, a builtin, or a generic of these. It is
                 made from the structured content, else from the text read as JSON, else from the text.
@@ -101,10 +106,10 @@ class Calls:
             TypeError: `as_` is no type that JSON can become.
         """
         if as_ is not None:
-            return await self._call_typed(tool, arguments, timeout, on_progress, as_)
+            return await self._call_typed(tool, arguments, timeout, on_progress, priority, as_)
         asked = self._loop.time()
         route = self._routes.recall(tool) or await self._routes.find(tool, timeout)
-        call = self._make_call(route, arguments, timeout, asked)
+        call = self._make_call(route, arguments, timeout, asked, priority=priority)
         if on_progress is None:
             return await route.service(call)
         return await call_with_progress(route.service, call, on_progress)
@@ -139,7 +144,12 @@ class Calls:
         return [result for result in results if result is not None]
 
     def start(
-        self, tool: str, arguments: Mapping[str, Any] | None = None, *, timeout: float | None = None
+        self,
+        tool: str,
+        arguments: Mapping[str, Any] | None = None,
+        *,
+        timeout: float | None = None,
+        priority: int | None = None,
     ) -> Handle:
         """Start a call and return at once; awaiting the handle gives the Reply, or raises as `call` does.
 
@@ -150,7 +160,7 @@ class Calls:
         Raises:
             UnavailableError: the trunk is closed.
         """
-        return self._launch(tool, arguments, timeout, Feed())
+        return self._launch(tool, arguments, timeout, Feed(), priority=priority)
 
     def stream(
         self,
@@ -218,12 +228,13 @@ class Calls:
         arguments: Mapping[str, Any] | None,
         timeout: float | None,  # noqa: ASYNC109
         on_progress: ProgressHandler | None,
+        priority: int | None,
         wanted: Any,
     ) -> Any:
         from trunkline.runtime.typed import check_type, convert_reply
 
         check_type(wanted)
-        reply = await self.call(tool, arguments, timeout=timeout, on_progress=on_progress)
+        reply = await self.call(tool, arguments, timeout=timeout, on_progress=on_progress, priority=priority)
         return convert_reply(reply, wanted)
 
     def _launch(
@@ -233,6 +244,7 @@ class Calls:
         timeout: float | None,
         progress: Feed[Any],
         log_level: LogLevel | None = None,
+        priority: int | None = None,
     ) -> Handle:
         flight = Flight(self._loop.time())
         handle = Handle(next(self._call_ids), tool, flight, progress)
@@ -241,7 +253,7 @@ class Calls:
         async def call() -> Reply:
             route = self._routes.recall(tool) or await self._routes.find(tool, timeout)
             flight.activity = self._loop.time()
-            made = self._make_call(route, given, timeout, flight.started, flight)
+            made = self._make_call(route, given, timeout, flight.started, flight, priority)
             return await route.service(replace(made, id=handle.call_id, log_level=log_level))
 
         self._handles.start(handle, call)
@@ -254,6 +266,7 @@ class Calls:
         timeout: float | None,
         asked: float,
         flight: Flight | None = None,
+        priority: int | None = None,
     ) -> Call:
         return Call(
             id=next(self._call_ids),
@@ -265,4 +278,5 @@ class Calls:
             deadline=asked + (route.timeout if timeout is None else timeout),
             idle=route.idle if timeout is None else max(route.idle, timeout),
             flight=flight or Flight(self._loop.time()),
+            priority=priority,
         )

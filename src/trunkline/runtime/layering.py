@@ -18,6 +18,7 @@ from trunkline.pipeline.observe import Observe
 from trunkline.pipeline.retry import Retry
 from trunkline.pipeline.service import Layer, in_order
 from trunkline.pipeline.verdict import Safety, safety_of
+from trunkline.runtime.guards import Guards
 
 
 class Subject(msgspec.Struct, frozen=True, kw_only=True):
@@ -54,8 +55,9 @@ class Subject(msgspec.Struct, frozen=True, kw_only=True):
 class Layering:
     """Makes layers and owns what they share; a layer that is not configured is not made."""
 
-    def __init__(self, observe: Observe, middleware: Sequence[Middleware] = ()) -> None:
+    def __init__(self, observe: Observe, guards: Guards, middleware: Sequence[Middleware] = ()) -> None:
         self._observe = observe
+        self._guards = guards
         self._budgets: dict[str, Budget] = {}
         self.middleware = tuple(middleware)
         """The application's own functions; a change holds for stacks made from then on."""
@@ -68,6 +70,8 @@ class Layering:
             *more,
             *self._own(subject),
             self._retry(subject),
+            self._guards.breaker_layer(subject.server, subject.tool, subject.of_server, subject.of_tool),
+            self._guards.limit_layer(subject.server, subject.tool, subject.of_server, subject.of_tool),
         )
         return in_order(layer for layer in made if layer is not None)
 
@@ -75,6 +79,7 @@ class Layering:
         """Drop what is kept of any server but these."""
         for name in self._budgets.keys() - set(servers):
             del self._budgets[name]
+        self._guards.forget(servers)
 
     def _own(self, subject: Subject) -> tuple[Own, ...]:
         own = [one for one in self.middleware if one.is_for(subject.public_name)]
@@ -91,10 +96,10 @@ class Layering:
         if budget is None:
             budget = self._budgets[subject.server] = Budget()
         budget.adjust(of_server.budget, of_server.budget_per_second)
-        return Retry(settings=settings, budget=budget, safety=subject.safety, draw=_draw)
+        return Retry(settings=settings, budget=budget, safety=subject.safety, draw=draw)
 
 
-def _draw() -> float:
+def draw() -> float:
     """Give a random number from 0 to 1."""
     return int.from_bytes(os.urandom(4)) / 2**32
 

@@ -47,6 +47,7 @@ class Calling:
         *,
         timeout: float | None = None,
         on_progress: ProgressHandler | None = None,
+        priority: int | None = None,
         as_: None = None,
     ) -> Reply: ...
 
@@ -58,6 +59,7 @@ class Calling:
         *,
         timeout: float | None = None,
         on_progress: ProgressHandler | None = None,
+        priority: int | None = None,
         as_: type[Value],
     ) -> Value: ...
 
@@ -69,6 +71,7 @@ class Calling:
         *,
         timeout: float | None = None,
         on_progress: ProgressHandler | None = None,
+        priority: int | None = None,
         as_: Any,
     ) -> Any: ...
 
@@ -80,15 +83,19 @@ class Calling:
         *,
         timeout: float | None = None,
         on_progress: ProgressHandler | None = None,
+        priority: int | None = None,
         as_: Any = None,
     ) -> Any:
         if on_progress is None or inspect.iscoroutinefunction(on_progress):
             return self._thread.run(
-                lambda: self._trunk.call(tool, arguments, timeout=timeout, on_progress=on_progress, as_=as_)
+                lambda: self._trunk.call(
+                    tool, arguments, timeout=timeout, on_progress=on_progress, priority=priority, as_=as_
+                )
             )
         if as_ is not None:
             check_type(as_)
-        return self._call_watched(self.start(tool, arguments, timeout=timeout), on_progress, as_)
+        started = self.start(tool, arguments, timeout=timeout, priority=priority)
+        return self._call_watched(started, on_progress, as_)
 
     @mirrors(AsyncTrunk.call_many)
     def call_many(
@@ -104,9 +111,16 @@ class Calling:
 
     @mirrors(AsyncTrunk.start)
     def start(
-        self, tool: str, arguments: Mapping[str, Any] | None = None, *, timeout: float | None = None
+        self,
+        tool: str,
+        arguments: Mapping[str, Any] | None = None,
+        *,
+        timeout: float | None = None,
+        priority: int | None = None,
     ) -> Handle:
-        handle = self._thread.ask(lambda: self._trunk.start(tool, arguments, timeout=timeout))
+        handle = self._thread.ask(
+            lambda: self._trunk.start(tool, arguments, timeout=timeout, priority=priority)
+        )
         return Handle(self._thread, handle, self)
 
     @mirrors(AsyncTrunk.start_task)
