@@ -1,0 +1,123 @@
+"""Cache: answers a call with what was kept of an identical one, as far as policy lets it.
+
+What is kept is the JSON of an answer, under a key that no principal shares with another one unless policy
+says so. Nothing that a server says widens who gets it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from typing import ClassVar
+
+import msgspec
+from msgspec.structs import replace
+
+from trunkline.core.cache_settings import CacheSettings
+from trunkline.core.call import Call, Flight
+from trunkline.core.reply import Reply
+from trunkline.errors import CallError
+from trunkline.pipeline.cache_index import Entry
+from trunkline.pipeline.cache_key import Key
+from trunkline.pipeline.deadline import Deadline
+from trunkline.pipeline.flights import Flights
+from trunkline.pipeline.freshness import is_away
+from trunkline.pipeline.service import Service
+from trunkline.pipeline.shelf import Shelf, make_reply
+
+Allows = Callable[[Call], bool]
+
+
+def is_plain(call: Call) -> bool:
+    """Whether a call asks for nothing but its result, on any connection: what others may have too."""
+    return not (
+        call.detach or call.any_result or call.one_way or call.augment or call.flight.session is not None
+    )
+
+
+class Cache(msgspec.Struct, frozen=True, kw_only=True):
+    """Settings of the layer."""
+
+    name: ClassVar[str] = "cache"
+
+    settings: CacheSettings
+    shelf: Shelf
+    """What is kept of the server's answers, for all tools that share it."""
+    flights: Flights
+    """What is being asked."""
+    allows: Allows
+    """Whether what is called changes nothing, by policy or by what a trusted server says."""
+    learn: Callable[[Call, Reply], None] | None = None
+    """Told of each answer that may be kept, to foresee the next call."""
+
+    def wrap(self, inner: Service) -> Service:
+        """Give a service that asks `inner` only for what is not kept; identical calls ask once."""
+        settings, shelf, flights = self.settings, self.shelf, self.flights
+        allows, learn, clock = self.allows, self.learn, self.shelf.clock
+        fetch = self.fetching(inner)
+        bounded = Deadline().wrap(fetch)
+
+        async def cache(call: Call) -> Reply:
+            if not is_plain(call) or not allows(call) or (key := shelf.key_of(call)) is None:
+                return await inner(call)
+            if call.max_age == 0:
+                return await fetch(call)
+            now = clock()
+            entry, verdict = shelf.find(key, settings, call.max_age, now)
+            if entry is not None and verdict in ("fresh", "stale"):
+                reply = make_reply(entry, call, now - entry.stored, stale=verdict == "stale")
+                if verdict == "fresh":
+                    shelf.hits += 1
+                else:
+                    shelf.stale_hits += 1
+                    shelf.refreshed += _refresh(flights, key, call, bounded)
+                if entry.foreseen:
+                    shelf.use(key, entry)
+            else:
+                shelf.misses += 1
+                reply = await ask(call, key, entry if verdict == "late" else None)
+            if learn is not None:
+                learn(call, reply)
+            return reply
+
+        async def ask(call: Call, key: Key, late: Entry | None) -> Reply:
+            shared = (key.own, call.log_level)
+            shelf.shared += shared in flights
+            try:
+                return await flights.share(shared, call, fetch)
+            except CallError as error:
+                if late is None or not is_away(error):
+                    raise
+                shelf.degraded += 1
+                return stand_in(late, call, clock() - late.stored, error)
+
+        return cache
+
+    def fetching(self, inner: Service) -> Service:
+        """Give a service that asks `inner` and keeps the answer."""
+        settings, shelf = self.settings, self.shelf
+
+        async def fetch(call: Call) -> Reply:
+            era = shelf.era
+            reply = await inner(call)
+            if (key := shelf.key_of(call)) is not None:
+                shelf.keep(key, call, reply, settings, era)
+            return reply
+
+        return fetch
+
+
+def stand_in(entry: Entry, call: Call, age: float, error: CallError) -> Reply:
+    """Give what was kept in place of an answer that cannot be had, and say so."""
+    reason = f"the server is away ({error.code}); this is what it answered {age:.0f} s ago"
+    return make_reply(entry, call, age, stale=True, reason=reason, warnings=(reason,))
+
+
+def _refresh(flights: Flights, key: Key, call: Call, fetch: Service) -> bool:
+    """Fetch a new answer behind a stale one, in as much time as the call was given; once at a time."""
+    if (shared := (key.own, None)) in flights:
+        return False
+    now = asyncio.get_running_loop().time()
+    flight = Flight(now)
+    later = now + max(call.deadline - call.flight.started, 0.0)
+    return flights.start(shared, replace(call, flight=flight, deadline=later, log_level=None), fetch)
