@@ -7,7 +7,7 @@ says so. Nothing that a server says widens who gets it.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from typing import ClassVar
 
 import msgspec
@@ -22,6 +22,7 @@ from trunkline.pipeline.cache_key import Key
 from trunkline.pipeline.deadline import Deadline
 from trunkline.pipeline.flights import Flights
 from trunkline.pipeline.freshness import is_away
+from trunkline.pipeline.prefetch import Prefetch
 from trunkline.pipeline.service import Service
 from trunkline.pipeline.shelf import Shelf, make_reply
 
@@ -41,19 +42,27 @@ class Cache(msgspec.Struct, frozen=True, kw_only=True):
     name: ClassVar[str] = "cache"
 
     settings: CacheSettings
+    tool: str = ""
+    """The server's own name of what is called, where that is a tool."""
     shelf: Shelf
     """What is kept of the server's answers, for all tools that share it."""
     flights: Flights
     """What is being asked."""
     allows: Allows
     """Whether what is called changes nothing, by policy or by what a trusted server says."""
-    learn: Callable[[Call, Reply], None] | None = None
-    """Told of each answer that may be kept, to foresee the next call."""
+    prefetch: Prefetch | None = None
+    """Learns from what is called here, and fetches what is expected; None does not."""
+    forget: Callable[[], Awaitable[None]] | None = None
+    """Forgets what the tool invalidates, which is the case once it was called; None for nothing."""
 
     def wrap(self, inner: Service) -> Service:
         """Give a service that asks `inner` only for what is not kept; identical calls ask once."""
+        if self.forget is not None:
+            inner = invalidating(inner, self.forget)
+        if not self.settings.keeps:
+            return inner
         settings, shelf, flights = self.settings, self.shelf, self.flights
-        allows, learn, clock = self.allows, self.learn, self.shelf.clock
+        allows, prefetch, clock = self.allows, self.prefetch, self.shelf.clock
         fetch = self.fetching(inner)
         bounded = Deadline().wrap(fetch)
 
@@ -70,14 +79,14 @@ class Cache(msgspec.Struct, frozen=True, kw_only=True):
                     shelf.hits += 1
                 else:
                     shelf.stale_hits += 1
-                    shelf.refreshed += _refresh(flights, key, call, bounded)
+                    shelf.refreshed += refresh(flights, key, call, bounded)
                 if entry.foreseen:
                     shelf.use(key, entry)
             else:
                 shelf.misses += 1
                 reply = await ask(call, key, entry if verdict == "late" else None)
-            if learn is not None:
-                learn(call, reply)
+            if prefetch is not None:
+                prefetch.note(call, reply)
             return reply
 
         async def ask(call: Call, key: Key, late: Entry | None) -> Reply:
@@ -91,9 +100,11 @@ class Cache(msgspec.Struct, frozen=True, kw_only=True):
                 shelf.degraded += 1
                 return stand_in(late, call, clock() - late.stored, error)
 
+        if prefetch is not None:
+            prefetch.prefetcher.offer(shelf.server, self.tool, self._foreseeing(inner))
         return cache
 
-    def fetching(self, inner: Service) -> Service:
+    def fetching(self, inner: Service, *, foreseen: bool = False) -> Service:
         """Give a service that asks `inner` and keeps the answer."""
         settings, shelf = self.settings, self.shelf
 
@@ -101,10 +112,38 @@ class Cache(msgspec.Struct, frozen=True, kw_only=True):
             era = shelf.era
             reply = await inner(call)
             if (key := shelf.key_of(call)) is not None:
-                shelf.keep(key, call, reply, settings, era)
+                shelf.keep(key, call, reply, settings, era, foreseen=foreseen)
             return reply
 
         return fetch
+
+    def _foreseeing(self, inner: Service) -> Callable[[Call], bool]:
+        settings, shelf, flights, allows = self.settings, self.shelf, self.flights, self.allows
+        fetch = Deadline().wrap(self.fetching(inner, foreseen=True))
+
+        def foresee(call: Call) -> bool:
+            if not allows(call) or (key := shelf.key_of(call)) is None:
+                return False
+            if shelf.find(key, settings, None, shelf.clock())[1] == "fresh":
+                return False
+            begun = flights.start((key.own, None), call, fetch)
+            shelf.foreseen += begun
+            return begun
+
+        return foresee
+
+
+def invalidating(inner: Service, forget: Callable[[], Awaitable[None]]) -> Service:
+    """Give a service that forgets once `inner` may have changed something, and before its caller goes on."""
+
+    async def invalidate(call: Call) -> Reply:
+        try:
+            return await inner(call)
+        finally:
+            if call.flight.attempts:
+                await forget()
+
+    return invalidate
 
 
 def stand_in(entry: Entry, call: Call, age: float, error: CallError) -> Reply:
@@ -113,11 +152,11 @@ def stand_in(entry: Entry, call: Call, age: float, error: CallError) -> Reply:
     return make_reply(entry, call, age, stale=True, reason=reason, warnings=(reason,))
 
 
-def _refresh(flights: Flights, key: Key, call: Call, fetch: Service) -> bool:
+def refresh(flights: Flights, key: Key, call: Call, fetch: Service) -> bool:
     """Fetch a new answer behind a stale one, in as much time as the call was given; once at a time."""
     if (shared := (key.own, None)) in flights:
         return False
     now = asyncio.get_running_loop().time()
-    flight = Flight(now)
     later = now + max(call.deadline - call.flight.started, 0.0)
-    return flights.start(shared, replace(call, flight=flight, deadline=later, log_level=None), fetch)
+    again = replace(call, flight=Flight(now), deadline=later, log_level=None)
+    return flights.start(shared, again, fetch)
