@@ -15,6 +15,8 @@ if TYPE_CHECKING:
     from trunkline.catalog.search import Match as Match
     from trunkline.config.replicas import Replica as Replica
     from trunkline.config.replicas import Replicas as Replicas
+    from trunkline.core.cache_settings import CacheSettings as CacheSettings
+    from trunkline.core.cache_stats import CacheStats as CacheStats
     from trunkline.core.call import Log as Log
     from trunkline.core.call import Progress as Progress
     from trunkline.core.completion import CompletionReply as CompletionReply
@@ -32,6 +34,7 @@ if TYPE_CHECKING:
     from trunkline.core.handlers import Handlers as Handlers
     from trunkline.core.journal import CallRecord as CallRecord
     from trunkline.core.journal import LogLine as LogLine
+    from trunkline.core.prefetch import PrefetchSettings as PrefetchSettings
     from trunkline.core.principal import Principal as Principal
     from trunkline.core.prompt import Prompt as Prompt
     from trunkline.core.prompt import PromptArgument as PromptArgument
@@ -70,6 +73,7 @@ if TYPE_CHECKING:
     from trunkline.errors import TrunklineError as TrunklineError
     from trunkline.errors import UnavailableError as UnavailableError
     from trunkline.errors import WorkflowError as WorkflowError
+    from trunkline.runtime.cached import ReplyCache as ReplyCache
     from trunkline.runtime.connect import connect as connect
     from trunkline.runtime.events import Watch as Watch
     from trunkline.runtime.handle import Handle as Handle
@@ -79,6 +83,9 @@ if TYPE_CHECKING:
     from trunkline.store.files import FileStore as FileStore
     from trunkline.store.port import MemoryStore as MemoryStore
     from trunkline.store.port import Store as Store
+    from trunkline.store.redis_replies import RedisReplies as RedisReplies
+    from trunkline.store.replies import ReplyStore as ReplyStore
+    from trunkline.store.sqlite_replies import DiskReplies as DiskReplies
     from trunkline.supervision.restarting import Restarted as Restarted
     from trunkline.supervision.subscription import Subscription as Subscription
 
@@ -87,7 +94,14 @@ _HOMES = {
     "Handle": "runtime.handle",
     "Replica": "config.replicas",
     "Replicas": "config.replicas",
+    "CacheSettings": "core.cache_settings",
+    "CacheStats": "core.cache_stats",
     "CallRecord": "core.journal",
+    "DiskReplies": "store.sqlite_replies",
+    "PrefetchSettings": "core.prefetch",
+    "RedisReplies": "store.redis_replies",
+    "ReplyCache": "runtime.cached",
+    "ReplyStore": "store.replies",
     "Lease": "runtime.lease",
     "Log": "core.call",
     "LogLine": "core.journal",

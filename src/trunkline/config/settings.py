@@ -7,8 +7,10 @@ from typing import Literal
 import msgspec
 
 from trunkline.config.replicas import ReplicaPolicy
+from trunkline.core.cache_settings import CacheSettings
 from trunkline.core.limits import Limits
 from trunkline.core.pool import PoolSettings
+from trunkline.core.prefetch import PrefetchSettings
 from trunkline.core.process_limits import ProcessLimits
 from trunkline.core.retry import RetrySettings
 from trunkline.core.tls import TlsSettings
@@ -61,6 +63,12 @@ class ServerPolicy(msgspec.Struct, frozen=True, kw_only=True):
     """How much of the machine the server may take, where it is a process of ours."""
     retry: RetrySettings = RetrySettings()
     """When a call that failed is sent again; each tool may have its own."""
+    cache: CacheSettings = CacheSettings()
+    """What is kept of its answers; each tool may have its own."""
+    prefetch: PrefetchSettings = PrefetchSettings()
+    """Whether answers of calls that are likely to come are fetched before; each tool may have its own."""
+    coalesce: bool = False
+    """Whether identical calls in flight that change nothing share one request."""
 
 
 class ToolPolicy(msgspec.Struct, frozen=True, kw_only=True):
@@ -80,3 +88,9 @@ class ToolPolicy(msgspec.Struct, frozen=True, kw_only=True):
     """Argument that takes a key, the same for all tries of a call; such a tool counts as idempotent."""
     retry: RetrySettings = RetrySettings()
     """When a call that failed is sent again; the server's unless the tool has its own."""
+    cache: CacheSettings = CacheSettings()
+    """What is kept of its answers; the server's unless the tool has its own."""
+    prefetch: PrefetchSettings = PrefetchSettings()
+    """Whether calls that are likely to follow are made before; the server's unless the tool has its own."""
+    coalesce: bool = False
+    """Whether identical calls in flight share one request, if the tool changes nothing."""

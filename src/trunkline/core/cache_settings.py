@@ -35,6 +35,11 @@ class CacheSettings(msgspec.Struct, frozen=True, kw_only=True):
     store: str = "memory"
     """Where answers are kept: `memory`, `disk` for later runs on this machine, or a `redis://` URL."""
 
+    def __str__(self) -> str:
+        usual = CacheSettings()
+        names = (name for name in self.__struct_fields__ if getattr(self, name) != getattr(usual, name))
+        return ", ".join(f"{name}={getattr(self, name)!r}" for name in names)
+
     @property
     def keeps(self) -> bool:
         """Whether anything is kept."""

@@ -42,8 +42,6 @@ class Cache(msgspec.Struct, frozen=True, kw_only=True):
     name: ClassVar[str] = "cache"
 
     settings: CacheSettings
-    tool: str = ""
-    """The server's own name of what is called, where that is a tool."""
     shelf: Shelf
     """What is kept of the server's answers, for all tools that share it."""
     flights: Flights
@@ -55,6 +53,9 @@ class Cache(msgspec.Struct, frozen=True, kw_only=True):
     forget: Callable[[], Awaitable[None]] | None = None
     """Forgets what the tool invalidates, which is the case once it was called; None for nothing."""
 
+    def __repr__(self) -> str:
+        return f"Cache({self.settings})"
+
     def wrap(self, inner: Service) -> Service:
         """Give a service that asks `inner` only for what is not kept; identical calls ask once."""
         if self.forget is not None:
@@ -65,6 +66,7 @@ class Cache(msgspec.Struct, frozen=True, kw_only=True):
         allows, prefetch, clock = self.allows, self.prefetch, self.shelf.clock
         fetch = self.fetching(inner)
         bounded = Deadline().wrap(fetch)
+        foresee = self._foreseeing(inner)
 
         async def cache(call: Call) -> Reply:
             if not is_plain(call) or not allows(call) or (key := shelf.key_of(call)) is None:
@@ -86,7 +88,7 @@ class Cache(msgspec.Struct, frozen=True, kw_only=True):
                 shelf.misses += 1
                 reply = await ask(call, key, entry if verdict == "late" else None)
             if prefetch is not None:
-                prefetch.note(call, reply)
+                prefetch.note(call, reply, foresee)
             return reply
 
         async def ask(call: Call, key: Key, late: Entry | None) -> Reply:
@@ -100,8 +102,6 @@ class Cache(msgspec.Struct, frozen=True, kw_only=True):
                 shelf.degraded += 1
                 return stand_in(late, call, clock() - late.stored, error)
 
-        if prefetch is not None:
-            prefetch.prefetcher.offer(shelf.server, self.tool, self._foreseeing(inner))
         return cache
 
     def fetching(self, inner: Service, *, foreseen: bool = False) -> Service:

@@ -45,6 +45,7 @@ class Keys:
         self._fresh = hashlib.blake2b(key=salt[:64], digest_size=_DIGEST)
         self._principals: dict[Principal, str] = {}
         self._subjects: dict[tuple[str, str, str], str] = {}
+        self._uris: dict[str, str] = {}
 
     def digest(self, data: bytes) -> str:
         """Give the keyed digest of anything, in hexadecimal digits."""
@@ -63,10 +64,22 @@ class Keys:
             return None
         try:
             given: Mapping[str, Any] = call.arguments if call.method == "tools/call" else call.params or {}
-            asked = self.digest(_encode(given))
+            asked = self.asked(given)
         except _UNFIT:
             return None
-        return Key(f"{subject}:{self._who(call.principal)}:{asked}", f"{subject}:{EVERYBODY}:{asked}")
+        return Key(f"{subject}:{self.who(call.principal)}:{asked}", f"{subject}:{EVERYBODY}:{asked}")
+
+    def asked(self, arguments: Mapping[str, Any]) -> str:
+        """Give the part of a key that stands for arguments.
+
+        Raises:
+            TypeError, ValueError, RecursionError: they are no JSON.
+        """
+        return self.digest(_encode(arguments))
+
+    def uri_of(self, digest: str) -> str | None:
+        """Give the URI that a subject stands for, if it was asked for lately."""
+        return self._uris.get(digest)
 
     def subject(self, server: str, method: str, name: str) -> str | None:
         """Give what the keys of all calls of one tool, resource or prompt begin with; None for the rest."""
@@ -81,10 +94,14 @@ class Keys:
             return None
         if len(self._subjects) >= _MOST_KNOWN:
             self._subjects.clear()
+            self._uris.clear()
+        if kind == "r":
+            self._uris[shown] = name
         subject = self._subjects[server, method, name] = f"{server}:{kind}:{shown}"
         return subject
 
-    def _who(self, principal: Principal) -> str:
+    def who(self, principal: Principal) -> str:
+        """Give the part of a key that stands for a principal."""
         if (known := self._principals.get(principal)) is not None:
             return known
         if len(self._principals) >= _MOST_KNOWN:
@@ -109,6 +126,7 @@ def read_subject(key: str) -> Subject:
     return Subject(server, method, unquote(name))
 
 
-def arguments_part(key: str) -> str:
-    """Give the part of a key that stands for the arguments."""
-    return key.rpartition(":")[2]
+def parts_of(key: str) -> tuple[str, str, str]:
+    """Give the subject of a key, and the parts that stand for the principal and for the arguments."""
+    subject, who, asked = key.rsplit(":", 2)
+    return subject, who, asked

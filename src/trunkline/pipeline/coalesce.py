@@ -26,6 +26,9 @@ class Coalesce(msgspec.Struct, frozen=True, kw_only=True):
     allows: Allows
     """Whether what is called changes nothing, by policy or by what a trusted server says."""
 
+    def __repr__(self) -> str:
+        return "Coalesce()"
+
     def wrap(self, inner: Service) -> Service:
         """Give a service that asks `inner` once for calls that are identical and made at the same time."""
         shelf, flights, allows = self.shelf, self.flights, self.allows

@@ -37,6 +37,9 @@ class FarCache(msgspec.Struct, frozen=True, kw_only=True):
     forget: Callable[[], Awaitable[None]] | None = None
     """Forgets what the tool invalidates, which is the case once it was called; None for nothing."""
 
+    def __repr__(self) -> str:
+        return f"FarCache({self.settings})"
+
     def wrap(self, inner: Service) -> Service:
         """Give a service that asks `inner` only for what is not kept; identical calls ask once."""
         if self.forget is not None:

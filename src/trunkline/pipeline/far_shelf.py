@@ -60,15 +60,16 @@ class FarShelf:
         self._store = store
         self._place_of = place_of
         self._wall = wall
-        self._keys: Keys | None = None
-        self._place = ""
+        self.keys: Keys | None = None
+        """What makes its keys, once the salt was read."""
+        self.place = ""
         self._rests_until = 0.0
         self._told = False
 
     async def key_of(self, call: Call) -> Key | None:
         """Give the key of a call; None for one that cannot be kept, or while the place cannot be used."""
-        keys = self._keys or await self._prepare()
-        return None if keys is None else keys.of(call, self._place)
+        keys = self.keys or await self.ready()
+        return None if keys is None else keys.of(call, self.place)
 
     async def find(self, key: Key, settings: CacheSettings, max_age: float | None) -> Finding:
         """Give what is kept for a call."""
@@ -112,23 +113,22 @@ class FarShelf:
 
     async def forget(self, concerned: Callable[[str], bool]) -> int:
         """Forget the answers whose keys are meant; how many, as far as is known."""
-        if (self._keys or await self._prepare()) is None:
+        if await self.ready() is None:
             return 0
-        count = await self._guarded(lambda: self._store.drop(self._place, concerned), 0)
+        count = await self._guarded(lambda: self._store.drop(self.place, concerned), 0)
         self._shelf.invalidated += count
         return count
 
-    def subject(self, method: str, name: str) -> str | None:
-        """Give what the keys of a tool, resource or prompt begin with, once a key was made."""
-        return None if self._keys is None else self._keys.subject(self._place, method, name)
-
-    async def _prepare(self) -> Keys | None:
+    async def ready(self) -> Keys | None:
+        """Give what makes its keys, or None while the place cannot be used."""
+        if self.keys is not None:
+            return self.keys
         salt = await self._guarded(self._store.salt, b"")
         if len(salt) != SALT_BYTES:
             return None
-        self._place = self._place_of(salt)
-        self._keys = Keys(salt)
-        return self._keys
+        self.place = self._place_of(salt)
+        self.keys = Keys(salt)
+        return self.keys
 
     async def _guarded(self, work: Callable[[], Awaitable[Value]], otherwise: Value) -> Value:
         now = asyncio.get_running_loop().time()

@@ -34,28 +34,29 @@ class Prefetcher:
     def __init__(self) -> None:
         self._known: OrderedDict[tuple[str, Principal], Foresight] = OrderedDict()
         self._tools: dict[tuple[str, str], Foresee] = {}
-
-    def offer(self, server: str, tool: str, foresee: Foresee) -> None:
-        """Let expected calls of a tool be made this way, from now on."""
-        if len(self._tools) >= _MOST_TOOLS:
-            self._tools.clear()
-        self._tools[server, tool] = foresee
+        """How expected calls of each tool are made, as the last call of it was."""
 
     def forget(self) -> None:
-        """Policy or the servers have changed: tools are offered anew when they are called."""
+        """Policy or the servers have changed: everything is learned anew."""
         self._tools.clear()
         self._known.clear()
 
-    def note(self, call: Call, reply: Reply, settings: PrefetchSettings) -> None:
-        """Take a call that was answered, and fetch what is expected after it."""
+    def note(self, call: Call, reply: Reply, foresee: Foresee, settings: PrefetchSettings) -> None:
+        """Take a call that was answered, and fetch what is expected after it.
+
+        Args:
+            foresee: how expected calls of the same tool are made, from now on.
+        """
         if call.method != "tools/call":
             return
+        if len(self._tools) >= _MOST_TOOLS:
+            self._tools.clear()
+        self._tools[call.server, call.name] = foresee
         now = asyncio.get_running_loop().time()
         made = Made(call.name, call.arguments, reply.structured, now)
         for expected in self._of(call, settings).note(made, call.flight.started):
-            foresee = self._tools.get((call.server, expected.name))
-            if foresee is not None:
-                foresee(_expected_call(call, expected, now))
+            if (begin := self._tools.get((call.server, expected.name))) is not None:
+                begin(_expected_call(call, expected, now))
 
     def _of(self, call: Call, settings: PrefetchSettings) -> Foresight:
         key = (call.server, call.principal)
@@ -73,9 +74,9 @@ class Prefetch(msgspec.Struct, frozen=True, kw_only=True):
     settings: PrefetchSettings
     prefetcher: Prefetcher
 
-    def note(self, call: Call, reply: Reply) -> None:
+    def note(self, call: Call, reply: Reply, foresee: Foresee) -> None:
         """Take a call that was answered, and fetch what is expected after it."""
-        self.prefetcher.note(call, reply, self.settings)
+        self.prefetcher.note(call, reply, foresee, self.settings)
 
 
 def _expected_call(call: Call, expected: Expected, now: float) -> Call:

@@ -37,7 +37,7 @@ class Shelf:
         self.hits = self.stale_hits = self.misses = self.degraded = self.shared = 0
         self.stored = self.unfit = self.invalidated = self.refreshed = 0
         self.foreseen = self.foreseen_hits = self.failures = 0
-        self._keys = keys
+        self.keys = keys
         self._forgotten = 0
         """Counts up whenever something is forgotten: what was asked before that is not kept any more."""
 
@@ -48,7 +48,7 @@ class Shelf:
 
     def key_of(self, call: Call) -> Key | None:
         """Give the key of a call, or None for one that cannot be kept."""
-        return self._keys.of(call, self.place)
+        return self.keys.of(call, self.place)
 
     def find(
         self, key: Key, settings: CacheSettings, max_age: float | None, now: float

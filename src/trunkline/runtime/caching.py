@@ -4,18 +4,18 @@ from __future__ import annotations
 
 import asyncio
 import os
-from collections.abc import Awaitable, Callable, Coroutine, Iterable
+from collections.abc import Callable, Coroutine
 from datetime import UTC, datetime
 from functools import partial
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from trunkline.config.entry import Entry
 from trunkline.config.policy import Policy
-from trunkline.core.cache_settings import CacheSettings
-from trunkline.core.events import Event, ListChanged, ResourceUpdated
+from trunkline.core.call import Call
+from trunkline.core.events import Event, EventSink, ListChanged, ResourceUpdated
 from trunkline.core.principal import Principal
-from trunkline.pipeline.cache import Allows, Cache
-from trunkline.pipeline.cache_index import Index, subject_of
+from trunkline.pipeline.cache import Cache
+from trunkline.pipeline.cache_index import Index
 from trunkline.pipeline.cache_key import Keys
 from trunkline.pipeline.coalesce import Coalesce
 from trunkline.pipeline.far_cache import FarCache
@@ -24,12 +24,15 @@ from trunkline.pipeline.flights import Flights, Spawn
 from trunkline.pipeline.prefetch import Prefetch, Prefetcher
 from trunkline.pipeline.service import Layer
 from trunkline.pipeline.shelf import Shelf
-from trunkline.runtime.cache_matching import Wanted, changed_by
+from trunkline.runtime.cache_matching import Wanted, changed_by, named
 from trunkline.runtime.memory_key import SALT_BYTES, Material, gather
 from trunkline.runtime.reply_places import Places
 from trunkline.store.replies import ReplyStore
 
-Farewell = Callable[[Coroutine[Any, Any, None]], None]
+if TYPE_CHECKING:
+    from trunkline.runtime.layering import Subject
+
+SeeOff = Callable[[Coroutine[Any, Any, None]], None]
 
 
 class Caching:
@@ -43,10 +46,10 @@ class Caching:
     """
 
     def __init__(
-        self, spawn: Spawn, see_off: Farewell, principal: Principal, store: ReplyStore | None = None
+        self, spawn: Spawn, see_off: SeeOff, principal: Principal, store: ReplyStore | None = None
     ) -> None:
-        self.flights = Flights(spawn)
-        self.places = Places(store)
+        self._flights = Flights(spawn)
+        self._places = Places(store)
         self._see_off = see_off
         self._principal = principal
         self._salt = os.urandom(SALT_BYTES)
@@ -54,137 +57,175 @@ class Caching:
         self._clock = asyncio.get_running_loop().time
         self._prefetcher = Prefetcher()
         self._materials: dict[str, Material | None] = {}
-        self._count = 0
+        self._made = 0
+        self._fars: dict[str, FarShelf] = {}
         self.shelves: dict[str, Shelf] = {}
-        self.fars: dict[str, FarShelf] = {}
+        """What is kept, and how it went, by server."""
 
     def take(self, entry: Entry, policy: Policy) -> None:
-        """Know what a server is reached with; what was kept of another one of its name is forgotten.
+        """Know what a server is reached with; nothing is kept of one that had its name before.
 
         Raises:
             ConfigError: policy names a place for answers that cannot be used.
         """
-        settings = policy.for_server(entry.name).cache
-        self.places.open(settings, entry.name, policy)
+        self._places.open(policy.for_server(entry.name).cache, entry.name, policy)
+        self.drop_server(entry.name)
         self._materials[entry.name] = gather(entry, policy, self._principal, os.environ)
-        self.shelves.pop(entry.name, None)
-        self.fars.pop(entry.name, None)
+
+    def drop_server(self, server: str) -> None:
+        """Let go of a server that is no more."""
+        self.shelves.pop(server, None)
+        self._fars.pop(server, None)
+        self._materials.pop(server, None)
         self._prefetcher.forget()
 
-    def keep_only(self, servers: Iterable[str]) -> None:
-        """Forget every server but these."""
-        for table in (self.shelves, self.fars, self._materials):
-            for name in table.keys() - set(servers):
-                del table[name]  # type: ignore[attr-defined] # a dict of its own kind
+    def adopt(self) -> None:
+        """Another policy holds from now on: what is kept in memory was kept by the one before."""
+        everything = Wanted(fits=lambda *_: True)
+        for shelf in self.shelves.values():
+            self._forget_near(shelf, everything)
+        self._prefetcher.forget()
 
-    def layers(
-        self,
-        server: str,
-        tool: str | None,
-        settings: CacheSettings,
-        policy: Policy,
-        allows: Allows,
-    ) -> tuple[Layer, ...]:
-        """Give the layers for the calls of one tool, or for all others of a server; none that does nothing."""
-        forget = partial(self.forget, settings.invalidates, server) if settings.invalidates else None
-        rules = policy.for_server(server) if tool is None else policy.for_tool(server, tool)
-        if settings.keeps or forget is not None:
-            return (self._cache(server, tool, settings, policy, allows, forget),)
-        if rules.coalesce:
-            shelf = self.shelf(server, policy)
-            return (Coalesce(shelf=shelf, flights=self.flights, allows=allows),)
-        return ()
+    def layers(self, subject: Subject) -> tuple[Layer, ...]:
+        """Give the layer for calls of one tool, or for all else of a server; none where none is wanted."""
+        rules = subject.of_tool or subject.of_server
+        if rules.cache.keeps or rules.cache.invalidates:
+            return (self._cache(subject),)
+        if not rules.coalesce:
+            return ()
+        allows = partial(changes_nothing, subject)
+        return (Coalesce(shelf=self._shelf(subject), flights=self._flights, allows=allows),)
 
-    def shelf(self, server: str, policy: Policy) -> Shelf:
-        """Give the shelf of a server, as large as its policy says."""
-        sizes = policy.for_server(server).cache
-        shelf = self.shelves.get(server)
-        if shelf is None:
-            self._count += 1
-            material = self._materials.get(server)
-            place = f"live{self._count}" if material is None else material.keys(self._salt)[1]
-            index = Index(sizes.max_entries, sizes.max_bytes)
-            shelf = self.shelves[server] = Shelf(server, place, self._keys, index, self._clock)
-        shelf.index.max_entries, shelf.index.max_bytes = sizes.max_entries, sizes.max_bytes
-        return shelf
-
-    async def forget(self, patterns: Iterable[str], server: str) -> None:
-        """Forget what a tool of this server invalidates, everywhere."""
-        wanted = Wanted(tuple(patterns), server)
+    async def forget(self, wanted: Wanted) -> int:
+        """Forget what is meant, on every server; how many answers that were, as far as is known."""
+        count = 0
         for shelf in tuple(self.shelves.values()):
-            await self.drop(shelf, wanted)
-
-    async def drop(self, shelf: Shelf, wanted: Wanted) -> int:
-        """Forget what is meant of one server; how many answers that were."""
-        concerned = partial(wanted.concerns, shelf)
-        self.flights.part(lambda key: concerned(subject_of(key[0])) and wanted.asked(key[0]))
-        count = shelf.forget(concerned, wanted.asked)
-        if (far := self.fars.get(shelf.server)) is not None:
-            count += await far.forget(lambda key: wanted.concerns_far(far, shelf, key))
+            count += self._forget_near(shelf, wanted)
+            if (far := self._fars.get(shelf.server)) is not None:
+                count += await self._forget_far(far, shelf.server, wanted)
         return count
 
     def hear(self, event: Event) -> None:
         """Take what happened on a server: updated resources and changed lists make answers old."""
         if not isinstance(event, ResourceUpdated | ListChanged):
             return
-        shelf = self.shelves.get(event.server)
-        if shelf is None:
+        if (shelf := self.shelves.get(event.server)) is None:
             return
         wanted = changed_by(event)
-        concerned = partial(wanted.concerns, shelf)
-        self.flights.part(lambda key: concerned(subject_of(key[0])))
-        shelf.forget(concerned)
-        if event.server in self.fars:
-            self._see_off(self._drop_far(shelf, wanted))
+        self._forget_near(shelf, wanted)
+        if (far := self._fars.get(event.server)) is not None:
+            self._see_off(_quietly(self._forget_far(far, event.server, wanted)))
 
     async def close(self) -> None:
         """Let go of what is kept outside."""
-        await self.places.close()
+        await self._places.close()
 
-    async def _drop_far(self, shelf: Shelf, wanted: Wanted) -> None:
-        await self.drop(shelf, wanted)
+    def _forget_near(self, shelf: Shelf, wanted: Wanted) -> int:
+        server, keys = shelf.server, shelf.keys
+        self._part(shelf.place, server, keys, wanted)
+        return shelf.forget(partial(wanted.concerns, server, keys), partial(wanted.asked, keys))
 
-    def _cache(
-        self,
-        server: str,
-        tool: str | None,
-        settings: CacheSettings,
-        policy: Policy,
-        allows: Allows,
-        forget: Callable[[], Awaitable[None]] | None,
-    ) -> Layer:
-        shelf, far = self.shelf(server, policy), self._far(server, policy)
+    async def _forget_far(self, far: FarShelf, server: str, wanted: Wanted) -> int:
+        if (keys := await far.ready()) is None:
+            return 0
+        self._part(far.place, server, keys, wanted)
+        return await far.forget(partial(wanted.means, server, keys))
+
+    def _part(self, place: str, server: str, keys: Keys, wanted: Wanted) -> None:
+        """Let later calls wait for no request that was made before."""
+        self._flights.part(lambda key: key[0].startswith(f"{place}:") and wanted.means(server, keys, key[0]))
+
+    def _cache(self, subject: Subject) -> Layer:
+        rules = subject.of_tool or subject.of_server
+        shelf, far = self._shelf(subject), self._far(subject)
+        allows, forget = partial(changes_nothing, subject), None
+        if patterns := rules.cache.invalidates:
+            forget = partial(self._forget_quietly, named(patterns, subject.server))
         if far is not None:
             return FarCache(
-                settings=settings, shelf=shelf, far=far, flights=self.flights, allows=allows, forget=forget
+                settings=rules.cache,
+                shelf=shelf,
+                far=far,
+                flights=self._flights,
+                allows=allows,
+                forget=forget,
             )
         prefetch = None
-        if tool is not None and (foresight := policy.for_tool(server, tool).prefetch).enabled:
-            prefetch = Prefetch(settings=foresight, prefetcher=self._prefetcher)
+        if subject.of_tool is not None and rules.prefetch.enabled:
+            prefetch = Prefetch(settings=rules.prefetch, prefetcher=self._prefetcher)
         return Cache(
-            settings=settings,
-            tool=tool or "",
+            settings=rules.cache,
             shelf=shelf,
-            flights=self.flights,
+            flights=self._flights,
             allows=allows,
             prefetch=prefetch,
             forget=forget,
         )
 
-    def _far(self, server: str, policy: Policy) -> FarShelf | None:
-        if (known := self.fars.get(server)) is not None:
+    async def _forget_quietly(self, wanted: Wanted) -> None:
+        await self.forget(wanted)
+
+    def _shelf(self, subject: Subject) -> Shelf:
+        server, sizes = subject.server, subject.of_server.cache
+        if (shelf := self.shelves.get(server)) is None:
+            self._made += 1
+            material = self._materials.get(server)
+            place = f"live{self._made}" if material is None else material.keys(self._salt)[1]
+            index = Index(sizes.max_entries, sizes.max_bytes)
+            shelf = self.shelves[server] = Shelf(server, place, self._keys, index, self._clock)
+        shelf.index.max_entries, shelf.index.max_bytes = sizes.max_entries, sizes.max_bytes
+        return shelf
+
+    def _far(self, subject: Subject) -> FarShelf | None:
+        server = subject.server
+        if (known := self._fars.get(server)) is not None:
             return known
-        store = self.places.of(policy.for_server(server).cache)
-        material = self._materials.get(server)
+        store, material = self._places.of(subject.of_server.cache), self._materials.get(server)
         if store is None or material is None:
             return None
-        place_of = partial(_place_of, material)
-        far = self.fars[server] = FarShelf(self.shelf(server, policy), store, place_of, _wall)
+        far = FarShelf(self._shelf(subject), store, lambda salt: material.keys(salt)[1], _wall)
+        self._fars[server] = far
         return far
 
 
-def _place_of(material: Material, salt: bytes) -> str:
-    return material.keys(salt)[1]
+class Listening:
+    """Lets the cache hear what happens on servers, on its way to whoever watches."""
+
+    def __init__(self, hear: Callable[[Event], None], events: EventSink) -> None:
+        self._hear = hear
+        self._events = events
+
+    @property
+    def watched(self) -> bool:
+        """Whether anybody wants events."""
+        return self._events.watched
+
+    def put(self, event: Event) -> None:
+        """Hand an event over."""
+        self._hear(event)
+        self._events.put(event)
+
+
+def changes_nothing(subject: Subject, call: Call) -> bool:
+    """Whether an answer may stand for another call: nothing is changed, or nothing more by a second one.
+
+    A tool that destroys is not answered for, although calling it twice may do no more than once: what it
+    destroyed may be there again. That it does not destroy is believed of trusted servers only.
+    """
+    safety = subject.safety(call)
+    if safety != "repeatable":
+        return safety == "read"
+    tool = subject.known(call.public_name)
+    hints = {} if tool is None else tool.annotations
+    if subject.of_tool is not None and subject.of_tool.idempotent:
+        return hints.get("destructiveHint") is not True
+    # A tool that only takes an idempotency key is not meant: its next call has another key.
+    claims = hints.get("idempotentHint") is True and hints.get("destructiveHint") is False
+    return claims and subject.of_server.trust
+
+
+async def _quietly(work: Coroutine[Any, Any, int]) -> None:
+    await work
 
 
 def _wall() -> float:

@@ -50,6 +50,8 @@ class Calls:
         timeout: float | None = None,  # noqa: ASYNC109 - spent by the Deadline layer, from one clock
         on_progress: ProgressHandler | None = None,
         as_: None = None,
+        cache: bool = True,
+        max_age: float | None = None,
     ) -> Reply: ...
 
     @overload
@@ -61,6 +63,8 @@ class Calls:
         timeout: float | None = None,  # noqa: ASYNC109
         on_progress: ProgressHandler | None = None,
         as_: type[Value],
+        cache: bool = True,
+        max_age: float | None = None,
     ) -> Value: ...
 
     @overload
@@ -72,6 +76,8 @@ class Calls:
         timeout: float | None = None,  # noqa: ASYNC109
         on_progress: ProgressHandler | None = None,
         as_: Any,
+        cache: bool = True,
+        max_age: float | None = None,
     ) -> Any: ...
 
     async def call(
@@ -82,6 +88,8 @@ class Calls:
         timeout: float | None = None,  # noqa: ASYNC109
         on_progress: ProgressHandler | None = None,
         as_: Any = None,
+        cache: bool = True,
+        max_age: float | None = None,
     ) -> Any:
         """Call a tool by its public name `server.tool`, or by its bare name where that is unique.
 
@@ -92,6 +100,9 @@ class Calls:
             as_: give the reply's value as an instance of this type instead of the Reply: a msgspec
                 Struct, dataclass, TypedDict or pydantic class, a builtin, or a generic of these. It is
                 made from the structured content, else from the text read as JSON, else from the text.
+            cache: whether an answer may be given that policy let be kept; False asks the server, and what
+                it says is kept in its place.
+            max_age: oldest such answer that is taken, in seconds; without it policy's.
 
         Raises:
             CallError: the call failed; `delivery` says what is known of it. A tool that reports a
@@ -100,11 +111,12 @@ class Calls:
                 `unexpected_result`. Both hold the reply as `error.reply`.
             TypeError: `as_` is no type that JSON can become.
         """
+        max_age = max_age if cache else 0.0
         if as_ is not None:
-            return await self._call_typed(tool, arguments, timeout, on_progress, as_)
+            return await self._call_typed(tool, arguments, timeout, on_progress, as_, max_age)
         asked = self._loop.time()
         route = self._routes.recall(tool) or await self._routes.find(tool, timeout)
-        call = self._make_call(route, arguments, timeout, asked)
+        call = self._make_call(route, arguments, timeout, asked, None, max_age)
         if on_progress is None:
             return await route.service(call)
         return await call_with_progress(route.service, call, on_progress)
@@ -139,7 +151,13 @@ class Calls:
         return [result for result in results if result is not None]
 
     def start(
-        self, tool: str, arguments: Mapping[str, Any] | None = None, *, timeout: float | None = None
+        self,
+        tool: str,
+        arguments: Mapping[str, Any] | None = None,
+        *,
+        timeout: float | None = None,
+        cache: bool = True,
+        max_age: float | None = None,
     ) -> Handle:
         """Start a call and return at once; awaiting the handle gives the Reply, or raises as `call` does.
 
@@ -147,10 +165,13 @@ class Calls:
         latest when the trunk is closed. `handle.progress` is a stream of Progress, and
         `handle.cancel("reason")` ends the call at the server too.
 
+        Args:
+            timeout, cache, max_age: as in `call`.
+
         Raises:
             UnavailableError: the trunk is closed.
         """
-        return self._launch(tool, arguments, timeout, Feed())
+        return self._launch(tool, arguments, timeout, Feed(), max_age=max_age if cache else 0.0)
 
     def stream(
         self,
@@ -219,11 +240,12 @@ class Calls:
         timeout: float | None,  # noqa: ASYNC109
         on_progress: ProgressHandler | None,
         wanted: Any,
+        max_age: float | None,
     ) -> Any:
         from trunkline.runtime.typed import check_type, convert_reply
 
         check_type(wanted)
-        reply = await self.call(tool, arguments, timeout=timeout, on_progress=on_progress)
+        reply = await self.call(tool, arguments, timeout=timeout, on_progress=on_progress, max_age=max_age)
         return convert_reply(reply, wanted)
 
     def _launch(
@@ -233,6 +255,7 @@ class Calls:
         timeout: float | None,
         progress: Feed[Any],
         log_level: LogLevel | None = None,
+        max_age: float | None = None,
     ) -> Handle:
         flight = Flight(self._loop.time())
         handle = Handle(next(self._call_ids), tool, flight, progress)
@@ -241,7 +264,7 @@ class Calls:
         async def call() -> Reply:
             route = self._routes.recall(tool) or await self._routes.find(tool, timeout)
             flight.activity = self._loop.time()
-            made = self._make_call(route, given, timeout, flight.started, flight)
+            made = self._make_call(route, given, timeout, flight.started, flight, max_age)
             return await route.service(replace(made, id=handle.call_id, log_level=log_level))
 
         self._handles.start(handle, call)
@@ -254,6 +277,7 @@ class Calls:
         timeout: float | None,
         asked: float,
         flight: Flight | None = None,
+        max_age: float | None = None,
     ) -> Call:
         return Call(
             id=next(self._call_ids),
@@ -265,4 +289,5 @@ class Calls:
             deadline=asked + (route.timeout if timeout is None else timeout),
             idle=route.idle if timeout is None else max(route.idle, timeout),
             flight=flight or Flight(self._loop.time()),
+            max_age=max_age,
         )

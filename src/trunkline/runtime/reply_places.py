@@ -1,4 +1,4 @@
-"""The places outside of a runtime where answers are kept: each opened once, by the first server that wants it."""
+"""The places outside of a runtime where answers are kept: each opened once, by whoever wants it first."""
 
 from __future__ import annotations
 
