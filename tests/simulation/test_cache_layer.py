@@ -203,8 +203,9 @@ async def test_a_server_may_allow_less_time_and_with_hints_more(make: Callable[.
         ({"ttl": 10.0}, 3_000, 3.0),
         ({"ttl": 10.0}, 30_000, 10.0),
         ({"ttl": 10.0}, 0, 0.0),
-        ({"ttl": 10.0, "hints": True}, 30_000, 30.0),
-        ({"hints": True}, 5_000, 5.0),
+        ({"ttl": 10.0, "hints": "follow"}, 30_000, 30.0),
+        ({"hints": "follow"}, 5_000, 5.0),
+        ({"ttl": 10.0, "hints": "ignore"}, 0, 10.0),
     ):
         server = Server(takes=0.0, ttlMs=ttl_ms)
         cached, _ = make(server, **settings)

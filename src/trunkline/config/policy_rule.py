@@ -14,6 +14,7 @@ from trunkline.config.policy_value import (
     FEW,
     FEW_OR_NONE,
     FILES_OR_OFF,
+    HINTS,
     PATH,
     PROXY,
     RATE_OR_NONE,
@@ -117,7 +118,7 @@ GROUPS = (
         kind=CacheSettings,
         rules={
             "ttl": SECONDS_OR_OFF,
-            "hints": SWITCH,
+            "hints": HINTS,
             "stale_while_revalidate": SECONDS_OR_OFF,
             "stale_if_error": SECONDS_OR_OFF,
             "share": SHARING,

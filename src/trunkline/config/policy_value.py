@@ -11,7 +11,7 @@ from trunkline.config import proxy
 from trunkline.config.reference import FORMS, REFERENCE
 from trunkline.config.replicas import WANTED, are_replicas, read_replicas
 from trunkline.config.settings import Era
-from trunkline.core.cache_settings import Sharing
+from trunkline.core.cache_settings import Hints, Sharing
 from trunkline.core.process_limits import read_size, write_size
 from trunkline.core.tls import Version
 
@@ -108,6 +108,13 @@ BYTES = Rule(
             {"type": "string", "pattern": r"^\s*[0-9]+(\.[0-9]+)?\s*([KkMmGgTt][Ii]?)?[Bb]\s*$"},
         ]
     },
+)
+HINTS = Rule(
+    '"shorten", "follow" or "ignore"',
+    lambda value: value in get_args(Hints),
+    str,
+    '"follow"',
+    {"enum": list(get_args(Hints))},
 )
 SHARING = Rule(
     '"never", "public" or "always"',

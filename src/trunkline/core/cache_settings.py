@@ -6,6 +6,7 @@ from typing import Literal
 
 import msgspec
 
+Hints = Literal["shorten", "follow", "ignore"]
 Sharing = Literal["never", "public", "always"]
 
 
@@ -13,10 +14,11 @@ class CacheSettings(msgspec.Struct, frozen=True, kw_only=True):
     """What is kept of answers; nothing, unless one of the first four says so."""
 
     ttl: float = 0.0
-    """How long an answer counts as fresh, in seconds, and is given without asking the server. A server that
-    allows less time (`ttlMs`) gets less."""
-    hints: bool = False
-    """Whether the time a server itself allows (`ttlMs`) is taken in place of `ttl`, up to a day."""
+    """How long an answer counts as fresh, in seconds, and is given without asking the server."""
+    hints: Hints = "shorten"
+    """What the time counts for that a server itself allows (`ttlMs`, mostly of resources): `shorten` lets it
+    make `ttl` shorter, `follow` takes it in place of `ttl`, up to a day, and `ignore` goes by `ttl` alone.
+    Servers made with an SDK often say 0, which is no time at all, only because nobody told them otherwise."""
     stale_while_revalidate: float = 0.0
     """Seconds after that for which an answer is still given, while a new one is fetched behind it."""
     stale_if_error: float = 0.0
@@ -43,7 +45,7 @@ class CacheSettings(msgspec.Struct, frozen=True, kw_only=True):
     @property
     def keeps(self) -> bool:
         """Whether anything is kept."""
-        return bool(self.ttl or self.hints or self.stale_while_revalidate or self.stale_if_error)
+        return bool(self.ttl or self.hints == "follow" or self.stale_while_revalidate or self.stale_if_error)
 
     @property
     def grace(self) -> float:

@@ -109,10 +109,14 @@ class Cache(msgspec.Struct, frozen=True, kw_only=True):
         settings, shelf = self.settings, self.shelf
 
         async def fetch(call: Call) -> Reply:
-            era = shelf.era
-            reply = await inner(call)
-            if (key := shelf.key_of(call)) is not None:
-                shelf.keep(key, call, reply, settings, era, foreseen=foreseen)
+            if (key := shelf.key_of(call)) is None:
+                return await inner(call)
+            question = shelf.ask(key)
+            try:
+                reply = await inner(call)
+                shelf.keep(question, call, reply, settings, foreseen=foreseen)
+            finally:
+                shelf.answered(question)
             return reply
 
         return fetch
@@ -140,7 +144,7 @@ def invalidating(inner: Service, forget: Callable[[], Awaitable[None]]) -> Servi
         try:
             return await inner(call)
         finally:
-            if call.flight.attempts:
+            if call.flight.delivery in ("unknown", "answered") or call.flight.attempts > 1:
                 await forget()
 
     return invalidate
@@ -149,7 +153,7 @@ def invalidating(inner: Service, forget: Callable[[], Awaitable[None]]) -> Servi
 def stand_in(entry: Entry, call: Call, age: float, error: CallError) -> Reply:
     """Give what was kept in place of an answer that cannot be had, and say so."""
     reason = f"the server is away ({error.code}); this is what it answered {age:.0f} s ago"
-    return make_reply(entry, call, age, stale=True, reason=reason, warnings=(reason,))
+    return make_reply(entry, call, age, stale=True, reason=reason)
 
 
 def refresh(flights: Flights, key: Key, call: Call, fetch: Service) -> bool:

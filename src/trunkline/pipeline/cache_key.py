@@ -27,10 +27,17 @@ _UNFIT = (TypeError, ValueError, RecursionError)
 
 
 class Key(NamedTuple):
-    """The key of one call, for its principal and for everybody."""
+    """The key of one call."""
 
     own: str
-    common: str
+    """For its principal alone."""
+    subject: str
+    asked: str
+
+    @property
+    def common(self) -> str:
+        """For everybody."""
+        return f"{self.subject}:{EVERYBODY}:{self.asked}"
 
 
 class Keys:
@@ -44,6 +51,7 @@ class Keys:
     def __init__(self, salt: bytes) -> None:
         self._fresh = hashlib.blake2b(key=salt[:64], digest_size=_DIGEST)
         self._principals: dict[Principal, str] = {}
+        self._last: tuple[Principal | None, str] = (None, "")
         self._subjects: dict[tuple[str, str, str], str] = {}
         self._uris: dict[str, str] = {}
 
@@ -67,7 +75,9 @@ class Keys:
             asked = self.asked(given)
         except _UNFIT:
             return None
-        return Key(f"{subject}:{self.who(call.principal)}:{asked}", f"{subject}:{EVERYBODY}:{asked}")
+        principal = call.principal
+        who = self._last[1] if principal is self._last[0] else self.who(principal)
+        return Key(f"{subject}:{who}:{asked}", subject, asked)
 
     def asked(self, arguments: Mapping[str, Any]) -> str:
         """Give the part of a key that stands for arguments.
@@ -102,11 +112,13 @@ class Keys:
 
     def who(self, principal: Principal) -> str:
         """Give the part of a key that stands for a principal."""
-        if (known := self._principals.get(principal)) is not None:
-            return known
-        if len(self._principals) >= _MOST_KNOWN:
-            self._principals.clear()
-        who = self._principals[principal] = self.digest(_encode([principal.name, sorted(principal.roles)]))
+        who = self._principals.get(principal)
+        if who is None:
+            if len(self._principals) >= _MOST_KNOWN:
+                self._principals.clear()
+            who = self.digest(_encode([principal.name, sorted(principal.roles)]))
+            self._principals[principal] = who
+        self._last = (principal, who)
         return who
 
 

@@ -25,12 +25,12 @@ def lifetime(settings: CacheSettings, ttl_ms: int | None) -> float:
     """Give for how many seconds an answer is fresh.
 
     Args:
-        ttl_ms: what the server allows (specification 2026-07-28, "Caching"); it always may allow less.
+        ttl_ms: what the server allows (specification 2026-07-28, server/utilities/caching).
     """
-    if ttl_ms is None:
+    if ttl_ms is None or settings.hints == "ignore":
         return settings.ttl
     told = min(ttl_ms / 1000, LONGEST_HINT)
-    return told if settings.hints else min(settings.ttl, told)
+    return told if settings.hints == "follow" else min(settings.ttl, told)
 
 
 def judge(age: float, fresh_for: float, settings: CacheSettings, max_age: float | None) -> Verdict:

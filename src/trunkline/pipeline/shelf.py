@@ -21,6 +21,17 @@ _encode = msgspec.json.Encoder().encode
 _decode = msgspec.json.Decoder().decode
 
 
+class Question:
+    """What a server is being asked."""
+
+    __slots__ = ("forgotten", "key")
+
+    def __init__(self, key: Key) -> None:
+        self.key = key
+        self.forgotten = False
+        """Whether its answer is old already when it comes."""
+
+
 class Shelf:
     """What is kept of the answers of one server.
 
@@ -38,13 +49,17 @@ class Shelf:
         self.stored = self.unfit = self.invalidated = self.refreshed = 0
         self.foreseen = self.foreseen_hits = self.failures = 0
         self.keys = keys
-        self._forgotten = 0
-        """Counts up whenever something is forgotten: what was asked before that is not kept any more."""
+        self._asked: set[Question] = set()
 
-    @property
-    def era(self) -> int:
-        """Count of what was forgotten so far, to be given to `keep` with what was asked now."""
-        return self._forgotten
+    def ask(self, key: Key) -> Question:
+        """Note that the server is being asked; `keep` and `answered` end that."""
+        question = Question(key)
+        self._asked.add(question)
+        return question
+
+    def answered(self, question: Question) -> None:
+        """Note that the server is asked no more, however it went."""
+        self._asked.discard(question)
 
     def key_of(self, call: Call) -> Key | None:
         """Give the key of a call, or None for one that cannot be kept."""
@@ -62,11 +77,18 @@ class Shelf:
         return entry, judge(now - entry.stored, entry.fresh_for, settings, max_age)
 
     def keep(
-        self, key: Key, call: Call, reply: Reply, settings: CacheSettings, era: int, *, foreseen: bool = False
+        self,
+        question: Question,
+        call: Call,
+        reply: Reply,
+        settings: CacheSettings,
+        *,
+        foreseen: bool = False,
     ) -> bool:
-        """Keep an answer, if it may be kept and nothing was forgotten since it was asked for."""
-        if era != self._forgotten:
+        """Keep an answer, if it may be kept and was not forgotten before it came."""
+        if question.forgotten:
             return False
+        key = question.key
         made = make_entry(call, reply, settings, self.clock(), foreseen=foreseen)
         if made is None or not self.index.put(own_or_common(key, reply, settings), made):
             self.unfit += 1
@@ -86,7 +108,10 @@ class Shelf:
 
         Gives how many answers were forgotten.
         """
-        self._forgotten += 1
+        for question in self._asked:
+            key = question.key
+            if concerned(key.subject) and (only is None or only(key.own)):
+                question.forgotten = True
         subjects = filter(concerned, self.index.subjects())
         count = sum(self.index.drop_subject(subject, only) for subject in subjects)
         self.invalidated += count
@@ -136,14 +161,28 @@ def make_entry(
     )
 
 
-def make_reply(
-    entry: Entry, call: Call, age: float, *, stale: bool, reason: str = "", warnings: tuple[str, ...] = ()
-) -> Reply:
-    """Give what was kept as the answer of a call; a copy of its own, which its caller may change."""
+def make_reply(entry: Entry, call: Call, age: float, *, stale: bool, reason: str = "") -> Reply:
+    """Give what was kept as the answer of a call; a copy of its own, which its caller may change.
+
+    Args:
+        reason: why it stands in for a better one, if it does.
+    """
+    if call.method == "tools/call" and not reason:
+        return Reply(
+            raw=_decode(entry.body),
+            server=call.server,
+            tool=call.public_name,
+            call_id=call.id,
+            cached=True,
+            age=age,
+            stale=stale,
+            era=entry.era,
+            transport=entry.transport,
+        )
     kind: type[Reply] = Reply
-    more: dict[str, Any] = {}
+    fields: dict[str, Any] = {}
     if call.method == "resources/read":
-        kind, more = ReadReply, {"uri": call.name}
+        kind, fields = ReadReply, {"uri": call.name}
     elif call.method == "prompts/get":
         kind = PromptReply
     return kind(
@@ -152,12 +191,12 @@ def make_reply(
         tool=call.public_name,
         call_id=call.id,
         cached=True,
-        age=age if age > 0 else 0.0,
+        age=age,
         stale=stale,
         degraded=bool(reason),
         reason=reason,
-        warnings=warnings,
+        warnings=(reason,) if reason else (),
         era=entry.era,
         transport=entry.transport,
-        **more,
+        **fields,
     )
