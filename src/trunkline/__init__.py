@@ -18,6 +18,8 @@ if TYPE_CHECKING:
     from trunkline.core.breaker import BreakerSettings as BreakerSettings
     from trunkline.core.breaker import BreakerStatus as BreakerStatus
     from trunkline.core.budget import Budget as Budget
+    from trunkline.core.cache_settings import CacheSettings as CacheSettings
+    from trunkline.core.cache_stats import CacheStats as CacheStats
     from trunkline.core.call import Log as Log
     from trunkline.core.call import Progress as Progress
     from trunkline.core.completion import CompletionReply as CompletionReply
@@ -37,6 +39,7 @@ if TYPE_CHECKING:
     from trunkline.core.journal import CallRecord as CallRecord
     from trunkline.core.journal import LogLine as LogLine
     from trunkline.core.limit import LimitSettings as LimitSettings
+    from trunkline.core.prefetch import PrefetchSettings as PrefetchSettings
     from trunkline.core.principal import Principal as Principal
     from trunkline.core.prompt import Prompt as Prompt
     from trunkline.core.prompt import PromptArgument as PromptArgument
@@ -79,6 +82,7 @@ if TYPE_CHECKING:
     from trunkline.resilience.retrying import Retrying as Retrying
     from trunkline.resilience.retrying import retry as retry
     from trunkline.runtime.breakers import BreakerSwitch as BreakerSwitch
+    from trunkline.runtime.cached import ReplyCache as ReplyCache
     from trunkline.runtime.connect import connect as connect
     from trunkline.runtime.events import Watch as Watch
     from trunkline.runtime.handle import Handle as Handle
@@ -88,6 +92,9 @@ if TYPE_CHECKING:
     from trunkline.store.files import FileStore as FileStore
     from trunkline.store.port import MemoryStore as MemoryStore
     from trunkline.store.port import Store as Store
+    from trunkline.store.redis_replies import RedisReplies as RedisReplies
+    from trunkline.store.replies import ReplyStore as ReplyStore
+    from trunkline.store.sqlite_replies import DiskReplies as DiskReplies
     from trunkline.supervision.restarting import Restarted as Restarted
     from trunkline.supervision.subscription import Subscription as Subscription
 
@@ -99,7 +106,14 @@ _HOMES = {
     "Handle": "runtime.handle",
     "Replica": "config.replicas",
     "Replicas": "config.replicas",
+    "CacheSettings": "core.cache_settings",
+    "CacheStats": "core.cache_stats",
     "CallRecord": "core.journal",
+    "DiskReplies": "store.sqlite_replies",
+    "PrefetchSettings": "core.prefetch",
+    "RedisReplies": "store.redis_replies",
+    "ReplyCache": "runtime.cached",
+    "ReplyStore": "store.replies",
     "Lease": "runtime.lease",
     "Log": "core.call",
     "LogLine": "core.journal",

@@ -8,9 +8,11 @@ import msgspec
 
 from trunkline.config.replicas import ReplicaPolicy
 from trunkline.core.breaker import BreakerSettings
+from trunkline.core.cache_settings import CacheSettings
 from trunkline.core.limit import LimitSettings
 from trunkline.core.limits import Limits
 from trunkline.core.pool import PoolSettings
+from trunkline.core.prefetch import PrefetchSettings
 from trunkline.core.process_limits import ProcessLimits
 from trunkline.core.retry import RetrySettings
 from trunkline.core.tls import TlsSettings
@@ -67,6 +69,12 @@ class ServerPolicy(msgspec.Struct, frozen=True, kw_only=True):
     """When calls that keep failing are no longer made; each tool has one of its own besides."""
     limit: LimitSettings = LimitSettings()
     """How many of its calls may run and how often they may begin; each tool may have its own besides."""
+    cache: CacheSettings = CacheSettings()
+    """What is kept of its answers; each tool may have its own."""
+    prefetch: PrefetchSettings = PrefetchSettings()
+    """Whether answers of calls that are likely to come are fetched before; each tool may have its own."""
+    coalesce: bool = False
+    """Whether identical calls in flight that change nothing share one request."""
 
 
 class ToolPolicy(msgspec.Struct, frozen=True, kw_only=True):
@@ -90,3 +98,9 @@ class ToolPolicy(msgspec.Struct, frozen=True, kw_only=True):
     """When its calls, if they keep failing, are no longer made; as the server's unless written here."""
     limit: LimitSettings = LimitSettings()
     """How many of its calls may run and how often they may begin, within what its server allows."""
+    cache: CacheSettings = CacheSettings()
+    """What is kept of its answers; the server's unless the tool has its own."""
+    prefetch: PrefetchSettings = PrefetchSettings()
+    """Whether calls that are likely to follow are made before; the server's unless the tool has its own."""
+    coalesce: bool = False
+    """Whether identical calls in flight share one request, if the tool changes nothing."""

@@ -53,9 +53,11 @@ class Flight:
         "on_log",
         "on_progress",
         "phase",
+        "plain",
         "request_id",
         "sent",
         "session",
+        "shared",
         "started",
         "stderr",
         "task",
@@ -96,6 +98,10 @@ class Flight:
         """Seconds it has waited for its server to be connected, or for its turn."""
         self.sent = self.answered = 0.0
         """Moments at which its last attempt was given to the connection, and was answered; 0 before."""
+        self.plain = True
+        """Whether its answer followed from what was sent alone: no question was asked, no task was made."""
+        self.shared: Flight | None = None
+        """The flight of the request that it shares with identical calls, while they wait for it."""
 
 
 class Call(msgspec.Struct, frozen=True, kw_only=True):
@@ -132,5 +138,7 @@ class Call(msgspec.Struct, frozen=True, kw_only=True):
     """The mildest log messages the caller wants to see, or None for none."""
     headers: Mapping[str, str] = {}
     """`Mcp-Param-*` headers that mirror arguments, for transports that carry headers."""
+    max_age: float | None = None
+    """Oldest answer of a cache that the caller takes, in seconds; 0 asks the server, None is policy's."""
     trace: Mapping[str, str] = {}
     """`traceparent`, `tracestate` and `baggage` for the server, where the call is traced."""

@@ -79,7 +79,10 @@ class _Alarm:
 
     def _due(self) -> float:
         call, flight = self._call, self._call.flight
-        alive = self._loop.time() if flight.connecting or flight.answering else flight.activity
+        asked = flight.shared or flight
+        alive = self._loop.time() if asked.connecting or asked.answering else asked.activity
+        if alive < flight.activity:
+            alive = flight.activity
         return min(call.deadline, alive + call.idle)
 
     def _ring(self) -> None:

@@ -18,6 +18,7 @@ from trunkline.pipeline.observe import Observe
 from trunkline.pipeline.retry import Retry
 from trunkline.pipeline.service import Layer, in_order
 from trunkline.pipeline.verdict import Safety, safety_of
+from trunkline.runtime.caching import Caching
 from trunkline.runtime.guards import Guards
 
 
@@ -55,9 +56,16 @@ class Subject(msgspec.Struct, frozen=True, kw_only=True):
 class Layering:
     """Makes layers and owns what they share; a layer that is not configured is not made."""
 
-    def __init__(self, observe: Observe, guards: Guards, middleware: Sequence[Middleware] = ()) -> None:
+    def __init__(
+        self,
+        observe: Observe,
+        guards: Guards,
+        middleware: Sequence[Middleware] = (),
+        caching: Caching | None = None,
+    ) -> None:
         self._observe = observe
         self._guards = guards
+        self._caching = caching
         self._budgets: dict[str, Budget] = {}
         self.middleware = tuple(middleware)
         """The application's own functions; a change holds for stacks made from then on."""
@@ -69,6 +77,7 @@ class Layering:
             Deadline(),
             *more,
             *self._own(subject),
+            *(() if self._caching is None else self._caching.layers(subject)),
             self._retry(subject),
             self._guards.breaker_layer(subject.server, subject.tool, subject.of_server, subject.of_tool),
             self._guards.limit_layer(subject.server, subject.tool, subject.of_server, subject.of_tool),
