@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from contextvars import Context
 from typing import Any, Literal
 
 import msgspec
 
+from trunkline.core.health import Health
 from trunkline.core.principal import Principal
 from trunkline.errors import Delivery
 
@@ -33,6 +34,10 @@ class Log(msgspec.Struct, frozen=True, kw_only=True):
     logger: str | None = None
 
 
+Plan = Callable[[Sequence[Health]], Sequence[int]]
+"""Gives the places of the replicas that may have a call, the best first; raises a CallError if none may."""
+
+
 class Flight:
     """What is known of one call in flight.
 
@@ -52,12 +57,15 @@ class Flight:
         "on_log",
         "on_progress",
         "phase",
+        "plan",
+        "replica",
         "request_id",
         "sent",
         "session",
         "started",
         "stderr",
         "task",
+        "tried",
         "waited",
     )
 
@@ -91,6 +99,12 @@ class Flight:
         """Handle of the task that the server made of this call, for as long as that may be running."""
         self.waited = 0.0
         """Seconds it has waited for its server to be connected, or for its turn."""
+        self.plan: Plan | None = None
+        """Which replica it goes to, decided when it has its turn; None where nothing is said about that."""
+        self.replica = ""
+        """The connection its last attempt went to, where its server has several."""
+        self.tried: tuple[str, ...] = ()
+        """Connections at which an attempt of it failed; another one is preferred."""
         self.sent = self.answered = 0.0
         """Moments at which its last attempt was given to the connection, and was answered; 0 before."""
 

@@ -3,14 +3,21 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 from msgspec.structs import replace
 
 from trunkline.connection.connection import Connection
+from trunkline.core.call import Call
 from trunkline.core.events import Event, EventSink, ListChanged, MemberChanged, ServerChanged
+from trunkline.core.ewma import PeakEwma
+from trunkline.core.health import Health
 from trunkline.core.status import MemberStatus
+from trunkline.errors import OutcomeUnknownError, UnavailableError
+from trunkline.supervision.ejection import Ejection
+from trunkline.supervision.features import Features
 from trunkline.supervision.following import Following
+from trunkline.supervision.outcome import speaks_against
 from trunkline.supervision.recovery import RestartPolicy
 from trunkline.supervision.settings import ServerSettings
 from trunkline.supervision.supervisor import Supervisor
@@ -18,12 +25,21 @@ from trunkline.supervision.supervisor import Supervisor
 _ASIDE = 5.0
 """Seconds for which others are preferred after a call could not reach it, unless it answers before."""
 _RANKS = {"ready": 0, "degraded": 2}
+_EJECTED = 3
 
 
 class Member:
     """One connection, as its pool sees it. A `Candidate` of `choosing`."""
 
-    def __init__(self, supervisor: Supervisor, *, endpoint: int = 0, spare: bool = False) -> None:
+    def __init__(
+        self,
+        supervisor: Supervisor,
+        *,
+        endpoint: int = 0,
+        spare: bool = False,
+        identity: str = "",
+        ejections: Sequence[Ejection] = (),
+    ) -> None:
         settings = supervisor.settings
         self.supervisor = supervisor
         self.name = settings.member or "1"
@@ -35,6 +51,10 @@ class Member:
         self.sour = False
         self.used = 0.0
         """Moment of the last call's end."""
+        self.ejection = Ejection(settings.ejection, ejections)
+        self._features = Features()
+        self._identity = identity
+        self.latency = PeakEwma()
         self._aside_until = 0.0
         self._loop = asyncio.get_running_loop()
 
@@ -43,7 +63,10 @@ class Member:
         """See `Candidate`."""
         if self.supervisor.live is None or (rank := _RANKS.get(self.supervisor.state)) is None:
             return None
-        return 1 if rank == 0 and self._loop.time() < self._aside_until else rank
+        now = self._loop.time()
+        if self.ejection.is_out(now):
+            return _EJECTED
+        return 1 if rank == 0 and now < self._aside_until else rank
 
     @property
     def trying(self) -> bool:
@@ -78,9 +101,29 @@ class Member:
         self._aside_until = self._loop.time() + _ASIDE
         self.supervisor.suspect()
 
-    def trust(self) -> None:
-        """A call was answered."""
+    def take(self) -> None:
+        """A call is given to it."""
+        self.load += 1
+        self.ejection.take(self._loop.time())
+
+    def succeed(self, sent: float) -> None:
+        """A call that was given to the connection at this moment was answered."""
+        now = self._loop.time()
         self._aside_until = 0.0
+        self.ejection.succeed(now)
+        self.latency.add(now - sent, now)
+
+    def fail(self, sent: float, call: Call, error: BaseException) -> None:
+        """A call failed, or was given up: that may speak against this connection."""
+        now = self._loop.time()
+        call.flight.tried += (self.name,)
+        if isinstance(error, UnavailableError | OutcomeUnknownError):
+            self.set_aside()
+        if now - sent > (self.latency.read(now) or 0.0):
+            # It would have taken at least as long; a failure that comes quickly makes nothing quick.
+            self.latency.add(now - sent, now)
+        if speaks_against(error, call, now):
+            self.ejection.fail(now)
 
     def note(self, event: ServerChanged) -> None:
         """Learn from a change of state."""
@@ -90,6 +133,24 @@ class Member:
             self.used = self._loop.time()
         elif event.before == "connecting":
             self.sour = event.state != "stopped"
+
+    def health(self) -> Health:
+        """Give what a strategy chooses by."""
+        settings, live = self.supervisor.settings, self.supervisor.live
+        agreed = None if live is None else live.agreed
+        return Health(
+            name=self._identity,
+            place=self.endpoint,
+            rank=self.rank,
+            load=self.load,
+            weight=self.weight,
+            latency=self.latency.read(self._loop.time()),
+            region=settings.region,
+            tags=settings.tags,
+            features=self._features.read(agreed),
+            era="" if agreed is None else agreed.era.revision,
+            version="" if agreed is None else str(agreed.server_info.get("version", "")),
+        )
 
     def status(self) -> MemberStatus:
         """Say how it is doing."""

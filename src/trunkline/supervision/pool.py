@@ -7,6 +7,7 @@ and resources do, is at home.
 from __future__ import annotations
 
 import asyncio
+from collections import Counter
 from collections.abc import Callable
 
 from msgspec.structs import replace
@@ -18,6 +19,7 @@ from trunkline.core.events import NOBODY, EventSink
 from trunkline.core.status import MemberStatus, ServerStatus
 from trunkline.errors import TrunklineError, UnavailableError
 from trunkline.supervision.admission import Admission
+from trunkline.supervision.ejection import Ejection
 from trunkline.supervision.failure import ended
 from trunkline.supervision.following import Following
 from trunkline.supervision.idling import Idling
@@ -58,6 +60,8 @@ class Pool:
         self._shared = around.following if around is not None else PoolFollowing(settings, events, self)
         self._turn = asyncio.Lock()
         self._sinks: list[Sink] = []
+        self._ejections: list[Ejection] = []
+        self._shown: Counter[str] = Counter()
         if around is not None:
             self.members = [Member(around)]
         else:
@@ -232,7 +236,13 @@ class Pool:
         self._sinks.append(sink)
         following = MemberFollowing(settings, sink, self._shared, sink.role, self._turn)
         supervisor = Supervisor(settings, on_listed, sink, following)
-        return Member(supervisor, endpoint=endpoint, spare=spare)
+        self._shown[settings.shown] += 1
+        identity = f"{settings.shown}#{self._shown[settings.shown]}"
+        member = Member(
+            supervisor, endpoint=endpoint, spare=spare, identity=identity, ejections=self._ejections
+        )
+        self._ejections.append(member.ejection)
+        return member
 
     def _calm(self) -> None:
         self._idling.plan()
