@@ -107,16 +107,21 @@ def test_an_answer_brings_it_back_at_once():
     assert one.failures == 0
 
 
-@given(st.integers(1, 7), st.sampled_from([0.0, 0.3, 0.5, 1.0]), st.data())
-def test_no_more_are_left_out_than_the_share_allows(count: int, share: float, data: st.DataObject):
+steps = st.tuples(st.integers(0, 6), st.sampled_from([0.0, 1.0, 6.0]), st.booleans())
+
+
+@given(st.integers(1, 7), st.sampled_from([0.0, 0.3, 0.5, 1.0]), st.lists(steps, max_size=40))
+def test_no_more_are_left_out_than_the_share_allows(
+    count: int, share: float, history: list[tuple[int, float, bool]]
+):
     all_of_them = replicas(count, share=share, failures=1)
     now = 0.0
-    for _ in range(30):
-        one = all_of_them[data.draw(st.integers(0, count - 1))]
-        now += data.draw(st.sampled_from([0.0, 1.0, 6.0]))
+    for which, pause, fails in history:
+        one = all_of_them[which % count]
+        now += pause
         if not one.is_out(now):
             one.take(now)
-        one.fail(now) if data.draw(st.booleans()) else one.succeed(now)
+        one.fail(now) if fails else one.succeed(now)
         assert sum(each.is_out(now) for each in all_of_them) <= share * count
 
 
@@ -190,7 +195,7 @@ def measured(samples: list[float], **settings: Any) -> Latencies:
 
 def test_nothing_is_slow_before_enough_is_known():
     assert measured([0.1] * (FEWEST - 1)).delay is None
-    assert measured([0.1] * FEWEST).delay == 0.1
+    assert measured([0.1] * FEWEST).delay == pytest.approx(0.101)
 
 
 def test_a_call_is_slow_when_only_as_many_take_longer_as_may_be_asked_twice():
@@ -198,13 +203,13 @@ def test_a_call_is_slow_when_only_as_many_take_longer_as_may_be_asked_twice():
     samples = [draw.uniform(0.01, 0.02) for _ in range(1000)]
     delay = measured(samples).delay or 0
     assert sum(one > delay for one in samples) <= 20
-    assert sum(one > delay for one in samples) >= 18
+    assert sum(1.02 * one > delay for one in samples) >= 18
 
 
 def test_where_more_are_far_slower_than_may_be_asked_twice_the_usual_time_decides():
     draw = random.Random(3)
     samples = [5.0 if draw.random() < 0.04 else 0.01 for _ in range(1000)]
-    assert measured(samples).delay == 0.01
+    assert measured(samples).delay == pytest.approx(0.0101)
 
 
 def test_second_requests_are_never_more_than_their_share():

@@ -59,6 +59,20 @@ class CallFinished(Event, frozen=True, kw_only=True):
     attempts: int = 1
 
 
+class Degraded(Event, frozen=True, kw_only=True):
+    """A call could not be answered as it was asked for, and something else was given in its place."""
+
+    call_id: str
+    tool: str
+    """What was called: the tool's public name."""
+    code: str
+    """Code of the error, or `tool_error` where the tool itself reported a failure."""
+    reason: str
+    """Why, in words that are safe to show."""
+    by: str
+    """What was given instead: a tool's name, a function's, or what it is in words."""
+
+
 class ListChanged(Event, frozen=True, kw_only=True):
     """A list was read again and is another than before, or could not be read after it had changed.
 

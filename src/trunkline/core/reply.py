@@ -25,7 +25,8 @@ class Reply(msgspec.Struct, frozen=True, kw_only=True):
     """Seconds from the caller's call to this reply."""
     attempts: int = 1
     cached: bool = False
-    degraded: bool = False
+    degraded: str = ""
+    """Why this is less than what was asked for, and what it is instead; "" for a full answer."""
     warnings: tuple[str, ...] = ()
     era: str = ""
     """Protocol revision the answer came in, such as `2025-11-25`."""

@@ -12,6 +12,8 @@ _KEPT = 1000
 _EVERY = 20
 _FAR = 3.0
 """How many times the usual slowness something must be to be a matter of its own."""
+_MARGIN = 1.01
+"""What is as slow as the quantile itself, as all calls of an even server are, is not slow."""
 _BURST = 2.0
 """Second requests that may be sent at once."""
 
@@ -52,7 +54,7 @@ class Latencies:
         measured = sorted(self._kept)
         usual = _quantile(measured, self._settings.quantile)
         rare = _quantile(measured, max(self._settings.quantile, 1 - self._settings.share))
-        return rare if rare <= _FAR * usual else usual
+        return _MARGIN * (rare if rare <= _FAR * usual else usual)
 
 
 def _quantile(measured: list[float], part: float) -> float:
