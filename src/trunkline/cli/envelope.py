@@ -19,7 +19,8 @@ from trunkline.errors import CallError, ConfigError, TrunklineError, Unavailable
 def reply_document(reply: Reply) -> dict[str, Any]:
     """Give the envelope of one answered call; a tool's own error sets `ok` to false and stays complete.
 
-    `meta.warnings` is there only when there are any.
+    `meta.warnings` is there only when there are any, and `meta.degraded` when the reply is less than what
+    was asked for.
     """
     document: dict[str, Any] = {
         "ok": not reply.is_error,
@@ -34,6 +35,8 @@ def reply_document(reply: Reply) -> dict[str, Any]:
             "transport": reply.transport,
         },
     }
+    if reply.degraded:
+        document["meta"]["degraded"] = reply.degraded
     if reply.warnings:
         document["meta"]["warnings"] = list(reply.warnings)
     if reply.is_error:

@@ -57,6 +57,8 @@ class CallFinished(Event, frozen=True, kw_only=True):
     elapsed: float = 0.0
     """Seconds from the caller's call to its end."""
     attempts: int = 1
+    replica: str = ""
+    """The connection its last attempt went to, as in the status of a server that has several; else ""."""
 
 
 class Degraded(Event, frozen=True, kw_only=True):

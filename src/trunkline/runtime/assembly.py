@@ -147,6 +147,7 @@ def assemble_endpoint(
         read_list=functools.partial(read_list, entry.name, _kind(entry)),
         region=entry.region,
         weight=entry.weight,
+        tags=entry.tags,
         shown=show_endpoint(entry),
         clean=_cleaner(entry.secrets) if isinstance(entry, StdioEntry | HttpEntry) else sanitize_text,
         draw=_draw,

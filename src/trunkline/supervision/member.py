@@ -170,6 +170,8 @@ class Member:
             last_error=status.last_error,
             retry_in=status.retry_in,
             latency_ms=status.latency_ms,
+            ejected=self.ejection.out,
+            tags=settings.tags,
         )
 
 
