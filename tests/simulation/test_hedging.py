@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from trunkline.core.budget import Budget
 from trunkline.core.call import Call, Flight
 from trunkline.core.principal import LOCAL
 from trunkline.core.reply import Reply
@@ -137,7 +138,7 @@ async def test_a_request_that_fails_leaves_the_other_one_its_chance(fails: int):
 
 
 async def test_nothing_is_asked_twice_that_may_not_be_or_that_the_budget_does_not_allow():
-    for settings in ({"may_hedge": lambda _: False}, {"spend": lambda _: False}):
+    for settings in ({"may_hedge": lambda _: False}, {"budget": Budget(0.0, 0.0)}):
         fleet = Fleet(lambda: 0.5)
         route = {"may_hedge": lambda _: True, **settings}
         service = Route(hedging=HedgeSettings(share=0.02), **route).wrap(fleet)

@@ -28,10 +28,20 @@ from trunkline.config.policy_value import (
     WORDS,
     Rule,
 )
+from trunkline.config.routing_value import (
+    CAUSES,
+    FALLBACK,
+    NEEDS,
+    QUANTILE,
+    REGIONS,
+    STICKS_TO,
+    STRATEGY,
+)
 from trunkline.core.limits import Limits
 from trunkline.core.pool import PoolSettings
 from trunkline.core.process_limits import ProcessLimits
 from trunkline.core.retry import RetrySettings
+from trunkline.core.routing import EjectionSettings, HedgeSettings, RouteSettings
 from trunkline.core.tls import TlsSettings
 
 
@@ -107,6 +117,26 @@ GROUPS = (
         about="How often, and after which waits, a call that failed is sent again where that is safe.",
         of_tools=("attempts", "delay", "delay_max", "throttled_delay", "throttled_delay_max", "codes"),
     ),
+    Group(
+        name="route",
+        kind=RouteSettings,
+        rules={"strategy": STRATEGY, "by": STICKS_TO, "regions": REGIONS, "needs": NEEDS},
+        about="Which of its replicas a call goes to.",
+        of_tools=("strategy", "by", "regions", "needs"),
+    ),
+    Group(
+        name="hedge",
+        kind=HedgeSettings,
+        rules={"share": SHARE, "quantile": QUANTILE},
+        about="Asking a second time where a call that only reads is slow; for trusted servers.",
+        of_tools=("share", "quantile"),
+    ),
+    Group(
+        name="ejection",
+        kind=EjectionSettings,
+        rules={"failures": COUNT_OR_OFF, "seconds": SECONDS, "seconds_max": SECONDS, "share": SHARE},
+        about="When a replica at which calls fail is left out, although it is connected.",
+    ),
 )
 LIMITS = next(group for group in GROUPS if group.name == "limits")
 
@@ -138,6 +168,8 @@ TOOL_RULES = {
     "read_only": SWITCH,
     "idempotent": SWITCH,
     "idempotency_key": WORD_OR_NONE,
+    "fallback": FALLBACK,
+    "fallback_on": CAUSES,
 }
 for _group in GROUPS:
     TOOL_RULES |= _group.prefixed(tools=True)

@@ -179,6 +179,7 @@ REPLICAS = Rule(
                         "url": _ENDPOINT,
                         "region": {"type": "string"},
                         "weight": {"type": "number", "exclusiveMinimum": 0},
+                        "tags": {"type": "array", "items": {"type": "string", "pattern": r"\S"}},
                     },
                 },
             ]

@@ -7,10 +7,12 @@ from typing import Literal
 import msgspec
 
 from trunkline.config.replicas import ReplicaPolicy
+from trunkline.core.fallback import Alternative, Cause
 from trunkline.core.limits import Limits
 from trunkline.core.pool import PoolSettings
 from trunkline.core.process_limits import ProcessLimits
 from trunkline.core.retry import RetrySettings
+from trunkline.core.routing import EjectionSettings, HedgeSettings, RouteSettings
 from trunkline.core.tls import TlsSettings
 
 Era = Literal["auto", "legacy", "modern"]
@@ -61,6 +63,12 @@ class ServerPolicy(msgspec.Struct, frozen=True, kw_only=True):
     """How much of the machine the server may take, where it is a process of ours."""
     retry: RetrySettings = RetrySettings()
     """When a call that failed is sent again; each tool may have its own."""
+    route: RouteSettings = RouteSettings()
+    """Which replica a call goes to; each tool may have its own."""
+    hedge: HedgeSettings = HedgeSettings()
+    """Second requests where a call that only reads is slow; each tool may have its own."""
+    ejection: EjectionSettings = EjectionSettings()
+    """When a replica at which calls fail is left out."""
 
 
 class ToolPolicy(msgspec.Struct, frozen=True, kw_only=True):
@@ -80,3 +88,11 @@ class ToolPolicy(msgspec.Struct, frozen=True, kw_only=True):
     """Argument that takes a key, the same for all tries of a call; such a tool counts as idempotent."""
     retry: RetrySettings = RetrySettings()
     """When a call that failed is sent again; the server's unless the tool has its own."""
+    route: RouteSettings = RouteSettings()
+    """Which replica a call goes to; the server's unless the tool has its own."""
+    hedge: HedgeSettings = HedgeSettings()
+    """Second requests where a call is slow; the server's unless the tool has its own."""
+    fallback: tuple[Alternative, ...] = ()
+    """What is tried, in this order, where a call fails: other tools, or a value."""
+    fallback_on: tuple[Cause, ...] = ()
+    """What that is for, beside failures of servers and links."""

@@ -141,8 +141,8 @@ class Call(msgspec.Struct, frozen=True, kw_only=True):
     """The mildest log messages the caller wants to see, or None for none."""
     headers: Mapping[str, str] = {}
     """`Mcp-Param-*` headers that mirror arguments, for transports that carry headers."""
-    fallback: tuple[Any, ...] = ()
-    """What the caller wants to be tried if it fails, as `fallback.Alternative`; else policy decides."""
+    fallback: tuple[Any, ...] | None = None
+    """What the caller wants to be tried if it fails, as `fallback.Alternative`; None leaves it to policy."""
     fallback_on: frozenset[str] = frozenset()
     """What that is for, beside failures of servers and links, as `fallback.Cause`."""
     substitute: bool = False

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import inspect
-from collections.abc import Awaitable, Callable, Mapping, Sequence
-from typing import Any, Literal
+from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
+from typing import Any, Literal, get_args
 
 import msgspec
 
@@ -24,6 +23,9 @@ class Constant(msgspec.Struct, frozen=True):
     value: Any
     """Any JSON value; a str becomes text, anything else structured content."""
 
+    def __str__(self) -> str:
+        return f"{{ value = {msgspec.json.encode(self.value).decode()} }}"
+
 
 class OtherTool(msgspec.Struct, frozen=True, kw_only=True):
     """Another tool, or the tool of the same name of another server."""
@@ -32,6 +34,12 @@ class OtherTool(msgspec.Struct, frozen=True, kw_only=True):
     """A public name `server.tool`, a bare tool name, or a server's name."""
     rename: Mapping[str, str] = {}
     """What an argument of this tool is called there; those not named keep their name."""
+
+    def __str__(self) -> str:
+        if not self.rename:
+            return f'"{self.name}"'
+        renamed = ", ".join(f'"{old}" = "{new}"' for old, new in self.rename.items())
+        return f'{{ tool = "{self.name}", rename = {{ {renamed} }} }}'
 
 
 class FunctionCall(msgspec.Struct, frozen=True):
@@ -54,13 +62,26 @@ def read_alternatives(given: Sequence[object]) -> tuple[Alternative, ...]:
     return tuple(_read(one) for one in given)
 
 
+def check_causes(given: Collection[str]) -> frozenset[str]:
+    """Give what alternatives are for.
+
+    Raises:
+        ValueError: one of them is no `Cause`.
+    """
+    known = get_args(Cause)
+    if isinstance(given, str) or (wrong := set(given) - set(known)):
+        shown = given if isinstance(given, str) else ", ".join(sorted(wrong))
+        raise ValueError(f"fallback_on takes a list of any of {', '.join(known)}, not {shown}")
+    return frozenset(given)
+
+
 def _read(one: object) -> Alternative:
     if isinstance(one, OtherTool | Constant | FunctionCall):
         return one
     if isinstance(one, str):
         return OtherTool(name=one)
     if callable(one):
-        if inspect.isclass(one):
+        if isinstance(one, type):
             raise TypeError(f"an alternative must be a function, not the class {one.__name__}")
         return FunctionCall(one)
     try:

@@ -30,6 +30,9 @@ from trunkline.pipeline.deadline import Deadline
 from trunkline.pipeline.service import Service
 from trunkline.telemetry.escape import escape_text
 
+Ask = Callable[[OtherTool, Call], Awaitable[Reply]]
+"""Makes a call of another tool in place of one that failed, through the whole stack."""
+
 _INVALID_PARAMS = -32602
 _SHARE = 0.75
 """Part of its time that a call has before the alternatives get theirs."""
@@ -44,8 +47,7 @@ class Fallback(msgspec.Struct, frozen=True, kw_only=True):
     """Tried in this order, until one of them answers."""
     on: frozenset[str] = frozenset()
     """What they are for beside failures of servers and links; each is a `Cause`."""
-    ask: Callable[[OtherTool, Call], Awaitable[Reply]]
-    """Makes a call of another tool in place of this one, through the whole stack."""
+    ask: Ask
     is_repeatable: Callable[[Call], bool] = lambda _: False
     """Whether a call can be made twice without harm."""
     events: EventSink = NOBODY
@@ -55,9 +57,10 @@ class Fallback(msgspec.Struct, frozen=True, kw_only=True):
         bounded = Deadline().wrap(inner)
 
         async def fallback(call: Call) -> Reply:
-            if call.substitute:
+            alternatives = self.alternatives if call.fallback is None else call.fallback
+            if call.substitute or not alternatives:
                 return await inner(call)
-            alternatives, on = call.fallback or self.alternatives, self.on | call.fallback_on
+            on = self.on | call.fallback_on
             repeatable = "outcome_unknown" in on or self.is_repeatable(call)
             error: CallError | None = None
             try:
@@ -117,6 +120,15 @@ class Fallback(msgspec.Struct, frozen=True, kw_only=True):
             )
             self.events.put(event)
         return replace(reply, degraded=f"{reason}; answered by {by}")
+
+
+async def ask_nothing(one: OtherTool, call: Call) -> Reply:
+    """Say that no other tool can be asked.
+
+    Raises:
+        NotFoundError: always.
+    """
+    raise NotFoundError(f"there is no way to {one.name}", server=call.server)
 
 
 def may_replace(error: CallError, on: frozenset[str], *, repeatable: bool) -> bool:

@@ -11,6 +11,7 @@ from collections.abc import Callable, Sequence
 
 from msgspec.structs import replace
 
+from trunkline.core.budget import Budget
 from trunkline.core.call import Call, Flight, Progress
 from trunkline.core.reply import Reply
 from trunkline.core.routing import HedgeSettings
@@ -22,15 +23,18 @@ _Try = asyncio.Future[Reply]
 
 
 def hedge(
-    inner: Service, settings: HedgeSettings, may: Callable[[Call], bool], spend: Callable[[Call], bool]
+    inner: Service, settings: HedgeSettings, may: Callable[[Call], bool], budget: Budget | None = None
 ) -> Service:
     """Wrap a service of one tool, whose calls are alike.
 
     Args:
         may: whether a call can be made twice without harm.
-        spend: takes one further request out of the server's budget, if there is one.
+        budget: what second requests are charged to.
     """
     known = Latencies(settings)
+
+    def spend() -> bool:
+        return known.spend() and (budget is None or budget.take(asyncio.get_running_loop().time()))
 
     async def hedged(call: Call) -> Reply:
         if not may(call):
@@ -41,7 +45,7 @@ def hedge(
             if delay is None:
                 reply = await inner(call)
             else:
-                reply = await _ask(inner, call, delay, lambda: known.spend() and spend(call))
+                reply = await _ask(inner, call, delay, spend)
             done = True
         finally:
             taken = loop.time() - begun

@@ -11,6 +11,7 @@ from typing import ClassVar
 
 import msgspec
 
+from trunkline.core.budget import Budget
 from trunkline.core.call import Call, Plan
 from trunkline.core.health import Health
 from trunkline.core.reply import Reply
@@ -34,14 +35,14 @@ class Route(msgspec.Struct, frozen=True, kw_only=True):
     """Gives a number from 0 to 1, drawn anew each time."""
     may_hedge: Callable[[Call], bool] = lambda _: False
     """Whether a call can be made twice without harm; asked for every call, as lists change."""
-    spend: Callable[[Call], bool] = lambda _: True
-    """Takes one further request out of the server's budget, if there is one."""
+    budget: Budget | None = None
+    """What second requests are charged to; None for no bound but their share."""
 
     def wrap(self, inner: Service) -> Service:
         """Give each attempt its plan; `inner` is called once, and with hedging at most twice."""
         service = inner if self.settings.is_plain else self._planned(inner)
         if self.hedging.is_on:
-            service = hedge(service, self.hedging, self.may_hedge, self.spend)
+            service = hedge(service, self.hedging, self.may_hedge, self.budget)
         return service
 
     def _planned(self, inner: Service) -> Service:

@@ -148,6 +148,7 @@ def assemble_endpoint(
         region=entry.region,
         weight=entry.weight,
         tags=entry.tags,
+        ejection=rules.ejection,
         shown=show_endpoint(entry),
         clean=_cleaner(entry.secrets) if isinstance(entry, StdioEntry | HttpEntry) else sanitize_text,
         draw=_draw,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextvars
-from collections.abc import AsyncGenerator, Iterator, Mapping, Sequence
+from collections.abc import AsyncGenerator, Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
 from typing import TYPE_CHECKING, Any, TypeVar, overload
@@ -23,6 +23,7 @@ from trunkline.runtime.routes import Route, Routes
 from trunkline.supervision.fleet import Fleet
 
 if TYPE_CHECKING:
+    from trunkline.core.fallback import Cause
     from trunkline.runtime.callable import ToolFunction
     from trunkline.runtime.stream import Event
 
@@ -50,6 +51,8 @@ class Calls:
         timeout: float | None = None,  # noqa: ASYNC109 - spent by the Deadline layer, from one clock
         on_progress: ProgressHandler | None = None,
         as_: None = None,
+        fallback: Sequence[object] | None = None,
+        fallback_on: Collection[Cause] = (),
     ) -> Reply: ...
 
     @overload
@@ -61,6 +64,8 @@ class Calls:
         timeout: float | None = None,  # noqa: ASYNC109
         on_progress: ProgressHandler | None = None,
         as_: type[Value],
+        fallback: Sequence[object] | None = None,
+        fallback_on: Collection[Cause] = (),
     ) -> Value: ...
 
     @overload
@@ -72,6 +77,8 @@ class Calls:
         timeout: float | None = None,  # noqa: ASYNC109
         on_progress: ProgressHandler | None = None,
         as_: Any,
+        fallback: Sequence[object] | None = None,
+        fallback_on: Collection[Cause] = (),
     ) -> Any: ...
 
     async def call(
@@ -82,6 +89,8 @@ class Calls:
         timeout: float | None = None,  # noqa: ASYNC109
         on_progress: ProgressHandler | None = None,
         as_: Any = None,
+        fallback: Sequence[object] | None = None,
+        fallback_on: Collection[Cause] = (),
     ) -> Any:
         """Call a tool by its public name `server.tool`, or by its bare name where that is unique.
 
@@ -92,6 +101,11 @@ class Calls:
             as_: give the reply's value as an instance of this type instead of the Reply: a msgspec
                 Struct, dataclass, TypedDict or pydantic class, a builtin, or a generic of these. It is
                 made from the structured content, else from the text read as JSON, else from the text.
+            fallback: what is tried, in this order, if the call fails, in place of what policy says: a str
+                names another tool, or a server that has one of the same name; a function, sync or async,
+                is given the call and the error; any other JSON value, or a `Constant`, stands for itself.
+                The reply then says in `degraded` why.
+            fallback_on: what it is for beside failures of servers and links; see `fallback.Cause`.
 
         Raises:
             CallError: the call failed; `delivery` says what is known of it. A tool that reports a
@@ -101,10 +115,13 @@ class Calls:
             TypeError: `as_` is no type that JSON can become.
         """
         if as_ is not None:
-            return await self._call_typed(tool, arguments, timeout, on_progress, as_)
+            with_fallback = {"fallback": fallback, "fallback_on": fallback_on}
+            return await self._call_typed(tool, arguments, timeout, on_progress, as_, with_fallback)
         asked = self._loop.time()
         route = self._routes.recall(tool) or await self._routes.find(tool, timeout)
         call = self._make_call(route, arguments, timeout, asked)
+        if fallback is not None:
+            route, call = self._falling(route, call, fallback, fallback_on)
         if on_progress is None:
             return await route.service(call)
         return await call_with_progress(route.service, call, on_progress)
@@ -219,12 +236,22 @@ class Calls:
         timeout: float | None,  # noqa: ASYNC109
         on_progress: ProgressHandler | None,
         wanted: Any,
+        rest: Mapping[str, Any],
     ) -> Any:
         from trunkline.runtime.typed import check_type, convert_reply
 
         check_type(wanted)
-        reply = await self.call(tool, arguments, timeout=timeout, on_progress=on_progress)
+        reply = await self.call(tool, arguments, timeout=timeout, on_progress=on_progress, **rest)
         return convert_reply(reply, wanted)
+
+    def _falling(
+        self, route: Route, call: Call, given: Sequence[object], on: Collection[Cause]
+    ) -> tuple[Route, Call]:
+        """Give the way by which these alternatives are tried."""
+        from trunkline.core.fallback import check_causes, read_alternatives
+
+        made = replace(call, fallback=read_alternatives(given), fallback_on=check_causes(on))
+        return replace(route, service=self._routes.stacks.falling(route.server, route.tool)), made
 
     def _launch(
         self,

@@ -12,10 +12,12 @@ from trunkline.core.budget import Budget
 from trunkline.core.call import Call
 from trunkline.core.tool import Tool
 from trunkline.pipeline.deadline import Deadline
+from trunkline.pipeline.fallback import Ask, Fallback, ask_nothing
 from trunkline.pipeline.idempotency import keyed
 from trunkline.pipeline.middleware import Middleware, Own, own_layers
 from trunkline.pipeline.observe import Observe
 from trunkline.pipeline.retry import Retry
+from trunkline.pipeline.route import Route
 from trunkline.pipeline.service import Layer, in_order
 from trunkline.pipeline.verdict import Safety, safety_of
 
@@ -31,6 +33,10 @@ class Subject(msgspec.Struct, frozen=True, kw_only=True):
     """What policy says of the tool, or None for what is no tool."""
     known: Callable[[str], Tool | None]
     """Gives the tool of a public name at once, where it is listed."""
+    ask: Ask = ask_nothing
+    """Makes a call of another tool in place of one that failed."""
+    falls_back: bool = False
+    """Whether callers give alternatives of their own."""
 
     @property
     def public_name(self) -> str:
@@ -67,7 +73,9 @@ class Layering:
             Deadline(),
             *more,
             *self._own(subject),
+            self._fallback(subject),
             self._retry(subject),
+            self._route(subject),
         )
         return in_order(layer for layer in made if layer is not None)
 
@@ -86,12 +94,39 @@ class Layering:
         settings = (subject.of_tool or subject.of_server).retry
         if settings.attempts <= 1:
             return None
+        return Retry(settings=settings, budget=self._budget(subject), safety=subject.safety, draw=_draw)
+
+    def _budget(self, subject: Subject) -> Budget:
         of_server = subject.of_server.retry
         budget = self._budgets.get(subject.server)
         if budget is None:
             budget = self._budgets[subject.server] = Budget()
         budget.adjust(of_server.budget, of_server.budget_per_second)
-        return Retry(settings=settings, budget=budget, safety=subject.safety, draw=_draw)
+        return budget
+
+    def _route(self, subject: Subject) -> Route | None:
+        rules = subject.of_tool
+        if rules is None or (rules.route.is_plain and not rules.hedge.is_on):
+            return None
+        return Route(
+            settings=rules.route,
+            hedging=rules.hedge,
+            draw=_draw,
+            may_hedge=lambda call: subject.safety(call) == "read",
+            budget=self._budget(subject),
+        )
+
+    def _fallback(self, subject: Subject) -> Fallback | None:
+        rules = subject.of_tool
+        if rules is None or not (rules.fallback or subject.falls_back):
+            return None
+        return Fallback(
+            alternatives=rules.fallback,
+            on=frozenset(rules.fallback_on),
+            ask=subject.ask,
+            is_repeatable=lambda call: subject.safety(call) != "once",
+            events=self._observe.events,
+        )
 
 
 def _draw() -> float:

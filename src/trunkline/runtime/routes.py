@@ -15,6 +15,7 @@ from trunkline.runtime.finding import Finding
 from trunkline.runtime.inventory import Inventory
 from trunkline.runtime.layering import Layering
 from trunkline.runtime.stacks import Stacks
+from trunkline.runtime.substitutes import Substitutes
 from trunkline.runtime.tasks import SeeOff
 from trunkline.runtime.tool_lists import SEPARATOR, no_server
 from trunkline.supervision.fleet import Fleet
@@ -52,7 +53,8 @@ class Routes:
         self._policy = policy
         self._settled = settled
         self._remembered: dict[str, Route] = {}
-        self.stacks = Stacks(fleet, inventory, policy, layering, see_off)
+        substitutes = Substitutes(self.look, lambda: fleet.servers)
+        self.stacks = Stacks(fleet, inventory, policy, layering, see_off, substitutes.ask)
         self.finding = Finding(fleet, inventory, policy, settled)
         self.recall = self._remembered.get
 
@@ -67,6 +69,10 @@ class Routes:
         self.finding.adopt(policy)
         self.stacks.adopt(policy)
         self.forget()
+
+    async def look(self, selector: str, timeout: float | None) -> Route:  # noqa: ASYNC109 - see `Trunk.call`
+        """Give what is remembered of a name, else find it; raises as `find`."""
+        return self._remembered.get(selector) or await self.find(selector, timeout)
 
     async def find(self, selector: str, timeout: float | None) -> Route:  # noqa: ASYNC109 - see `Trunk.call`
         """Resolve a public name at once, and a bare tool name when every server is ready or failed.

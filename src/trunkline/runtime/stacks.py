@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from trunkline.config.policy import Policy
+from trunkline.pipeline.fallback import Ask, ask_nothing
 from trunkline.pipeline.service import Layer, Service, stack
 from trunkline.pipeline.validate import Validate
 from trunkline.runtime.interpret import Interpreter
@@ -26,6 +27,7 @@ class Stacks:
         policy: Policy,
         layering: Layering,
         see_off: SeeOff,
+        ask: Ask = ask_nothing,
     ) -> None:
         self._fleet = fleet
         self._inventory = inventory
@@ -34,11 +36,14 @@ class Stacks:
         self._lists = ToolLists(fleet, inventory)
         self._tasks = Tasks(fleet, inventory, see_off)
         self._interpret = Interpreter(fleet, inventory).dispatch
+        self._ask = ask
         self._kept: dict[tuple[str, str | None], Service] = {}
+        self._falling: dict[tuple[str, str], Service] = {}
 
     def forget(self) -> None:
         """Compile anew from the next call on."""
         self._kept.clear()
+        self._falling.clear()
 
     def adopt(self, policy: Policy) -> None:
         """Follow another policy from the next call on."""
@@ -48,6 +53,14 @@ class Stacks:
     def of_tool(self, server: str, tool: str) -> Service:
         """Give the pipeline of a tool, named as its server names it."""
         return self._kept.get((server, tool)) or self._keep(server, tool, self._compile(server, tool))
+
+    def falling(self, server: str, tool: str) -> Service:
+        """Give the pipeline of a tool for callers who say what is to be tried if it fails."""
+        if (kept := self._falling.get((server, tool))) is None:
+            if len(self._falling) >= _MOST_STACKS:
+                self._falling.clear()
+            kept = self._falling[server, tool] = self._compile(server, tool, falls_back=True)
+        return kept
 
     def of_server(self, server: str) -> Service:
         """Give the pipeline of all that is no tool."""
@@ -67,24 +80,26 @@ class Stacks:
         self._kept[server, tool] = service
         return service
 
-    def _compile(self, server: str, tool: str) -> Service:
+    def _compile(self, server: str, tool: str, *, falls_back: bool = False) -> Service:
         supervisor = self._fleet.get(server)
         dispatch: Service = self._fleet.call
         if supervisor is not None and supervisor.settings.transport == "http":
             dispatch = mirror_headers(self._inventory, dispatch, self._lists.relist)
-        return stack(self._layers(server, tool), self._tasks.follow(dispatch))
+        return stack(self._layers(server, tool, falls_back=falls_back), self._tasks.follow(dispatch))
 
-    def _layers(self, server: str, tool: str | None) -> tuple[Layer, ...]:
-        subject = self._subject(server, tool)
+    def _layers(self, server: str, tool: str | None, *, falls_back: bool = False) -> tuple[Layer, ...]:
+        subject = self._subject(server, tool, falls_back=falls_back)
         if subject.of_tool is None or not subject.of_tool.validate:
             return self._layering.layers(subject)
         return self._layering.layers(subject, Validate(known=self._inventory.tool, find=self._lists.find))
 
-    def _subject(self, server: str, tool: str | None) -> Subject:
+    def _subject(self, server: str, tool: str | None, *, falls_back: bool = False) -> Subject:
         return Subject(
             server=server,
             tool=tool or "",
             of_server=self._policy.for_server(server),
             of_tool=None if tool is None else self._policy.for_tool(server, tool),
             known=self._inventory.tool,
+            ask=self._ask,
+            falls_back=falls_back,
         )

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 _MOST_CALLS = 5
 _MOST_WARNINGS = 5
-_CALL_ID = re.compile("[0-9a-f]{6}-[0-9a-f]+")
+_CALL_ID = re.compile(r"[0-9a-f]{6}-[0-9a-f]+(\.[0-9]+)*")
 _DOWN = ("stopped", "backoff", "failed", "draining")
 
 

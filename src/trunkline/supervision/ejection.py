@@ -36,6 +36,10 @@ class Ejection:
         self._span = 0.0
         self._restored = 0.0
 
+    def adjust(self, settings: EjectionSettings) -> None:
+        """Follow other settings from the next failure on."""
+        self._settings = settings
+
     def is_out(self, now: float) -> bool:
         """Whether calls are to go elsewhere."""
         return self.out and now < self.until

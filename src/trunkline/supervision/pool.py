@@ -24,10 +24,12 @@ from trunkline.supervision.failure import ended
 from trunkline.supervision.following import Following
 from trunkline.supervision.idling import Idling
 from trunkline.supervision.lists import Lists
-from trunkline.supervision.member import Member, MemberFollowing, Sink, settings_of
+from trunkline.supervision.member import Member
 from trunkline.supervision.restarting import Restarted
+from trunkline.supervision.roles import MemberFollowing, Sink
 from trunkline.supervision.settings import ServerSettings
 from trunkline.supervision.sharing import Sharing
+from trunkline.supervision.spreading import settings_of
 from trunkline.supervision.standing import Standing
 from trunkline.supervision.supervisor import Supervisor
 
@@ -175,6 +177,7 @@ class Pool:
         self.settings = settings
         for one, (_, _, own) in zip(self.members, settings_of(settings), strict=True):
             one.supervisor.adjust(own)
+            one.ejection.adjust(own.ejection)
 
     def status(self) -> ServerStatus:
         """Say how the server and each of its connections is doing."""
