@@ -87,8 +87,11 @@ async def spread(trunk: trunkline.Trunk, calls: int, **arguments: Any) -> Counte
 
 async def all_up(trunk: trunkline.Trunk) -> None:
     await trunk.ready()
-    while any(one.state != "ready" for one in trunk.status()["db"].members):
+    for _ in range(100):
+        if all(one.state == "ready" for one in trunk.status()["db"].members):
+            return
         await asyncio.sleep(0.1)
+    raise AssertionError(trunk.status()["db"].members)
 
 
 async def test_failover_stays_with_the_first_and_returns_to_it():

@@ -31,6 +31,7 @@ from trunkline.config.policy_value import (
 from trunkline.config.routing_value import (
     CAUSES,
     FALLBACK,
+    GROUP_TOOLS,
     NEEDS,
     QUANTILE,
     REGIONS,
@@ -174,10 +175,18 @@ TOOL_RULES = {
 for _group in GROUPS:
     TOOL_RULES |= _group.prefixed(tools=True)
 """Keys of `[tools."glob"]`."""
+GROUP_RULES = {
+    "tools": GROUP_TOOLS,
+    "strategy": STRATEGY,
+    "by": STICKS_TO,
+    "regions": REGIONS,
+    "needs": NEEDS,
+}
+"""Keys of `[groups.name]`."""
 DEFAULT_RULES = SERVER_RULES | TOOL_RULES
 """Keys of `[defaults]`."""
 
-OVERLAY_TABLES = ("defaults", "servers", "tools", "limits")
+OVERLAY_TABLES = ("defaults", "servers", "tools", "limits", "groups")
 """Tables of a profile."""
 TABLES = (*OVERLAY_TABLES, "profiles")
 """Tables of a file."""

@@ -6,7 +6,9 @@ from collections.abc import Mapping
 from typing import Any, get_args
 
 from trunkline.config.policy_value import Rule
+from trunkline.config.replicas import are_tags, is_weight
 from trunkline.core.fallback import Cause, Constant, OtherTool
+from trunkline.core.group import GroupTool
 from trunkline.core.needs import WANTED as A_NEED
 from trunkline.core.needs import read_need
 from trunkline.core.routing import Strategy
@@ -14,6 +16,7 @@ from trunkline.core.routing import Strategy
 _STRATEGIES = get_args(Strategy)
 _CAUSES = get_args(Cause)
 _TOOL_KEYS = frozenset({"tool", "rename"})
+_GROUP_KEYS = frozenset({"tool", "region", "weight", "tags"})
 
 
 def _are_words(value: object) -> bool:
@@ -50,6 +53,40 @@ def _read_alternatives(value: list[Any]) -> tuple[OtherTool | Constant, ...]:
         else Constant(one["value"])
         if "value" in one
         else OtherTool(name=one["tool"], rename=dict(one.get("rename", {})))
+        for one in value
+    )
+
+
+def _is_group_tool(one: object) -> bool:
+    if isinstance(one, str):
+        return _is_public(one)
+    return (
+        isinstance(one, Mapping)
+        and one.keys() <= _GROUP_KEYS
+        and _is_public(one.get("tool"))
+        and isinstance(one.get("region", ""), str)
+        and is_weight(one.get("weight", 1))
+        and are_tags(one.get("tags", []))
+    )
+
+
+def _is_public(name: object) -> bool:
+    if not isinstance(name, str):
+        return False
+    server, _, tool = name.partition(".")
+    return bool(server and tool)
+
+
+def _read_group_tools(value: list[Any]) -> tuple[GroupTool, ...]:
+    return tuple(
+        GroupTool(tool=one)
+        if isinstance(one, str)
+        else GroupTool(
+            tool=one["tool"],
+            region=one.get("region", ""),
+            weight=float(one.get("weight", 1.0)),
+            tags=tuple(one.get("tags", ())),
+        )
         for one in value
     )
 
@@ -106,6 +143,32 @@ FALLBACK = Rule(
                     "additionalProperties": False,
                     "required": ["value"],
                     "properties": {"value": True},
+                },
+            ]
+        },
+    },
+)
+_PUBLIC = {"type": "string", "pattern": r"^[^.]+\.(.|\n)"}
+GROUP_TOOLS = Rule(
+    'a list of tools by their public names, and of tables such as { tool = "b.search", region = "eu" }',
+    lambda value: isinstance(value, list | tuple) and all(_is_group_tool(one) for one in value),
+    _read_group_tools,
+    '["a.search", "b.search"]',
+    {
+        "type": "array",
+        "items": {
+            "anyOf": [
+                _PUBLIC,
+                {
+                    "type": "object",
+                    "additionalProperties": False,
+                    "required": ["tool"],
+                    "properties": {
+                        "tool": _PUBLIC,
+                        "region": {"type": "string"},
+                        "weight": {"type": "number", "exclusiveMinimum": 0},
+                        "tags": {"type": "array", "items": {"type": "string", "pattern": r"\S"}},
+                    },
                 },
             ]
         },

@@ -6,7 +6,7 @@ It only chooses: the attempt takes the first place of its plan that can be had w
 from __future__ import annotations
 
 import itertools
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Sequence
 from typing import ClassVar
 
 import msgspec
@@ -46,24 +46,34 @@ class Route(msgspec.Struct, frozen=True, kw_only=True):
         return service
 
     def _planned(self, inner: Service) -> Service:
-        settings, draw, turns = self.settings, self.draw, itertools.count()
-
-        def plan_of(call: Call) -> Plan:
-            key = key_of(call, settings.by) if settings.strategy == "sticky" else ""
-
-            def plan(replicas: Sequence[Health]) -> Sequence[int]:
-                places = arrange(settings, replicas, key=key, draw=draw, turn=next(turns))
-                if not places:
-                    raise no_replica(call, settings)
-                return places
-
-            return plan
+        plan_of = planner(self.settings, self.draw, itertools.count())
 
         def route(call: Call) -> Awaitable[Reply]:
             call.flight.plan = plan_of(call)
             return inner(call)
 
         return route
+
+
+def planner(settings: RouteSettings, draw: Draw, turns: Iterator[int]) -> Callable[[Call], Plan]:
+    """Give what makes the plan of each call.
+
+    Args:
+        turns: numbers that grow, for replicas that are alike.
+    """
+
+    def plan_of(call: Call) -> Plan:
+        key = key_of(call, settings.by) if settings.strategy == "sticky" else ""
+
+        def plan(replicas: Sequence[Health]) -> Sequence[int]:
+            places = arrange(settings, replicas, key=key, draw=draw, turn=next(turns))
+            if not places:
+                raise no_replica(call, settings)
+            return places
+
+        return plan
+
+    return plan_of
 
 
 def key_of(call: Call, by: str) -> str:
@@ -80,7 +90,8 @@ def no_replica(call: Call, settings: RouteSettings) -> UnavailableError:
     return UnavailableError(
         f"no replica has all that this call needs: {', '.join(settings.needs)}",
         code="no_capable_replica",
-        server=call.server,
+        server=call.server or None,
+        tool=call.public_name,
         retryable=False,
         hint="See what each has with `trunkline status`, or change `needs` of the route.",
     )

@@ -251,7 +251,7 @@ class Calls:
         from trunkline.core.fallback import check_causes, read_alternatives
 
         made = replace(call, fallback=read_alternatives(given), fallback_on=check_causes(on))
-        return replace(route, service=self._routes.stacks.falling(route.server, route.tool)), made
+        return replace(route, service=self._routes.falling(route)), made
 
     def _launch(
         self,

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Sequence
+from typing import Literal
 
 import msgspec
 
 from trunkline.config.settings import ServerPolicy, ToolPolicy
 from trunkline.core.budget import Budget
 from trunkline.core.call import Call
+from trunkline.core.events import EventSink
 from trunkline.core.tool import Tool
 from trunkline.pipeline.deadline import Deadline
 from trunkline.pipeline.fallback import Ask, Fallback, ask_nothing
@@ -20,6 +22,10 @@ from trunkline.pipeline.retry import Retry
 from trunkline.pipeline.route import Route
 from trunkline.pipeline.service import Layer, in_order
 from trunkline.pipeline.verdict import Safety, safety_of
+
+Variant = Literal["", "falling", "once"]
+"""What is special about the calls of a stack. `falling`: callers give alternatives of their own. `once`: they
+are tried elsewhere before they are tried again."""
 
 
 class Subject(msgspec.Struct, frozen=True, kw_only=True):
@@ -35,8 +41,7 @@ class Subject(msgspec.Struct, frozen=True, kw_only=True):
     """Gives the tool of a public name at once, where it is listed."""
     ask: Ask = ask_nothing
     """Makes a call of another tool in place of one that failed."""
-    falls_back: bool = False
-    """Whether callers give alternatives of their own."""
+    variant: Variant = ""
 
     @property
     def public_name(self) -> str:
@@ -66,6 +71,15 @@ class Layering:
         self.middleware = tuple(middleware)
         """The application's own functions; a change holds for stacks made from then on."""
 
+    @property
+    def events(self) -> EventSink:
+        """Where events go."""
+        return self._observe.events
+
+    def draw(self) -> float:
+        """Give a random number from 0 to 1."""
+        return _draw()
+
     def layers(self, subject: Subject, *more: Layer) -> tuple[Layer, ...]:
         """Give the layers for a subject, in order, together with those that only routes can make."""
         made = (
@@ -92,7 +106,7 @@ class Layering:
 
     def _retry(self, subject: Subject) -> Retry | None:
         settings = (subject.of_tool or subject.of_server).retry
-        if settings.attempts <= 1:
+        if settings.attempts <= 1 or subject.variant == "once":
             return None
         return Retry(settings=settings, budget=self._budget(subject), safety=subject.safety, draw=_draw)
 
@@ -118,7 +132,7 @@ class Layering:
 
     def _fallback(self, subject: Subject) -> Fallback | None:
         rules = subject.of_tool
-        if rules is None or not (rules.fallback or subject.falls_back):
+        if rules is None or not (rules.fallback or subject.variant == "falling"):
             return None
         return Fallback(
             alternatives=rules.fallback,

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import itertools
 from collections.abc import Awaitable, Callable, Collection, Mapping
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 from trunkline.core.call import Call, Flight
 from trunkline.core.fallback import OtherTool
@@ -14,6 +14,20 @@ from trunkline.errors import NotFoundError
 
 if TYPE_CHECKING:
     from trunkline.runtime.routes import Route
+
+
+class Aim(Protocol):
+    """Where a call goes."""
+
+    @property
+    def server(self) -> str: ...
+    @property
+    def tool(self) -> str: ...
+    @property
+    def public_name(self) -> str: ...
+    @property
+    def idle(self) -> float: ...
+
 
 Find = Callable[[str, float], Awaitable["Route"]]
 """Gives the way to a name, within so many seconds."""
@@ -48,7 +62,7 @@ class Substitutes:
 
 
 def make_child(
-    call: Call, route: Route, number: int, arguments: Mapping[str, Any], *, substitute: bool = True
+    call: Call, route: Aim, number: int, arguments: Mapping[str, Any], *, substitute: bool = True
 ) -> Call:
     """Make a call of another tool for the caller of this one: same principal, same deadline.
 

@@ -16,7 +16,7 @@ from trunkline.connection.answers import Answers
 from trunkline.connection.connection import Connection
 from trunkline.core.call import Flight, LogLevel
 from trunkline.core.events import NOBODY, EventSink
-from trunkline.core.status import MemberStatus, ServerStatus
+from trunkline.core.status import MemberStatus, ServerStatus, State
 from trunkline.errors import TrunklineError, UnavailableError
 from trunkline.supervision.admission import Admission
 from trunkline.supervision.ejection import Ejection
@@ -95,6 +95,11 @@ class Pool:
         members = self.members
         home = members[self._standing.home].supervisor.live
         return home or next((live for one in members if (live := one.supervisor.live) is not None), None)
+
+    @property
+    def state(self) -> State:
+        """The state it is in."""
+        return self._standing.state if self._around is None else self._around.state
 
     @property
     def lists(self) -> Lists:
