@@ -75,7 +75,7 @@ async def test_the_caller_names_alternatives_of_every_kind():
         given = {
             "b": "b read",
             "b.read": "b read",
-            remembered: "read of local: unavailable",
+            remembered: "read of local: start_failed",
             trunkline.Constant("nothing"): "nothing",
         }
         for one, text in given.items():
@@ -159,3 +159,32 @@ async def test_what_a_denied_call_would_have_given_is_not_given_by_an_alternativ
         first.fault("read", Fault.crash_before_reply)
         reply = await trunk.call("a.read")
         assert (reply.structured, second.ledger.calls) == (0, [])
+
+
+class Mute:
+    """A server that starts and never says a word."""
+
+    async def serve(self, receive: Any, _: object) -> None:
+        while await receive():
+            pass
+
+
+async def test_a_server_that_never_listed_its_tools_is_replaced_within_the_time_of_the_call():
+    policy = {"tools": {"a.read": {"fallback": [{"value": "kept"}]}}}
+    async with trunkline.connect({"a": Mute(), "b": server("b")}, policy=policy) as trunk:
+        loop = asyncio.get_running_loop()
+        begun = loop.time()
+        reply = await trunk.call("a.read", timeout=2)
+        assert (reply.text, loop.time() - begun) == ("kept", 1.5)
+        assert reply.degraded.startswith("a.read failed (deadline_exceeded)")
+        with pytest.raises(trunkline.DeadlineExceededError):
+            await trunk.call("a.other", timeout=2)
+
+
+async def test_arguments_are_checked_although_the_tool_was_not_listed_when_it_was_called():
+    fake = FakeServer("a", eras=["modern"])
+    fake.tool("read", schema={"type": "object", "required": ["q"]})
+    async with connect(fake, tools={"a.read": {"fallback": [{"value": "kept"}]}}) as trunk:
+        with pytest.raises(trunkline.InvalidArgumentsError):
+            await trunk.call("a.read", {})
+        assert fake.ledger.calls == []

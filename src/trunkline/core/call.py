@@ -66,6 +66,7 @@ class Flight:
         "stderr",
         "task",
         "tried",
+        "unchecked",
         "waited",
     )
 
@@ -105,6 +106,8 @@ class Flight:
         """The connection its last attempt went to, where its server has several."""
         self.tried: tuple[str, ...] = ()
         """Connections at which an attempt of it failed; another one is preferred."""
+        self.unchecked = False
+        """Whether its arguments are still to be checked, as its tool was not listed yet."""
         self.sent = self.answered = 0.0
         """Moments at which its last attempt was given to the connection, and was answered; 0 before."""
 

@@ -27,7 +27,7 @@ from trunkline.errors import (
     ServerError,
 )
 from trunkline.pipeline.deadline import Deadline
-from trunkline.pipeline.service import Service
+from trunkline.pipeline.service import Layer, Service
 from trunkline.telemetry.escape import escape_text
 
 Ask = Callable[[OtherTool, Call], Awaitable[Reply]]
@@ -51,22 +51,28 @@ class Fallback(msgspec.Struct, frozen=True, kw_only=True):
     is_repeatable: Callable[[Call], bool] = lambda _: False
     """Whether a call can be made twice without harm."""
     events: EventSink = NOBODY
+    check: Layer | None = None
+    """Checks the arguments of calls of tools that were not listed when they were made."""
 
     def wrap(self, inner: Service) -> Service:
         """Call `inner` once; then the alternatives, each once, until one answers."""
-        bounded = Deadline().wrap(inner)
+        checked = inner if self.check is None else self.check.wrap(inner)
+
+        def own(call: Call) -> Awaitable[Reply]:
+            return (checked if call.flight.unchecked else inner)(call)
+
+        bounded = Deadline(may_end=self._may_end).wrap(own)
 
         async def fallback(call: Call) -> Reply:
             alternatives = self.alternatives if call.fallback is None else call.fallback
             if call.substitute or not alternatives:
-                return await inner(call)
+                return await own(call)
             on = self.on | call.fallback_on
-            repeatable = "outcome_unknown" in on or self.is_repeatable(call)
             error: CallError | None = None
             try:
-                reply = await (bounded(_hasten(call)) if repeatable else inner(call))
+                reply = await bounded(_hasten(call))
             except CallError as failure:
-                if not may_replace(failure, on, repeatable=repeatable):
+                if not may_replace(failure, on, repeatable=self.is_repeatable(call)):
                     raise
                 error = failure
             else:
@@ -83,6 +89,12 @@ class Fallback(msgspec.Struct, frozen=True, kw_only=True):
             return reply
 
         return fallback
+
+    def _may_end(self, call: Call) -> bool:
+        """Whether nothing is lost when it is given up before its own time is over."""
+        if call.flight.delivery == "never_sent" or self.is_repeatable(call):
+            return True
+        return "outcome_unknown" in self.on | call.fallback_on
 
     async def _try(
         self, alternatives: tuple[Alternative, ...], call: Call, error: CallError | None

@@ -42,6 +42,13 @@ class Subject(msgspec.Struct, frozen=True, kw_only=True):
     ask: Ask = ask_nothing
     """Makes a call of another tool in place of one that failed."""
     variant: Variant = ""
+    check: Layer | None = None
+    """What checks arguments within the layer that can do without the server, where there is one."""
+
+    @property
+    def falls_back(self) -> bool:
+        """Whether something may be given in place of an answer."""
+        return self.variant == "falling" or (self.of_tool is not None and bool(self.of_tool.fallback))
 
     @property
     def public_name(self) -> str:
@@ -132,7 +139,7 @@ class Layering:
 
     def _fallback(self, subject: Subject) -> Fallback | None:
         rules = subject.of_tool
-        if rules is None or not (rules.fallback or subject.variant == "falling"):
+        if rules is None or not subject.falls_back:
             return None
         return Fallback(
             alternatives=rules.fallback,
@@ -140,6 +147,7 @@ class Layering:
             ask=subject.ask,
             is_repeatable=lambda call: subject.safety(call) != "once",
             events=self._observe.events,
+            check=subject.check,
         )
 
 

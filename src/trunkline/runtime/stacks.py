@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from msgspec.structs import replace
+
 from trunkline.config.policy import Policy
 from trunkline.core.call import Call
 from trunkline.pipeline.fallback import Ask, ask_nothing
@@ -104,7 +106,11 @@ class Stacks:
         subject = self._subject(server, tool, kind=kind)
         if subject.of_tool is None or not subject.of_tool.validate:
             return self._layering.layers(subject)
-        return self._layering.layers(subject, Validate(known=self._inventory.tool, find=self._lists.find))
+        validate = Validate(known=self._inventory.tool, find=self._lists.find)
+        if subject.falls_back:
+            # What stands in for an answer must not wait for the list of a server that is down.
+            return self._layering.layers(replace(subject, check=validate), replace(validate, defers=True))
+        return self._layering.layers(subject, validate)
 
     def _subject(self, server: str, tool: str | None, *, kind: Variant = "") -> Subject:
         return Subject(
