@@ -28,12 +28,14 @@ if TYPE_CHECKING:
     from trunkline.core.events import BreakerChanged as BreakerChanged
     from trunkline.core.events import CallFinished as CallFinished
     from trunkline.core.events import ConfigChanged as ConfigChanged
+    from trunkline.core.events import Degraded as Degraded
     from trunkline.core.events import Event as Event
     from trunkline.core.events import ListChanged as ListChanged
     from trunkline.core.events import LogMessage as LogMessage
     from trunkline.core.events import MemberChanged as MemberChanged
     from trunkline.core.events import ResourceUpdated as ResourceUpdated
     from trunkline.core.events import ServerChanged as ServerChanged
+    from trunkline.core.fallback import Constant as Constant
     from trunkline.core.handlers import HandlerLimits as HandlerLimits
     from trunkline.core.handlers import Handlers as Handlers
     from trunkline.core.journal import CallRecord as CallRecord
@@ -135,6 +137,8 @@ _HOMES = {
     "Resource": "core.resource",
     "ResourceContent": "core.resource",
     "Template": "core.resource",
+    "Constant": "core.fallback",
+    "Degraded": "core.events",
     "Event": "core.events",
     "ListChanged": "core.events",
     "ServerChanged": "core.events",

@@ -35,6 +35,16 @@ from trunkline.config.policy_value import (
     Rule,
 )
 from trunkline.config.reply_place import STORE
+from trunkline.config.routing_value import (
+    CAUSES,
+    FALLBACK,
+    GROUP_TOOLS,
+    NEEDS,
+    QUANTILE,
+    REGIONS,
+    STICKS_TO,
+    STRATEGY,
+)
 from trunkline.core.breaker import BreakerSettings
 from trunkline.core.cache_settings import CacheSettings
 from trunkline.core.limit import LimitSettings
@@ -43,6 +53,7 @@ from trunkline.core.pool import PoolSettings
 from trunkline.core.prefetch import PrefetchSettings
 from trunkline.core.process_limits import ProcessLimits
 from trunkline.core.retry import RetrySettings
+from trunkline.core.routing import EjectionSettings, HedgeSettings, RouteSettings
 from trunkline.core.tls import TlsSettings
 
 
@@ -183,6 +194,26 @@ GROUPS = (
         about="Which calls are made before they come, because they have followed others; needs `cache`.",
         of_tools=("enabled", "confidence", "least", "budget"),
     ),
+    Group(
+        name="route",
+        kind=RouteSettings,
+        rules={"strategy": STRATEGY, "by": STICKS_TO, "regions": REGIONS, "needs": NEEDS},
+        about="Which of its replicas a call goes to.",
+        of_tools=("strategy", "by", "regions", "needs"),
+    ),
+    Group(
+        name="hedge",
+        kind=HedgeSettings,
+        rules={"share": SHARE, "quantile": QUANTILE},
+        about="Asking a second time where a call that only reads is slow; for trusted servers.",
+        of_tools=("share", "quantile"),
+    ),
+    Group(
+        name="ejection",
+        kind=EjectionSettings,
+        rules={"failures": COUNT_OR_OFF, "seconds": SECONDS, "seconds_max": SECONDS, "share": SHARE},
+        about="When a replica at which calls fail is left out, although it is connected.",
+    ),
 )
 LIMITS = next(group for group in GROUPS if group.name == "limits")
 
@@ -216,14 +247,24 @@ TOOL_RULES = {
     "idempotent": SWITCH,
     "idempotency_key": WORD_OR_NONE,
     "coalesce": SWITCH,
+    "fallback": FALLBACK,
+    "fallback_on": CAUSES,
 }
 for _group in GROUPS:
     TOOL_RULES |= _group.prefixed(tools=True)
 """Keys of `[tools."glob"]`."""
+GROUP_RULES = {
+    "tools": GROUP_TOOLS,
+    "strategy": STRATEGY,
+    "by": STICKS_TO,
+    "regions": REGIONS,
+    "needs": NEEDS,
+}
+"""Keys of `[groups.name]`."""
 DEFAULT_RULES = SERVER_RULES | TOOL_RULES
 """Keys of `[defaults]`."""
 
-OVERLAY_TABLES = ("defaults", "servers", "tools", "limits")
+OVERLAY_TABLES = ("defaults", "servers", "tools", "limits", "groups")
 """Tables of a profile."""
 TABLES = (*OVERLAY_TABLES, "profiles")
 """Tables of a file."""

@@ -206,6 +206,7 @@ REPLICAS = Rule(
                         "url": _ENDPOINT,
                         "region": {"type": "string"},
                         "weight": {"type": "number", "exclusiveMinimum": 0},
+                        "tags": {"type": "array", "items": {"type": "string", "pattern": r"\S"}},
                     },
                 },
             ]

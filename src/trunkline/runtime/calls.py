@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextvars
-from collections.abc import AsyncGenerator, Iterator, Mapping, Sequence
+from collections.abc import AsyncGenerator, Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
 from typing import TYPE_CHECKING, Any, TypeVar, overload
@@ -23,6 +23,7 @@ from trunkline.runtime.routes import Route, Routes
 from trunkline.supervision.fleet import Fleet
 
 if TYPE_CHECKING:
+    from trunkline.core.fallback import Cause
     from trunkline.runtime.callable import ToolFunction
     from trunkline.runtime.stream import Event
 
@@ -53,6 +54,8 @@ class Calls:
         as_: None = None,
         cache: bool = True,
         max_age: float | None = None,
+        fallback: Sequence[object] | None = None,
+        fallback_on: Collection[Cause] = (),
     ) -> Reply: ...
 
     @overload
@@ -67,6 +70,8 @@ class Calls:
         as_: type[Value],
         cache: bool = True,
         max_age: float | None = None,
+        fallback: Sequence[object] | None = None,
+        fallback_on: Collection[Cause] = (),
     ) -> Value: ...
 
     @overload
@@ -81,6 +86,8 @@ class Calls:
         as_: Any,
         cache: bool = True,
         max_age: float | None = None,
+        fallback: Sequence[object] | None = None,
+        fallback_on: Collection[Cause] = (),
     ) -> Any: ...
 
     async def call(
@@ -94,6 +101,8 @@ class Calls:
         as_: Any = None,
         cache: bool = True,
         max_age: float | None = None,
+        fallback: Sequence[object] | None = None,
+        fallback_on: Collection[Cause] = (),
     ) -> Any:
         """Call a tool by its public name `server.tool`, or by its bare name where that is unique.
 
@@ -108,6 +117,11 @@ class Calls:
             cache: whether an answer may be given that policy let be kept; False asks the server, and what
                 it says is kept in its place.
             max_age: oldest such answer that is taken, in seconds; without it policy's.
+            fallback: what is tried, in this order, if the call fails, in place of what policy says: a str
+                names another tool, or a server that has one of the same name; a function, sync or async,
+                is given the call and the error; any other JSON value, or a `Constant`, stands for itself.
+                The reply then is `degraded` and says why in `reason`.
+            fallback_on: what it is for beside failures of servers and links; see `fallback.Cause`.
 
         Raises:
             CallError: the call failed; `delivery` says what is known of it. A tool that reports a
@@ -118,11 +132,14 @@ class Calls:
         """
         max_age = max_age if cache else 0.0
         if as_ is not None:
-            rest = {"priority": priority, "max_age": max_age}
+            rest: dict[str, Any] = {"priority": priority, "max_age": max_age}
+            rest |= {"fallback": fallback, "fallback_on": fallback_on}
             return await self._call_typed(tool, arguments, timeout, on_progress, as_, rest)
         asked = self._loop.time()
         route = self._routes.recall(tool) or await self._routes.find(tool, timeout)
         call = self._make_call(route, arguments, timeout, asked, priority=priority, max_age=max_age)
+        if fallback is not None:
+            route, call = self._falling(route, call, fallback, fallback_on)
         if on_progress is None:
             return await route.service(call)
         return await call_with_progress(route.service, call, on_progress)
@@ -255,6 +272,15 @@ class Calls:
         check_type(wanted)
         reply = await self.call(tool, arguments, timeout=timeout, on_progress=on_progress, **rest)
         return convert_reply(reply, wanted)
+
+    def _falling(
+        self, route: Route, call: Call, given: Sequence[object], on: Collection[Cause]
+    ) -> tuple[Route, Call]:
+        """Give the way by which these alternatives are tried."""
+        from trunkline.core.fallback import check_causes, read_alternatives
+
+        made = replace(call, fallback=read_alternatives(given), fallback_on=check_causes(on))
+        return replace(route, service=self._routes.falling(route)), made
 
     def _launch(
         self,
