@@ -206,6 +206,7 @@ REPLICAS = Rule(
                         "url": _ENDPOINT,
                         "region": {"type": "string"},
                         "weight": {"type": "number", "exclusiveMinimum": 0},
+                        "tags": {"type": "array", "items": {"type": "string", "pattern": r"\S"}},
                     },
                 },
             ]
@@ -225,6 +226,29 @@ RATE_OR_NONE = Rule(
     float,
     "10",
     {"type": "number", "minimum": 0, "maximum": MAX_SECONDS},
+)
+PART = Rule(
+    "a number above 0 and at most 1",
+    lambda value: _is_seconds(value) and value <= 1,  # type: ignore[operator]
+    float,
+    "0.8",
+    {"type": "number", "exclusiveMinimum": 0, "maximum": 1},
+)
+RATE_OR_OFF = Rule(
+    "a number a second, or 0, which is off",
+    lambda value: _is_zero(value) or _is_seconds(value),
+    float,
+    "10",
+    {"type": "number", "minimum": 0, "maximum": MAX_SECONDS},
+)
+INTEGER = Rule(
+    "a whole number",
+    lambda value: (
+        _is_zero(value) or _is_count(value) or (isinstance(value, int | float) and _is_count(-value))
+    ),
+    int,
+    "10",
+    {"type": "integer"},
 )
 WORDS = Rule(
     "a list of words",

@@ -27,6 +27,7 @@ from trunkline.errors import (
 from trunkline.pipeline.middleware import Function, Middleware
 from trunkline.runtime.around import Around, middleware_of
 from trunkline.runtime.assembly import assemble, check_required, client_identity
+from trunkline.runtime.breakers import Breakers
 from trunkline.runtime.cached import Cached
 from trunkline.runtime.calls import Calls
 from trunkline.runtime.detaching import Detaching
@@ -34,12 +35,13 @@ from trunkline.runtime.egress import Contexts
 from trunkline.runtime.events import Bus
 from trunkline.runtime.explain import explain
 from trunkline.runtime.followed_files import FollowedFiles
+from trunkline.runtime.guards import Guards
 from trunkline.runtime.handle import Handles, finish
 from trunkline.runtime.hosting import Hosting
 from trunkline.runtime.insight import Insight
 from trunkline.runtime.inspecting import Inspecting
 from trunkline.runtime.inventory import Inventory
-from trunkline.runtime.layering import Layering
+from trunkline.runtime.layering import Layering, draw
 from trunkline.runtime.lease import Leasing
 from trunkline.runtime.reactions import end_reacting, is_wanted, react
 from trunkline.runtime.reloading import Reloading
@@ -58,7 +60,7 @@ from trunkline.telemetry.tracer import Tracing
 from trunkline.telemetry.wire_log import WireTarget
 
 
-class Trunk(Calls, Requests, Watching, Detaching, Inspecting, Leasing, Reloading, Around, Cached):
+class Trunk(Calls, Requests, Watching, Detaching, Inspecting, Leasing, Reloading, Around, Breakers, Cached):
     """Many servers behind one front door; made by `connect`, used as an async context manager.
 
     Entering returns at once: servers connect in the background, and a call waits for its own server
@@ -127,11 +129,12 @@ class Trunk(Calls, Requests, Watching, Detaching, Inspecting, Leasing, Reloading
         self._loop = asyncio.get_running_loop()
         self._insight = Insight(self._tracing, self._wire, self._bus)
         self._open_caching()
+        self._guards = Guards(self._heard(self._insight.events), draw)
         self._fleet = self._make_fleet()
         self._insight.watch_over(self._fleet)
         self._inventory = Inventory(self._fleet)
         self._handles = Handles(self._fleet)
-        self._layering = Layering(self._insight.observe, self._middleware, self._caching)
+        self._layering = Layering(self._insight.observe, self._guards, self._middleware, self._caching)
         self._routes = Routes(
             self._fleet,
             self._inventory,
@@ -204,7 +207,7 @@ class Trunk(Calls, Requests, Watching, Detaching, Inspecting, Leasing, Reloading
 
     def status(self) -> dict[str, ServerStatus]:
         """Say how each configured server is doing, in configuration order."""
-        return self._fleet.status()
+        return self._guards.show(self._fleet.status())
 
     def explain(self, name: str) -> Explanation:
         """Say what policy is in force for a server or tool, and where each value is written.
@@ -310,7 +313,7 @@ class Trunk(Calls, Requests, Watching, Detaching, Inspecting, Leasing, Reloading
         self._routes.forget()
 
     def _make_fleet(self) -> Fleet:
-        return Fleet(self._heard(self._insight.events))
+        return Fleet(self._guards)
 
     def _assemble(self, entry: Entry) -> ServerSettings:
         for one in endpoints_of(entry, self._policy):

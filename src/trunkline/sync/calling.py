@@ -47,6 +47,7 @@ class Calling:
         *,
         timeout: float | None = None,
         on_progress: ProgressHandler | None = None,
+        priority: int | None = None,
         as_: None = None,
         cache: bool = True,
         max_age: float | None = None,
@@ -60,6 +61,7 @@ class Calling:
         *,
         timeout: float | None = None,
         on_progress: ProgressHandler | None = None,
+        priority: int | None = None,
         as_: type[Value],
         cache: bool = True,
         max_age: float | None = None,
@@ -73,6 +75,7 @@ class Calling:
         *,
         timeout: float | None = None,
         on_progress: ProgressHandler | None = None,
+        priority: int | None = None,
         as_: Any,
         cache: bool = True,
         max_age: float | None = None,
@@ -86,6 +89,7 @@ class Calling:
         *,
         timeout: float | None = None,
         on_progress: ProgressHandler | None = None,
+        priority: int | None = None,
         as_: Any = None,
         cache: bool = True,
         max_age: float | None = None,
@@ -97,6 +101,7 @@ class Calling:
                     arguments,
                     timeout=timeout,
                     on_progress=on_progress,
+                    priority=priority,
                     as_=as_,
                     cache=cache,
                     max_age=max_age,
@@ -104,7 +109,7 @@ class Calling:
             )
         if as_ is not None:
             check_type(as_)
-        handle = self.start(tool, arguments, timeout=timeout, cache=cache, max_age=max_age)
+        handle = self.start(tool, arguments, timeout=timeout, priority=priority, cache=cache, max_age=max_age)
         return self._call_watched(handle, on_progress, as_)
 
     @mirrors(AsyncTrunk.call_many)
@@ -126,11 +131,14 @@ class Calling:
         arguments: Mapping[str, Any] | None = None,
         *,
         timeout: float | None = None,
+        priority: int | None = None,
         cache: bool = True,
         max_age: float | None = None,
     ) -> Handle:
         handle = self._thread.ask(
-            lambda: self._trunk.start(tool, arguments, timeout=timeout, cache=cache, max_age=max_age)
+            lambda: self._trunk.start(
+                tool, arguments, timeout=timeout, priority=priority, cache=cache, max_age=max_age
+            )
         )
         return Handle(self._thread, handle, self)
 
