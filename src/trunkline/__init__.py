@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from trunkline.config.replicas import Replicas as Replicas
     from trunkline.core.breaker import BreakerSettings as BreakerSettings
     from trunkline.core.breaker import BreakerStatus as BreakerStatus
+    from trunkline.core.budget import Budget as Budget
     from trunkline.core.call import Log as Log
     from trunkline.core.call import Progress as Progress
     from trunkline.core.completion import CompletionReply as CompletionReply
@@ -74,7 +75,10 @@ if TYPE_CHECKING:
     from trunkline.errors import TrunklineError as TrunklineError
     from trunkline.errors import UnavailableError as UnavailableError
     from trunkline.errors import WorkflowError as WorkflowError
-    from trunkline.pipeline.function_breaker import breaker as breaker
+    from trunkline.resilience.breaking import Breaking as Breaking
+    from trunkline.resilience.breaking import breaker as breaker
+    from trunkline.resilience.retrying import Retrying as Retrying
+    from trunkline.resilience.retrying import retry as retry
     from trunkline.runtime.breakers import BreakerSwitch as BreakerSwitch
     from trunkline.runtime.connect import connect as connect
     from trunkline.runtime.events import Watch as Watch
@@ -89,6 +93,9 @@ if TYPE_CHECKING:
     from trunkline.supervision.subscription import Subscription as Subscription
 
 _HOMES = {
+    "Budget": "core.budget",
+    "Retrying": "resilience.retrying",
+    "retry": "resilience.retrying",
     "Catalog": "catalog.catalog",
     "Handle": "runtime.handle",
     "Replica": "config.replicas",
@@ -123,7 +130,8 @@ _HOMES = {
     "BreakerStatus": "core.breaker",
     "BreakerSwitch": "runtime.breakers",
     "LimitSettings": "core.limit",
-    "breaker": "pipeline.function_breaker",
+    "Breaking": "resilience.breaking",
+    "breaker": "resilience.breaking",
     "CallFinished": "core.events",
     "ConfigChanged": "core.events",
     "LogMessage": "core.events",

@@ -84,6 +84,11 @@ class _Repeat:
                 return await self._inner(self._call)
             except CallError as error:
                 failure = error
+            except asyncio.CancelledError:
+                # The deadline tells what is known of the call, which is more than of this try.
+                if self._unknown is not None:
+                    self._call.flight.delivery = "unknown"
+                raise
 
     def _note(self, failure: CallError) -> None:
         if failure.delivery == "unknown":
@@ -114,6 +119,7 @@ class _Repeat:
             flight.answering -= 1
             flight.activity = self._loop.time()
         flight.waited += wait
+        flight.delivery = "never_sent" if self._unknown is None else "unknown"
 
     def _tell_truth(self, failure: CallError) -> None:
         """Let the last error say what is known of all tries: an earlier one may have run."""

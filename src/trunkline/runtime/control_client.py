@@ -100,12 +100,13 @@ class AttachedTrunk:
         if self._writer.can_write_eof():
             with contextlib.suppress(OSError):
                 self._writer.write_eof()
-        await asyncio.wait({self._reading}, timeout=_PARTING)
-        self._reading.cancel()
-        await asyncio.wait({self._reading})
-        self._writer.close()
-        with contextlib.suppress(OSError):
-            await self._writer.wait_closed()
+        try:
+            await asyncio.wait({self._reading}, timeout=_PARTING)
+        finally:
+            self._reading.cancel()
+            # What is unsent by now is read by nobody, who could be waited for without end.
+            self._writer.transport.abort()
+            await asyncio.wait({self._reading})
 
     @property
     def catalog(self) -> Catalog:

@@ -85,9 +85,13 @@ class ControlServer:
             tasks.add(task := self._loop.create_task(self._converse(reader, writer)))
             task.add_done_callback(tasks.discard)
 
-        server = await asyncio.start_unix_server(accept, sock=_bind(path), limit=MAX_LINE_BYTES)
+        # It is started below, where a cancellation meanwhile closes it.
+        server = await asyncio.start_unix_server(
+            accept, sock=_bind(path), limit=MAX_LINE_BYTES, start_serving=False
+        )
         ours = os.stat(path)
         try:
+            await server.start_serving()
             yield
         finally:
             server.close()

@@ -17,6 +17,7 @@ from trunkline.testing.tasks import TaskScript
 
 if TYPE_CHECKING:
     from trunkline.testing.hostile import HOSTILE, hostile_server
+    from trunkline.testing.laws import Promise, check_layer, check_middleware
     from trunkline.testing.mocking import MockedCall, MockTrunk, in_turn, mock
     from trunkline.testing.virtual_time import DeadlockError, RealIOError, VirtualTimeLoop
 
@@ -30,12 +31,15 @@ __all__ = [
     "Ledger",
     "MockTrunk",
     "MockedCall",
+    "Promise",
     "RealIOError",
     "Received",
     "Result",
     "RpcError",
     "TaskScript",
     "VirtualTimeLoop",
+    "check_layer",
+    "check_middleware",
     "hostile_server",
     "in_turn",
     "mock",
@@ -45,6 +49,7 @@ __all__ = [
 
 _HOMES = {
     **dict.fromkeys(("HOSTILE", "hostile_server"), "hostile"),
+    **dict.fromkeys(("Promise", "check_layer", "check_middleware"), "laws"),
     **dict.fromkeys(("MockTrunk", "MockedCall", "in_turn", "mock"), "mocking"),
     **dict.fromkeys(("DeadlockError", "RealIOError", "VirtualTimeLoop"), "virtual_time"),
 }
