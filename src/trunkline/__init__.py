@@ -81,6 +81,8 @@ if TYPE_CHECKING:
     from trunkline.errors import UnavailableError as UnavailableError
     from trunkline.errors import WorkflowError as WorkflowError
     from trunkline.pipeline.function_breaker import breaker as breaker
+    from trunkline.resilience.breaking import Breaking as Breaking
+    from trunkline.resilience.breaking import breaker as breaker
     from trunkline.resilience.retrying import Retrying as Retrying
     from trunkline.resilience.retrying import retry as retry
     from trunkline.runtime.breakers import BreakerSwitch as BreakerSwitch
@@ -147,7 +149,8 @@ _HOMES = {
     "BreakerStatus": "core.breaker",
     "BreakerSwitch": "runtime.breakers",
     "LimitSettings": "core.limit",
-    "breaker": "pipeline.function_breaker",
+    "Breaking": "resilience.breaking",
+    "breaker": "resilience.breaking",
     "CallFinished": "core.events",
     "ConfigChanged": "core.events",
     "LogMessage": "core.events",
