@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from trunkline.catalog.search import Match as Match
     from trunkline.config.replicas import Replica as Replica
     from trunkline.config.replicas import Replicas as Replicas
+    from trunkline.core.batch import BatchSettings as BatchSettings
     from trunkline.core.call import Log as Log
     from trunkline.core.call import Progress as Progress
     from trunkline.core.completion import CompletionReply as CompletionReply
@@ -70,6 +71,8 @@ if TYPE_CHECKING:
     from trunkline.errors import TrunklineError as TrunklineError
     from trunkline.errors import UnavailableError as UnavailableError
     from trunkline.errors import WorkflowError as WorkflowError
+    from trunkline.runtime.batch import Batch as Batch
+    from trunkline.runtime.batch import BatchedCall as BatchedCall
     from trunkline.runtime.connect import connect as connect
     from trunkline.runtime.events import Watch as Watch
     from trunkline.runtime.handle import Handle as Handle
@@ -83,6 +86,9 @@ if TYPE_CHECKING:
     from trunkline.supervision.subscription import Subscription as Subscription
 
 _HOMES = {
+    "Batch": "runtime.batch",
+    "BatchSettings": "core.batch",
+    "BatchedCall": "runtime.batch",
     "Catalog": "catalog.catalog",
     "Handle": "runtime.handle",
     "Replica": "config.replicas",

@@ -8,6 +8,7 @@ from typing import Any, Literal
 
 import msgspec
 
+from trunkline.core.batch import Bundle
 from trunkline.core.principal import Principal
 from trunkline.errors import Delivery
 
@@ -45,6 +46,7 @@ class Flight:
         "answered",
         "answering",
         "attempts",
+        "bundle",
         "cancel_reason",
         "connecting",
         "context",
@@ -87,6 +89,8 @@ class Flight:
         """Takes the log messages that are certain to belong to this call."""
         self.cancel_reason = "the caller stopped waiting"
         """What the server is told if the call is cancelled; whoever cancels knows it."""
+        self.bundle: Bundle | None = None
+        """What it is to leave with, or None; only where the server reads batches once it is on its way."""
         self.task: str | None = None
         """Handle of the task that the server made of this call, for as long as that may be running."""
         self.waited = 0.0

@@ -25,6 +25,7 @@ from trunkline.errors import (
     DeadlineExceededError,
 )
 from trunkline.runtime.assembly import assemble, check_required, client_identity
+from trunkline.runtime.batching import Batching
 from trunkline.runtime.calls import Calls
 from trunkline.runtime.detaching import Detaching
 from trunkline.runtime.egress import Contexts
@@ -52,7 +53,7 @@ from trunkline.telemetry.tracer import Tracing
 from trunkline.telemetry.wire_log import WireTarget
 
 
-class Trunk(Calls, Requests, Watching, Detaching, Inspecting, Leasing, Reloading):
+class Trunk(Calls, Batching, Requests, Watching, Detaching, Inspecting, Leasing, Reloading):
     """Many servers behind one front door; made by `connect`, used as an async context manager.
 
     Entering returns at once: servers connect in the background, and a call waits for its own server

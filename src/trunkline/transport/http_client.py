@@ -13,7 +13,7 @@ import aiohttp
 import msgspec
 from aiohttp.payload import Payload
 
-from trunkline.core.call import Flight
+from trunkline.transport.group import Leaving
 
 _POOL = 256
 """Connections to one server at a time; further requests wait within their deadline."""
@@ -59,10 +59,10 @@ class TrackedBody(Payload):
 
     _autoclose = True
 
-    def __init__(self, body: bytes, flight: Flight) -> None:
+    def __init__(self, body: bytes, leaving: Leaving) -> None:
         super().__init__(body, content_type="application/json")
         self._size = len(body)
-        self._flight = flight
+        self._leaving = leaving
 
     def decode(self, encoding: str = "utf-8", errors: str = "strict") -> str:
         """Give the body as text."""
@@ -74,7 +74,7 @@ class TrackedBody(Payload):
 
     async def write_with_length(self, writer: Any, content_length: int | None) -> None:
         """Write the body; who reads slowly is waited for."""
-        self._flight.delivery = "unknown"
+        self._leaving.delivery = "unknown"
         body: bytes = self._value[:content_length]
         pieces = body if len(body) <= _PIECE else memoryview(body)
         for start in range(0, len(body), _PIECE):
