@@ -51,6 +51,8 @@ if TYPE_CHECKING:
     from trunkline.core.status import MemberStatus as MemberStatus
     from trunkline.core.status import ServerStatus as ServerStatus
     from trunkline.core.task import Task as Task
+    from trunkline.core.timing import Hop as Hop
+    from trunkline.core.timing import Timing as Timing
     from trunkline.core.tool import Tool as Tool
     from trunkline.core.why import Why as Why
     from trunkline.errors import AgentError as AgentError
@@ -138,6 +140,8 @@ _HOMES = {
     "ServerStatus": "core.status",
     "Task": "core.task",
     "TaskHandle": "runtime.task_handle",
+    "Hop": "core.timing",
+    "Timing": "core.timing",
     "Tool": "core.tool",
     "Trunk": "runtime.trunk",
     "connect": "runtime.connect",

@@ -1,4 +1,4 @@
-"""Calls that are sent together: in one message where the revision has batches, each with a fate of its own."""
+"""Calls that leave together: in one message where the revision has batches, each with its own fate."""
 
 from __future__ import annotations
 

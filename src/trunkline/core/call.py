@@ -48,19 +48,24 @@ class Flight:
         "attempts",
         "bundle",
         "cancel_reason",
+        "connected",
         "connecting",
         "context",
         "delivery",
+        "earlier",
         "on_log",
         "on_progress",
+        "paused",
         "phase",
+        "queued",
         "request_id",
         "sent",
+        "server",
         "session",
         "started",
         "stderr",
         "task",
-        "waited",
+        "wrote",
     )
 
     def __init__(self, started: float, on_progress: Callable[[Progress], None] | None = None) -> None:
@@ -93,10 +98,14 @@ class Flight:
         """What it is to leave with, or None; only where the server reads batches once it is on its way."""
         self.task: str | None = None
         """Handle of the task that the server made of this call, for as long as that may be running."""
-        self.waited = 0.0
-        """Seconds it has waited for its server to be connected, or for its turn."""
-        self.sent = self.answered = 0.0
-        """Moments at which its last attempt was given to the connection, and was answered; 0 before."""
+        self.queued = self.connected = self.paused = self.earlier = 0.0
+        """Seconds it has waited for its turn, for a connection and between attempts, and that attempts before
+        the last have taken; see `Timing`."""
+        self.sent = self.wrote = self.answered = 0.0
+        """Moments at which its last attempt was given to the connection, at which its first byte left if
+        that was later, and at which it was answered; 0 before."""
+        self.server: float | None = None
+        """Seconds the server says that its last attempt took it."""
 
 
 class Call(msgspec.Struct, frozen=True, kw_only=True):

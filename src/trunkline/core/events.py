@@ -11,6 +11,7 @@ import msgspec
 
 from trunkline.core.call import LogLevel
 from trunkline.core.status import State
+from trunkline.core.timing import Timing
 from trunkline.errors import Delivery
 
 
@@ -57,6 +58,8 @@ class CallFinished(Event, frozen=True, kw_only=True):
     elapsed: float = 0.0
     """Seconds from the caller's call to its end."""
     attempts: int = 1
+    timing: Timing | None = None
+    """Where they went."""
 
 
 class ListChanged(Event, frozen=True, kw_only=True):

@@ -12,6 +12,7 @@ from collections.abc import Callable, Sequence
 
 from trunkline.core.call import Call, Flight
 from trunkline.core.reply import Reply
+from trunkline.core.timing import note_failure
 from trunkline.errors import OutcomeUnknownError, UnavailableError
 from trunkline.protocol.tasks import created_task
 from trunkline.supervision.admission import Admission
@@ -65,6 +66,7 @@ class Sharing:
                     return await self._send(member, call)
                 except UnavailableError as error:
                     tried.add(member)
+                    note_failure(call.flight, self._loop.time())
                     other = self._admission.spare(tried) if _is_unsent(error, call) else None
                     if other is None:
                         raise
@@ -118,7 +120,7 @@ class Sharing:
         supervisor = member.supervisor
         connection = supervisor.live or await supervisor.connect(call.flight)
         call.flight.attempts += 1
-        call.flight.sent = self._loop.time()
+        call.flight.sent, call.flight.wrote = self._loop.time(), 0.0
         try:
             reply = await connection.call(call)
         except (UnavailableError, OutcomeUnknownError):

@@ -20,7 +20,7 @@ def encode_batch(bodies: Sequence[bytes]) -> bytes:
     return bodies[0] if len(bodies) == 1 else b"[" + b",".join(bodies) + b"]"
 
 
-def join_bundle(body: bytes, bundle: Bundle, outbox: deque[tuple[bytes, Flight | None]]) -> bytes:
+def join_bundle(body: bytes, bundle: Bundle, outbox: deque[tuple[bytes, Flight | None]], now: float) -> bytes:
     """Give a message together with those behind it that leave with it, which are taken from the outbox."""
     bodies, size = [body], len(body)
     while outbox and len(bodies) < bundle.size:
@@ -29,6 +29,7 @@ def join_bundle(body: bytes, bundle: Bundle, outbox: deque[tuple[bytes, Flight |
         if flight is None or flight.bundle is not bundle or size > MOST_BYTES:
             break
         outbox.popleft()
-        flight.delivery = "unknown"
+        flight.delivery, flight.wrote = "unknown", now
+        flight.queued += now - flight.sent
         bodies.append(following)
     return encode_batch(bodies)

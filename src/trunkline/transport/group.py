@@ -4,18 +4,11 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Iterable
-from typing import Protocol
 
 from trunkline.core.call import Flight
-from trunkline.errors import Delivery, ProtocolError
+from trunkline.errors import ProtocolError
 from trunkline.protocol.frames import Broken, Frame
 from trunkline.transport.link import Request
-
-
-class Leaving(Protocol):
-    """What is told that the bytes of its request leave."""
-
-    delivery: Delivery
 
 
 class Member:
@@ -73,23 +66,6 @@ class Group:
         members = [member for member in self._waiting.values() if not member.future.done()]
         self._waiting.clear()
         return members
-
-
-class Together:
-    """Notes for every request of a message what happens to the message."""
-
-    def __init__(self, flights: Iterable[Flight]) -> None:
-        self._flights = tuple(flights)
-
-    @property
-    def delivery(self) -> Delivery:
-        """What is known of the message."""
-        return self._flights[0].delivery
-
-    @delivery.setter
-    def delivery(self, delivery: Delivery) -> None:
-        for flight in self._flights:
-            flight.delivery = delivery
 
 
 def _malformed(server: str, reason: str) -> ProtocolError:

@@ -7,7 +7,7 @@ Sources: specification 2026-07-28 and 2025-11-25, basic/transports ("Streamable 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Any
 
 import aiohttp
@@ -21,7 +21,6 @@ from trunkline.protocol.eras import Era
 from trunkline.protocol.frames import Frame, encode_notification
 from trunkline.protocol.headers import encode_value
 from trunkline.protocol.tasks import CANCEL, GET, UPDATE
-from trunkline.transport.group import Leaving
 from trunkline.transport.http_answer import AnswerReader, CutStreamError, cut_off
 from trunkline.transport.http_batch import Answer, HttpBatching
 from trunkline.transport.http_client import DIRECT, Egress, FreshConnector, TrackedBody, make_client
@@ -126,7 +125,7 @@ class HttpLink(HttpBatching):
             return await self.request_together(request)
         response: aiohttp.ClientResponse | None = None
         try:
-            response = await self._post(request.body, flight, self._headers_of(request))
+            response = await self._post(request.body, (flight,), self._headers_of(request))
             self._reading.add(response)
             try:
                 frame = await self._read(response, request)
@@ -170,7 +169,7 @@ class HttpLink(HttpBatching):
         """POST a message that has no answer; what the server says to it is not looked at."""
         flight = Flight(self._loop.time())
         try:
-            response = await self._post(body, flight, self._headers)
+            response = await self._post(body, (flight,), self._headers)
             response.release()
         except (aiohttp.ClientError, OSError) as cause:
             raise self._network_error(cause, flight) from cause
@@ -199,10 +198,10 @@ class HttpLink(HttpBatching):
         await self._client.close()
 
     async def _post(
-        self, body: bytes, leaving: Leaving, headers: Mapping[str, str]
+        self, body: bytes, flights: Sequence[Flight], headers: Mapping[str, str]
     ) -> aiohttp.ClientResponse:
         return await self._client.post(
-            self._url, data=TrackedBody(body, leaving), headers=headers, allow_redirects=False
+            self._url, data=TrackedBody(body, flights), headers=headers, allow_redirects=False
         )
 
     async def _get(self, last_id: str | None) -> aiohttp.ClientResponse:

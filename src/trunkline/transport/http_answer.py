@@ -10,6 +10,7 @@ import aiohttp
 from msgspec import UNSET
 
 from trunkline.core.limits import Limits
+from trunkline.core.timing import read_server_timing
 from trunkline.errors import OutcomeUnknownError, ProtocolError
 from trunkline.protocol.frames import Broken, Frame, decode_frames
 from trunkline.protocol.sse import EventParser, EventTooLarge
@@ -99,6 +100,8 @@ class AnswerReader:
     async def _read_json(self, response: aiohttp.ClientResponse, request: Request) -> Frame:
         data = await self._read_body(response)
         server = self._server
+        if (told := response.headers.get("Server-Timing")) is not None:
+            request.flight.server = read_server_timing(told)
         if response.status >= 400 or response.content_type != "application/json":
             is_json = response.content_type == "application/json"
             frame = await self._answer_in(data, request) if is_json else None

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import copy
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import TypeVar
 
 import aiohttp
@@ -17,7 +17,7 @@ from trunkline.core.call import Flight
 from trunkline.errors import CallError, OutcomeUnknownError, UnavailableError
 from trunkline.protocol.frames import Frame
 from trunkline.transport.bundling import MOST_BYTES, encode_batch
-from trunkline.transport.group import Group, Leaving, Member, Together
+from trunkline.transport.group import Group, Member
 from trunkline.transport.http_answer import AnswerReader, CutStreamError
 from trunkline.transport.link import Request, SessionLostError
 
@@ -78,8 +78,7 @@ class HttpBatching:
         response: aiohttp.ClientResponse | None = None
         try:
             body = encode_batch([request.body for request in requests])
-            together = Together(request.flight for request in requests)
-            response = await self._post(body, together, self._headers)
+            response = await self._post(body, [request.flight for request in requests], self._headers)
             response = await self._read_each(response, group)
         except asyncio.CancelledError:
             _discard(response)
@@ -142,7 +141,7 @@ class HttpBatching:
         )
 
     async def _post(
-        self, body: bytes, leaving: Leaving, headers: Mapping[str, str]
+        self, body: bytes, flights: Sequence[Flight], headers: Mapping[str, str]
     ) -> aiohttp.ClientResponse:
         raise NotImplementedError
 

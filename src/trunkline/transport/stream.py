@@ -319,7 +319,7 @@ class StreamCore:
 
     def _flush(self) -> None:
         self._flush_scheduled = False
-        outbox = self._outbox
+        outbox, now = self._outbox, self._loop.time()
         while outbox and not self._paused and not self._lost.done():
             batch: list[bytes] = []
             size = 0
@@ -327,8 +327,11 @@ class StreamCore:
                 body, flight = outbox.popleft()
                 if flight is not None:
                     flight.delivery = "unknown"
+                    if not flight.wrote:
+                        flight.wrote = now
+                        flight.queued += now - flight.sent
                     if flight.bundle is not None:
-                        body = join_bundle(body, flight.bundle, outbox)
+                        body = join_bundle(body, flight.bundle, outbox, now)
                 batch.append(body)
                 size += len(body)
             batch.append(b"")
