@@ -154,6 +154,14 @@ def test_every_value_remembers_file_line_and_table(tmp_path: Path) -> None:
         "process.cpu_seconds": (0.0, "default"),
         "process.processes": (0, "default"),
         "process.files": (0, "default"),
+        "retry.attempts": (3, "default"),
+        "retry.delay": (0.1, "default"),
+        "retry.delay_max": (2.0, "default"),
+        "retry.throttled_delay": (1.0, "default"),
+        "retry.throttled_delay_max": (30.0, "default"),
+        "retry.codes": ((), "default"),
+        "retry.budget": (0.2, "default"),
+        "retry.budget_per_second": (10.0, "default"),
         "limits.frame_bytes": (67_108_864, "default"),
         "limits.inflation": (100, "default"),
         "limits.depth": (64, "default"),
@@ -166,6 +174,9 @@ def test_every_value_remembers_file_line_and_table(tmp_path: Path) -> None:
     assert told(policy.explain("db.x")) == server
     assert told(policy.explain("db.x", "drop")) == server | {
         "validate": (False, f'{file}:7 [tools."db.x.*"]'),
+        "read_only": (False, "default"),
+        "idempotent": (False, "default"),
+        "idempotency_key": ("", "default"),
     }
 
 
@@ -183,7 +194,12 @@ def test_a_policy_from_code_has_tables_and_no_lines() -> None:
         ("servers = 3", "servers", "must be a table, not a number", "[servers]"),
         ("[servers]\ndb = 3", "servers.db", "must be a table, not a number", "[servers.db]"),
         ("[servers.'db.*']\ntimeot = 1", 'servers."db.*".timeot', "unknown key; known are", "'timeout'"),
-        ("[tools.x]\nvalidat = 1", "tools.x.validat", "known are idle, timeout, validate", "'validate'"),
+        (
+            "[tools.x]\nvalidat = 1",
+            "tools.x.validat",
+            "known are idempotency_key, idempotent, idle",
+            "'validate'",
+        ),
         ("[defaults]\ntimeout = '10s'", "defaults.timeout", "must be a number of seconds", "timeout"),
         ("[defaults]\ntimeout = 0", "defaults.timeout", "greater than 0", "timeout"),
         ("[defaults]\nidle = -1", "defaults.idle", "greater than 0", "idle"),

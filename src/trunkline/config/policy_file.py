@@ -13,16 +13,14 @@ from trunkline.config.policy import Policy, Table, Tables
 from trunkline.config.policy_position import Places
 from trunkline.config.policy_rule import (
     DEFAULT_RULES,
-    LIMIT_PREFIX,
-    LIMIT_RULES,
+    GROUPS,
+    LIMITS,
     OVERLAY_TABLES,
-    PROCESS_PREFIX,
-    PROCESS_RULES,
     SERVER_RULES,
     TABLES,
     TOOL_RULES,
-    Rule,
 )
+from trunkline.config.policy_value import Rule
 from trunkline.config.syntax import read_text
 from trunkline.config.wording import KeyPath, describe_path, describe_type, nearest
 from trunkline.errors import ConfigError
@@ -120,7 +118,7 @@ class _PolicyFile:
         limits = {"limits": parts["limits"]} if parts["limits"] else {}
         return Tables(
             defaults=(
-                self._table("*", limits, path, LIMIT_RULES),
+                self._table("*", limits, path, LIMITS.prefixed()),
                 self._table("*", parts["defaults"], (*path, "defaults"), DEFAULT_RULES),
             ),
             servers=tuple(self._named(parts["servers"], (*path, "servers"), SERVER_RULES)),
@@ -166,10 +164,9 @@ class _PolicyFile:
 
     def _misplaced(self, key: str, path: KeyPath) -> bool:
         """Report a key that belongs to another table of the same file or profile."""
-        if f"{LIMIT_PREFIX}{key}" in LIMIT_RULES:
-            home = "limits = {...}"
-        elif f"{PROCESS_PREFIX}{key}" in PROCESS_RULES:
-            home = "process = {...}"
+        inner = next((group.name for group in GROUPS if key in group.rules), None)
+        if inner is not None:
+            home = f"{inner} = {{...}}"
         elif key in TOOL_RULES or key in SERVER_RULES:
             table = ("tools" if key in TOOL_RULES else "servers", "name")
             outer = path[:2] if path[0] == "profiles" else ()

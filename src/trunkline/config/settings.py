@@ -7,9 +7,11 @@ from typing import Literal
 import msgspec
 
 from trunkline.config.replicas import ReplicaPolicy
+from trunkline.core.batch import BatchSettings
 from trunkline.core.limits import Limits
 from trunkline.core.pool import PoolSettings
 from trunkline.core.process_limits import ProcessLimits
+from trunkline.core.retry import RetrySettings
 from trunkline.core.tls import TlsSettings
 
 Era = Literal["auto", "legacy", "modern"]
@@ -54,10 +56,14 @@ class ServerPolicy(msgspec.Struct, frozen=True, kw_only=True):
     """How the server is trusted, and how we show who we are."""
     pool: PoolSettings = PoolSettings()
     """How many connections each endpoint may have."""
+    batch: BatchSettings = BatchSettings()
+    """How calls of its tools are grouped, to leave together."""
     limits: Limits = Limits()
     """How much the server may send."""
     process: ProcessLimits = ProcessLimits()
     """How much of the machine the server may take, where it is a process of ours."""
+    retry: RetrySettings = RetrySettings()
+    """When a call that failed is sent again; each tool may have its own."""
 
 
 class ToolPolicy(msgspec.Struct, frozen=True, kw_only=True):
@@ -69,3 +75,11 @@ class ToolPolicy(msgspec.Struct, frozen=True, kw_only=True):
     """Longest silence within a call, in seconds; the server's unless the tool has its own."""
     validate: bool = True
     """Whether arguments are checked against the input schema before anything is sent."""
+    read_only: bool = False
+    """Whether the tool is known to change nothing, whatever its server says of it."""
+    idempotent: bool = False
+    """Whether calling the tool twice is known to do no more than calling it once."""
+    idempotency_key: str = ""
+    """Argument that takes a key, the same for all tries of a call; such a tool counts as idempotent."""
+    retry: RetrySettings = RetrySettings()
+    """When a call that failed is sent again; the server's unless the tool has its own."""

@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Any
 
 from msgspec.structs import replace
 
-from trunkline.core.batch import BatchSettings
 from trunkline.core.call import Call, Flight
 from trunkline.core.reply import Reply
 from trunkline.runtime.feed import Feed
@@ -38,7 +37,7 @@ class Batching:
         """
         from trunkline.runtime.batch import Batch
 
-        return Batch(self._handles.start, self._make_batched, self._prepare_batched, self._most_in_batch)
+        return Batch(self._handles.start, self._make_batched, self._prepare_batched, self._routes.batch_size)
 
     def _make_batched(self, batch: Batch, tool: str) -> BatchedCall:
         from trunkline.runtime.batch import BatchedCall
@@ -59,9 +58,6 @@ class Batching:
             return await route.service(replace(made, id=handle.call_id))
 
         return call
-
-    def _most_in_batch(self, _server: str) -> int:
-        return BatchSettings().size
 
     def _make_call(
         self,

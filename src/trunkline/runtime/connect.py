@@ -8,6 +8,7 @@ from typing import Any
 
 from trunkline.core.handlers import Handlers
 from trunkline.core.principal import Principal
+from trunkline.pipeline.middleware import Function, Middleware
 from trunkline.runtime.egress import Contexts
 from trunkline.runtime.trunk import Trunk
 from trunkline.store.port import Store
@@ -32,6 +33,7 @@ def connect(
     remember: bool = False,
     store: Store | None = None,
     watch: bool = False,
+    middleware: Sequence[Middleware | Function] = (),
 ) -> Trunk:
     """Open many MCP servers as one catalog: `async with connect("mcp.json") as trunk: ...`.
 
@@ -59,6 +61,8 @@ def connect(
         store: where to keep them instead; it implies `remember`.
         watch: follow the configuration files: what changes in them is taken up as by `Trunk.reload`, and
             what cannot be used changes nothing, see `Trunk.config_status`. Needs `trunkline[watch]`.
+        middleware: functions of the application's own around calls, `async def mw(call, next)`, the first
+            outermost; a `Middleware` says at which point one stands and for which tools. See `Trunk.use`.
     """
     return Trunk(
         target,
@@ -76,4 +80,5 @@ def connect(
         remember=remember,
         store=store,
         watch=watch,
+        middleware=middleware,
     )

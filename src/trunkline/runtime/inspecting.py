@@ -11,7 +11,7 @@ from trunkline.core.journal import LogLine
 from trunkline.errors import DeadlineExceededError
 from trunkline.runtime.insight import Insight
 from trunkline.runtime.inventory import Inventory
-from trunkline.runtime.routes import no_server
+from trunkline.runtime.tool_lists import no_server
 from trunkline.supervision.fleet import Fleet
 from trunkline.supervision.restarting import Restarted
 from trunkline.telemetry.journal import Journal

@@ -24,6 +24,8 @@ from trunkline.errors import (
     ConfigError,
     DeadlineExceededError,
 )
+from trunkline.pipeline.middleware import Function, Middleware
+from trunkline.runtime.around import Around, middleware_of
 from trunkline.runtime.assembly import assemble, check_required, client_identity
 from trunkline.runtime.batching import Batching
 from trunkline.runtime.calls import Calls
@@ -37,12 +39,14 @@ from trunkline.runtime.hosting import Hosting
 from trunkline.runtime.insight import Insight
 from trunkline.runtime.inspecting import Inspecting
 from trunkline.runtime.inventory import Inventory
+from trunkline.runtime.layering import Layering
 from trunkline.runtime.lease import Leasing
 from trunkline.runtime.reactions import end_reacting, is_wanted, react
 from trunkline.runtime.reloading import Reloading
 from trunkline.runtime.remembering import Remembering, open_store
 from trunkline.runtime.requests import Requests
-from trunkline.runtime.routes import Routes, no_server
+from trunkline.runtime.routes import Routes
+from trunkline.runtime.tool_lists import no_server
 from trunkline.runtime.waking import settle_all, settle_awake
 from trunkline.runtime.watching import Watching
 from trunkline.store.port import Store
@@ -53,7 +57,7 @@ from trunkline.telemetry.tracer import Tracing
 from trunkline.telemetry.wire_log import WireTarget
 
 
-class Trunk(Calls, Batching, Requests, Watching, Detaching, Inspecting, Leasing, Reloading):
+class Trunk(Calls, Batching, Requests, Watching, Detaching, Inspecting, Leasing, Reloading, Around):
     """Many servers behind one front door; made by `connect`, used as an async context manager.
 
     Entering returns at once: servers connect in the background, and a call waits for its own server
@@ -78,6 +82,7 @@ class Trunk(Calls, Batching, Requests, Watching, Detaching, Inspecting, Leasing,
         remember: bool = False,
         store: Store | None = None,
         watch: bool = False,
+        middleware: Sequence[Middleware | Function] = (),
     ) -> None:
         self._target = target
         self._require = (require,) if isinstance(require, str) else tuple(require)
@@ -97,6 +102,7 @@ class Trunk(Calls, Batching, Requests, Watching, Detaching, Inspecting, Leasing,
         self._root: asyncio.Task[None] | None = None
         self._reacting: asyncio.Task[None] | None = None
         self._watch = watch
+        self._middleware = middleware_of(middleware)
         self._files = FollowedFiles(self._bus)
 
     async def __aenter__(self) -> Self:
@@ -121,12 +127,13 @@ class Trunk(Calls, Batching, Requests, Watching, Detaching, Inspecting, Leasing,
         self._insight.watch_over(self._fleet)
         self._inventory = Inventory(self._fleet)
         self._handles = Handles(self._fleet)
+        self._layering = Layering(self._insight.observe, self._middleware)
         self._routes = Routes(
             self._fleet,
             self._inventory,
             self._policy,
             self._known,
-            self._insight.observe,
+            self._layering,
             self._handles.see_off,
         )
         self._remembering = Remembering(self._store, self._principal)

@@ -136,7 +136,6 @@ def is_taken_up(folder: Path, identity: Identity) -> bool:
     """Wait for a process that follows these files to take up what they say now; whether one has."""
     from trunkline.runtime.control_record import living
 
-
     until = time.monotonic() + _TAKING_UP
     while any(record.follows and _has_changed(record, identity) for record in living(folder)):
         if time.monotonic() >= until:
