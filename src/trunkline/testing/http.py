@@ -64,6 +64,11 @@ class HttpServer:
             task.cancel()
         await asyncio.gather(*self.tasks, return_exceptions=True)
 
+    def drop(self) -> None:
+        """End every connection in good order; the port stays open."""
+        for connection in tuple(self.connections):
+            connection.close()
+
     def crash(self) -> None:
         """Be gone at once, as a killed process is: the port closes and every connection is reset."""
         if self._listener is not None:
