@@ -26,8 +26,8 @@ Safety = Literal["read", "repeatable", "once"]
 `once`: neither is known."""
 
 Verdict = Literal["again", "elsewhere", "once_more", "never"]
-"""`again`: as often as attempts allow. `once_more`: one retry. `elsewhere`: at another endpoint only, since we
-ourselves have turned it away from this one. `never`: the caller decides."""
+"""`again`: as often as attempts allow. `once_more`: one retry. `elsewhere`: at another endpoint only, since
+we ourselves have turned it away from this one. `never`: the caller decides."""
 
 READS = frozenset(
     (

@@ -22,8 +22,8 @@ class Around:
         """Put a function around calls from the next one on; give what takes it away again.
 
         `async def mw(call, next): return await next(call)` runs in the caller's task, within the call's
-        deadline. It may change the call or the reply, not call `next` at all, or raise a CallError. Of several
-        at one point the first is the outermost.
+        deadline. It may change the call or the reply, not call `next` at all, or raise a CallError. Of
+        several at one point the first is the outermost.
 
         Args:
             at: `first` (each call as it was asked), `call` (its arguments are valid), `attempt` (each try) or

@@ -1,4 +1,4 @@
-"""What servers list, where a call has to know it: waited for, and read once more where it seems out of date."""
+"""What servers list, where a call must know it: waited for, and read once more where it seems out of date."""
 
 from __future__ import annotations
 
