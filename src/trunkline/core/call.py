@@ -52,6 +52,7 @@ class Flight:
         "connecting",
         "context",
         "delivery",
+        "doubtful",
         "earlier",
         "on_log",
         "on_progress",
@@ -81,6 +82,8 @@ class Flight:
         """The caller's context variables, where a question of its server may need them."""
         self.attempts = 0
         self.delivery: Delivery = "never_sent"
+        self.doubtful = False
+        """Whether an earlier try may have run, whatever becomes of the one that `delivery` is about."""
         self.phase = "waiting for the server"
         """What the call is waiting for, in words a person understands."""
         self.stderr: Callable[[], str] | None = None
@@ -106,6 +109,11 @@ class Flight:
         that was later, and at which it was answered; 0 before."""
         self.server: float | None = None
         """Seconds the server says that its last attempt took it."""
+
+    @property
+    def known(self) -> Delivery:
+        """What is known of all tries together: one that may have run outweighs a later one that did not."""
+        return "unknown" if self.doubtful and self.delivery != "answered" else self.delivery
 
 
 class Call(msgspec.Struct, frozen=True, kw_only=True):

@@ -96,7 +96,7 @@ def _finished(call: Call, timing: Timing, error: BaseException | None = None) ->
         call_id=call.id,
         tool=call.public_name,
         code=None if error is None else getattr(error, "code", "cancelled"),
-        delivery=getattr(error, "delivery", flight.delivery),
+        delivery=getattr(error, "delivery", flight.known),
         elapsed=timing.total,
         attempts=flight.attempts or 1,
         timing=timing,
@@ -110,7 +110,7 @@ def _end(error: BaseException, call: Call, span: CallSpan | None, timing: Timing
         span.end(error, timing.total)
     if logger.isEnabledFor(logging.DEBUG):
         code = getattr(error, "code", type(error).__name__)
-        delivery = getattr(error, "delivery", call.flight.delivery)
+        delivery = getattr(error, "delivery", call.flight.known)
         name = escape_text(call.public_name)
         logger.debug("%s failed: %s (%s)", name, code, delivery, extra=facts_of(call, span))
 

@@ -67,7 +67,7 @@ class _Repeat:
         self._call = call
         self._inner = inner
         self._loop = asyncio.get_running_loop()
-        self._unknown: CallError | None = None
+        self._refused = False
         self._last_chance = False
 
     async def after(self, failure: CallError) -> Reply:
@@ -87,8 +87,12 @@ class _Repeat:
                 failure = error
 
     def _note(self, failure: CallError) -> None:
+        """Remember what is known of this try, and begin the next one with nothing sent."""
+        flight = self._call.flight
         if failure.delivery == "unknown":
-            self._unknown = failure
+            flight.doubtful = True
+        self._refused = self._refused or failure.delivery == "refused"
+        flight.delivery = "never_sent"
 
     def _wait(self, failure: CallError, retry: int) -> float | None:
         """Give the seconds until the next try, or None for none."""
@@ -119,5 +123,7 @@ class _Repeat:
 
     def _tell_truth(self, failure: CallError) -> None:
         """Let the last error say what is known of all tries: an earlier one may have run."""
-        if self._unknown is not None and failure.delivery in ("never_sent", "refused"):
+        if self._call.flight.doubtful and failure.delivery in ("never_sent", "refused"):
             failure.delivery = "unknown"
+        elif self._refused and failure.delivery == "never_sent":
+            failure.delivery = "refused"

@@ -90,7 +90,7 @@ class Journal:
                 code = "tool_error"
         else:
             code = getattr(outcome, "code", "cancelled")
-            delivery = getattr(outcome, "delivery", flight.delivery)
+            delivery = getattr(outcome, "delivery", flight.known)
             text = self._message(call, outcome)
         self.total += 1
         self._ended.append(
@@ -193,7 +193,7 @@ def _record_running(call: Call, now: float) -> CallRecord:
         age=max(0.0, now - flight.started),
         running=True,
         elapsed=timing.total,
-        delivery=flight.delivery,
+        delivery=flight.known,
         attempts=flight.attempts,
         message=flight.phase,
         hops=timing.to_hops(answered=False),

@@ -70,7 +70,7 @@ class Toxic(_Facts):
 
     @classmethod
     def http_status(cls, status: int, *, retry_after: int | None = None) -> Toxic:
-        """Answer the request with this status in place of the server, which never sees it."""
+        """Answer the request with this status in place of the server, which never sees it, and close."""
         return cls("status", "up", status=status, retry_after=retry_after)
 
 
@@ -187,6 +187,7 @@ class Passage:
     def _answer(self, toxic: Toxic, data: bytes) -> Step:
         if not self._parser.feed(data):
             return Step("up", b"")
-        self._asking = False
+        self._silent = True
         headers = {} if toxic.retry_after is None else {"Retry-After": str(toxic.retry_after)}
-        return Step("down", render_response(toxic.status, headers))
+        response = render_response(toxic.status, {**headers, "Connection": "close"})
+        return Step("down", response, end="close")
