@@ -1,4 +1,4 @@
-"""The toxic proxy over real sockets: each toxic does what it says, and verdicts agree with the server's ledger."""
+"""The toxic proxy over real sockets: each toxic does what it says, and verdicts agree with the ledger."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any
+from urllib.parse import urlsplit
 
 import pytest
 
@@ -23,10 +24,13 @@ async def proxied(family: str = "modern") -> AsyncIterator[tuple[FakeServer, Tox
     server = FakeServer("fake", eras=[family])
     server.tool("pay", returns="paid")
     policy = {"servers": {"fake": {"health_check_interval": 0, "retry": {"attempts": 1}}}}
-    async with server.http() as url, ToxicProxy(int(url.split(":")[2].split("/")[0])) as proxy:
-        async with trunkline.connect({"fake": {"url": proxy.url()}}, policy=policy) as trunk:
-            await trunk.ready()
-            yield server, proxy, trunk
+    async with (
+        server.http() as url,
+        ToxicProxy(urlsplit(url).port or 0) as proxy,
+        trunkline.connect({"fake": {"url": proxy.url()}}, policy=policy) as trunk,
+    ):
+        await trunk.ready()
+        yield server, proxy, trunk
 
 
 def strike(proxy: ToxicProxy, *toxics: Toxic) -> None:

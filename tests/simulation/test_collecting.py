@@ -103,15 +103,20 @@ async def test_awaiting_a_call_within_the_block_sends_what_is_collected():
 
 async def test_a_block_that_fails_sends_nothing_more_and_cancels_what_runs():
     server = offering()
+    calls: list[trunkline.BatchedCall] = []
+
+    async def fail(trunk: trunkline.Trunk) -> None:
+        async with trunk.batch() as batch:
+            calls.append(batch.call("fake.slow"))
+            batch.send()
+            await asyncio.sleep(1)
+            calls.append(batch.call("fake.echo"))
+            raise ZeroDivisionError
+
     async with asyncio.timeout(60), trunkline.connect({"fake": server}) as trunk:
         with pytest.raises(ZeroDivisionError):
-            async with trunk.batch() as batch:
-                ran = batch.call("fake.slow")
-                batch.send()
-                await asyncio.sleep(1)
-                unsent = batch.call("fake.echo")
-                1 / 0  # noqa: B018
-        for call in (ran, unsent):
+            await fail(trunk)
+        for call in calls:
             with pytest.raises(asyncio.CancelledError):
                 await call
         await server.wait_for(lambda ledger: bool(ledger.of("notifications/cancelled")))

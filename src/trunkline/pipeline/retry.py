@@ -104,7 +104,7 @@ class _Repeat:
             return None
         self._last_chance = verdict == "once_more"
         wait, now = layer.wait(failure, retry), self._loop.time()
-        if now + wait >= self._call.deadline or not layer.budget.take(now, retry):
+        if now + wait >= self._call.deadline or not layer.budget.take(now):
             return None
         return wait
 

@@ -1,4 +1,4 @@
-"""Holds what a client was told of its calls against what the server did: nothing twice, nothing lost, no lie."""
+"""Holds what a client was told of its calls against what the server did: nothing twice, lost or untrue."""
 
 from __future__ import annotations
 

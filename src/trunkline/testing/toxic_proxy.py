@@ -58,14 +58,14 @@ class ToxicProxy:
     async def _accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         self.accepted += 1
         task = asyncio.current_task()
-        if task is not None:
-            self._lines.add(task)
+        assert task is not None  # noqa: S101 - asyncio's server runs this in a task
+        self._lines.add(task)
         try:
             # Cancelled by `__aexit__` alone, and asyncio complains of a task that ends so.
             with contextlib.suppress(OSError, asyncio.CancelledError):
                 await self._serve(reader, writer)
         finally:
-            self._lines.discard(task)  # type: ignore[arg-type]
+            self._lines.discard(task)
             writer.close()
 
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:

@@ -1,7 +1,7 @@
-"""What can go wrong between a client and a server that are both well: values, and what they do to bytes. Sans-IO.
+"""What can go wrong between a client and a server that are well: values, and what they do to bytes. Sans-IO.
 
-An exchange is a request and its response on a connection that carries one at a time, as HTTP/1.1 does: it
-begins with the first byte up after the last one down. Offsets count the bytes of an exchange in one direction:
+An exchange is a request and its response on a connection that carries one at a time, as HTTP/1.1 does; it
+begins with the first byte up after the last one down. Offsets count the bytes of one in one direction:
 negative ones from the end of the message, None is all of it. Those two need a message with a Content-Length,
 whose head comes in one piece.
 """
@@ -50,7 +50,7 @@ class Toxic(_Facts):
 
     @classmethod
     def refuse(cls) -> Toxic:
-        """Take no connection; on one that is there already, the exchange meets a reset before its first byte."""
+        """Take no connection; on one that is there already, reset it before the first byte."""
         return cls("refuse", "up")
 
     @classmethod
