@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from contextvars import Context
 from typing import Any, Literal
 
 import msgspec
 
+from trunkline.core.health import Health
 from trunkline.core.principal import Principal
 from trunkline.errors import Delivery
 
@@ -33,6 +34,10 @@ class Log(msgspec.Struct, frozen=True, kw_only=True):
     logger: str | None = None
 
 
+Plan = Callable[[Sequence[Health]], Sequence[int]]
+"""Gives the places of the replicas that may have a call, the best first; raises a CallError if none may."""
+
+
 class Flight:
     """What is known of one call in flight.
 
@@ -53,12 +58,18 @@ class Flight:
         "on_log",
         "on_progress",
         "phase",
+        "plain",
+        "plan",
+        "replica",
         "request_id",
         "sent",
         "session",
+        "shared",
         "started",
         "stderr",
         "task",
+        "tried",
+        "unchecked",
         "waited",
     )
 
@@ -94,8 +105,20 @@ class Flight:
         """Handle of the task that the server made of this call, for as long as that may be running."""
         self.waited = 0.0
         """Seconds it has waited for its server to be connected, or for its turn."""
+        self.plan: Plan | None = None
+        """Which replica it goes to, decided when it has its turn; None where nothing is said about that."""
+        self.replica = ""
+        """The connection its last attempt went to, where its server has several."""
+        self.tried: tuple[str, ...] = ()
+        """Connections at which an attempt of it failed; another one is preferred."""
+        self.unchecked = False
+        """Whether its arguments are still to be checked, as its tool was not listed yet."""
         self.sent = self.answered = 0.0
         """Moments at which its last attempt was given to the connection, and was answered; 0 before."""
+        self.plain = True
+        """Whether its answer followed from what was sent alone: no question was asked, no task was made."""
+        self.shared: Flight | None = None
+        """The flight of the request that it shares with identical calls, while they wait for it."""
 
 
 class Call(msgspec.Struct, frozen=True, kw_only=True):
@@ -132,5 +155,13 @@ class Call(msgspec.Struct, frozen=True, kw_only=True):
     """The mildest log messages the caller wants to see, or None for none."""
     headers: Mapping[str, str] = {}
     """`Mcp-Param-*` headers that mirror arguments, for transports that carry headers."""
+    max_age: float | None = None
+    """Oldest answer of a cache that the caller takes, in seconds; 0 asks the server, None is policy's."""
+    fallback: tuple[Any, ...] | None = None
+    """What the caller wants to be tried if it fails, as `fallback.Alternative`; None leaves it to policy."""
+    fallback_on: frozenset[str] = frozenset()
+    """What that is for, beside failures of servers and links, as `fallback.Cause`."""
+    substitute: bool = False
+    """Whether it is made in place of another call that failed, so that nothing is made in place of it."""
     trace: Mapping[str, str] = {}
     """`traceparent`, `tracestate` and `baggage` for the server, where the call is traced."""

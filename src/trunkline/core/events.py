@@ -69,6 +69,22 @@ class CallFinished(Event, frozen=True, kw_only=True):
     elapsed: float = 0.0
     """Seconds from the caller's call to its end."""
     attempts: int = 1
+    replica: str = ""
+    """The connection its last attempt went to, as in the status of a server that has several; else ""."""
+
+
+class Degraded(Event, frozen=True, kw_only=True):
+    """A call could not be answered as it was asked for, and something else was given in its place."""
+
+    call_id: str
+    tool: str
+    """What was called: the tool's public name."""
+    code: str
+    """Code of the error, or `tool_error` where the tool itself reported a failure."""
+    reason: str
+    """Why, in words that are safe to show."""
+    by: str
+    """What was given instead: a tool's name, a function's, or what it is in words."""
 
 
 class ListChanged(Event, frozen=True, kw_only=True):

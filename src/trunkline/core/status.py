@@ -37,6 +37,10 @@ class MemberStatus(msgspec.Struct, frozen=True, kw_only=True):
     retry_in: float | None = None
     """Seconds until it is tried again although nobody calls it; None when it is not."""
     latency_ms: float | None = None
+    ejected: bool = False
+    """Whether it is left out because calls failed there, although it is connected."""
+    tags: tuple[str, ...] = ()
+    """What its endpoint is marked with."""
 
 
 class ServerStatus(msgspec.Struct, frozen=True, kw_only=True):

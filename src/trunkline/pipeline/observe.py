@@ -86,6 +86,7 @@ def _finished(call: Call, elapsed: float, error: BaseException | None = None) ->
         delivery=getattr(error, "delivery", flight.delivery),
         elapsed=elapsed,
         attempts=flight.attempts or 1,
+        replica=flight.replica,
     )
 
 

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 _MOST_CALLS = 5
 _MOST_WARNINGS = 5
-_CALL_ID = re.compile("[0-9a-f]{6}-[0-9a-f]+")
+_CALL_ID = re.compile(r"[0-9a-f]{6}-[0-9a-f]+(\.[0-9]+)*")
 _DOWN = ("stopped", "backoff", "failed", "draining")
 
 
@@ -99,11 +99,22 @@ def _notes_of(call: CallRecord, status: ServerStatus | None) -> list[str]:
     notes = []
     if not call.ok and not call.running:
         notes.append(f"code {call.code}, delivery {call.delivery}: {_DELIVERIES[call.delivery]}")
+    if call.degraded:
+        notes.append(f"something else was given in its place: {sanitize_text(call.degraded)}")
+    if call.replica:
+        notes.append(_replica(call, status))
     if call.attempts > 1:
         notes.append(f"it was tried {call.attempts} times; the times are those of the last")
     if status is not None and status.state != "ready":
         notes.append(f"{sanitize_text(call.server)} is {_state(status)}")
     return notes
+
+
+def _replica(call: CallRecord, status: ServerStatus | None) -> str:
+    members = () if status is None else status.members
+    found = next((one for one in members if one.name == call.replica), None)
+    where = f" ({sanitize_text(found.endpoint)})" if found is not None and found.endpoint else ""
+    return f"it went to replica {call.replica}{where}"
 
 
 _DELIVERIES = {

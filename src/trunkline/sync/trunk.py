@@ -19,6 +19,7 @@ from trunkline.core.status import ConfigStatus, ServerStatus
 from trunkline.runtime.events import MOST_WAITING
 from trunkline.runtime.trunk import Trunk as AsyncTrunk
 from trunkline.sync.breakers import Breakers
+from trunkline.sync.cached import ReplyCache
 from trunkline.sync.calling import Calling
 from trunkline.sync.inspecting import Inspecting
 from trunkline.sync.lease import Lease
@@ -84,6 +85,11 @@ class Trunk(Calling, Inspecting, Breakers):
     @mirrors(AsyncTrunk.catalog)
     def catalog(self) -> Catalog:
         return self._thread.ask(lambda: self._trunk.catalog)
+
+    @property
+    @mirrors(AsyncTrunk.cache)
+    def cache(self) -> ReplyCache:
+        return ReplyCache(self._thread, self._thread.ask(lambda: self._trunk.cache))
 
     @mirrors(AsyncTrunk.status)
     def status(self) -> dict[str, ServerStatus]:

@@ -57,6 +57,8 @@ class _Ended(msgspec.Struct, gc=False):
     code: str | None
     delivery: Delivery
     message: str | None
+    replica: str
+    degraded: str
 
 
 class Journal:
@@ -91,7 +93,9 @@ class Journal:
         text: str | None = None
         flight = call.flight
         delivery: Delivery = "answered"
+        degraded = ""
         if isinstance(outcome, Reply):
+            degraded = outcome.reason
             if outcome.raw.get("isError") is True:
                 code = "tool_error"
         else:
@@ -114,6 +118,8 @@ class Journal:
                 code,
                 delivery,
                 text,
+                flight.replica,
+                degraded,
             )
         )
 
@@ -186,6 +192,8 @@ def _record_ended(one: _Ended, now: float) -> CallRecord:
         delivery=one.delivery,
         attempts=one.attempts,
         message=one.message,
+        replica=one.replica,
+        degraded=one.degraded,
         hops=_hops(one, one.started + one.elapsed, answered=one.delivery in _TOLD),
     )
 
@@ -203,6 +211,7 @@ def _record_running(call: Call, now: float) -> CallRecord:
         delivery=flight.delivery,
         attempts=flight.attempts,
         message=flight.phase,
+        replica=flight.replica,
         hops=_hops(flight, now, answered=False),
     )
 
