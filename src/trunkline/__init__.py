@@ -53,6 +53,7 @@ if TYPE_CHECKING:
     from trunkline.core.resource import Resource as Resource
     from trunkline.core.resource import ResourceContent as ResourceContent
     from trunkline.core.resource import Template as Template
+    from trunkline.core.retry import RetrySettings as RetrySettings
     from trunkline.core.sampling import Root as Root
     from trunkline.core.sampling import SampleRequest as SampleRequest
     from trunkline.core.sampling import SampleResult as SampleResult
@@ -81,6 +82,7 @@ if TYPE_CHECKING:
     from trunkline.errors import UnavailableError as UnavailableError
     from trunkline.errors import WorkflowError as WorkflowError
     from trunkline.pipeline.function_breaker import breaker as breaker
+    from trunkline.pipeline.middleware import Middleware as Middleware
     from trunkline.resilience.retrying import Retrying as Retrying
     from trunkline.resilience.retrying import retry as retry
     from trunkline.runtime.breakers import BreakerSwitch as BreakerSwitch
@@ -102,6 +104,8 @@ if TYPE_CHECKING:
 
 _HOMES = {
     "Budget": "core.budget",
+    "Middleware": "pipeline.middleware",
+    "RetrySettings": "core.retry",
     "Retrying": "resilience.retrying",
     "retry": "resilience.retrying",
     "Catalog": "catalog.catalog",
