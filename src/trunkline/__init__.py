@@ -54,6 +54,7 @@ if TYPE_CHECKING:
     from trunkline.core.resource import Resource as Resource
     from trunkline.core.resource import ResourceContent as ResourceContent
     from trunkline.core.resource import Template as Template
+    from trunkline.core.retry import RetrySettings as RetrySettings
     from trunkline.core.sampling import Root as Root
     from trunkline.core.sampling import SampleRequest as SampleRequest
     from trunkline.core.sampling import SampleResult as SampleResult
@@ -83,6 +84,8 @@ if TYPE_CHECKING:
     from trunkline.errors import TrunklineError as TrunklineError
     from trunkline.errors import UnavailableError as UnavailableError
     from trunkline.errors import WorkflowError as WorkflowError
+    from trunkline.pipeline.function_breaker import breaker as breaker
+    from trunkline.pipeline.middleware import Middleware as Middleware
     from trunkline.resilience.breaking import Breaking as Breaking
     from trunkline.resilience.breaking import breaker as breaker
     from trunkline.resilience.retrying import Retrying as Retrying
@@ -108,6 +111,8 @@ if TYPE_CHECKING:
 
 _HOMES = {
     "Budget": "core.budget",
+    "Middleware": "pipeline.middleware",
+    "RetrySettings": "core.retry",
     "Retrying": "resilience.retrying",
     "retry": "resilience.retrying",
     "Batch": "runtime.batch",
