@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from trunkline.catalog.search import Match as Match
     from trunkline.config.replicas import Replica as Replica
     from trunkline.config.replicas import Replicas as Replicas
+    from trunkline.core.batch import BatchSettings as BatchSettings
     from trunkline.core.breaker import BreakerSettings as BreakerSettings
     from trunkline.core.breaker import BreakerStatus as BreakerStatus
     from trunkline.core.budget import Budget as Budget
@@ -53,6 +54,7 @@ if TYPE_CHECKING:
     from trunkline.core.resource import Resource as Resource
     from trunkline.core.resource import ResourceContent as ResourceContent
     from trunkline.core.resource import Template as Template
+    from trunkline.core.retry import RetrySettings as RetrySettings
     from trunkline.core.sampling import Root as Root
     from trunkline.core.sampling import SampleRequest as SampleRequest
     from trunkline.core.sampling import SampleResult as SampleResult
@@ -60,6 +62,8 @@ if TYPE_CHECKING:
     from trunkline.core.status import MemberStatus as MemberStatus
     from trunkline.core.status import ServerStatus as ServerStatus
     from trunkline.core.task import Task as Task
+    from trunkline.core.timing import Hop as Hop
+    from trunkline.core.timing import Timing as Timing
     from trunkline.core.tool import Tool as Tool
     from trunkline.core.why import Why as Why
     from trunkline.errors import AgentError as AgentError
@@ -80,10 +84,14 @@ if TYPE_CHECKING:
     from trunkline.errors import TrunklineError as TrunklineError
     from trunkline.errors import UnavailableError as UnavailableError
     from trunkline.errors import WorkflowError as WorkflowError
+    from trunkline.pipeline.function_breaker import breaker as breaker
+    from trunkline.pipeline.middleware import Middleware as Middleware
     from trunkline.resilience.breaking import Breaking as Breaking
     from trunkline.resilience.breaking import breaker as breaker
     from trunkline.resilience.retrying import Retrying as Retrying
     from trunkline.resilience.retrying import retry as retry
+    from trunkline.runtime.batch import Batch as Batch
+    from trunkline.runtime.batch import BatchedCall as BatchedCall
     from trunkline.runtime.breakers import BreakerSwitch as BreakerSwitch
     from trunkline.runtime.cached import ReplyCache as ReplyCache
     from trunkline.runtime.connect import connect as connect
@@ -103,8 +111,13 @@ if TYPE_CHECKING:
 
 _HOMES = {
     "Budget": "core.budget",
+    "Middleware": "pipeline.middleware",
+    "RetrySettings": "core.retry",
     "Retrying": "resilience.retrying",
     "retry": "resilience.retrying",
+    "Batch": "runtime.batch",
+    "BatchSettings": "core.batch",
+    "BatchedCall": "runtime.batch",
     "Catalog": "catalog.catalog",
     "Handle": "runtime.handle",
     "Replica": "config.replicas",
@@ -170,6 +183,8 @@ _HOMES = {
     "ServerStatus": "core.status",
     "Task": "core.task",
     "TaskHandle": "runtime.task_handle",
+    "Hop": "core.timing",
+    "Timing": "core.timing",
     "Tool": "core.tool",
     "Trunk": "runtime.trunk",
     "connect": "runtime.connect",

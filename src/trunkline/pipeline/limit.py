@@ -90,7 +90,7 @@ class Limiter:
                 alarm.cancel()
             flight.connecting = False
             flight.activity = now = loop.time()
-            flight.waited += now - entry.since
+            flight.queued += now - entry.since
 
     def _return(self, entry: Entry) -> None:
         self._state.leave(_now(), entry, answered=False, overloaded=False, waited=0.0)
