@@ -13,10 +13,13 @@ from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
+import msgspec
+
 from trunkline.config import policy_rule
 from trunkline.config.policy_value import Rule
 from trunkline.config.schema import POLICY_SCHEMA
 from trunkline.config.settings import ServerPolicy, ToolPolicy
+from trunkline.core.group import GroupPolicy
 
 PAGE = Path(__file__).with_name("trunkline-toml.md")
 TOOL_RULES = {key: rule for key, rule in policy_rule.TOOL_RULES.items() if "." not in key}
@@ -27,6 +30,7 @@ TABLES = {
     "defaults": "What holds for every server and tool unless a more specific table says otherwise.",
     "servers": f"Settings by server name or pattern. {PATTERN}",
     "tools": f"Settings by `server.tool` or pattern. {PATTERN}",
+    "groups": "Equal tools of several servers under one name, which calls use as that of a tool.",
     **{group.name: group.about for group in GROUPS},
     **{f"{group.name}_of_a_tool": group.about for group in GROUPS if group.of_tools},
     "profiles": "Named sets of the same tables; those of the active one count as written last.",
@@ -34,10 +38,10 @@ TABLES = {
 
 
 def docstrings(struct: type) -> dict[str, str]:
-    """Give the docstring beneath each field, on one line."""
+    """Give the docstring beneath each field, those of the struct it extends among them, on one line."""
+    found = {} if struct.__base__ in (None, msgspec.Struct) else docstrings(struct.__base__)
     (body,) = ast.parse(inspect.getsource(struct)).body
     lines = body.body if isinstance(body, ast.ClassDef) else []
-    found: dict[str, str] = {}
     for field, after in pairwise(lines):
         match field, after:
             case (
@@ -61,6 +65,7 @@ def schema() -> dict[str, Any]:
             "defaults": _described("defaults", _object(_settings(every) | _inner(ServerPolicy))),
             "servers": _described("servers", _map(_object(_settings(SERVER_RULES) | _inner(ServerPolicy)))),
             "tools": _described("tools", _map(_object(_settings(TOOL_RULES) | _inner(ToolPolicy)))),
+            "groups": _described("groups", _named_groups()),
             **dict(_groups()),
             "profiles": _described("profiles", _map(_object(overlay))),
         },
@@ -77,6 +82,13 @@ def page() -> str:
     return PROLOGUE + "".join(_sections()) + EPILOGUE
 
 
+def _named_groups() -> dict[str, Any]:
+    fields = _fields(policy_rule.GROUP_RULES, (GroupPolicy,))
+    fields["tools"]["minItems"] = 1
+    group = {**_object(fields), "required": ["tools"]}
+    return {**_map(group), "propertyNames": {"pattern": r"^[^.]+$"}}
+
+
 def _groups() -> Iterator[tuple[str, Any]]:
     for group in GROUPS:
         fields = _fields(group.rules, (group.kind,))
@@ -90,13 +102,14 @@ def _sections() -> Iterator[str]:
     for heading, rules, structs in (
         ('[servers."glob"]', SERVER_RULES, (ServerPolicy,)),
         ('[tools."glob"]', TOOL_RULES, (ToolPolicy,)),
+        ("[groups.name]", policy_rule.GROUP_RULES, (GroupPolicy,)),
         *((group.name, group.rules, (group.kind,)) for group in GROUPS),
     ):
         yield f"\n## {heading}\n\n| key | value | default | meaning |\n|---|---|---|---|\n"
         for key, field in _fields(rules, structs).items():
             default = json.dumps(field["default"])
             yield f"| `{key}` | {rules[key].wanted} | `{default}` | {field['description']} |\n"
-        for group in GROUPS:
+        for group in GROUPS if rules in (SERVER_RULES, TOOL_RULES) else ():
             if (text := docstrings(structs[0]).get(group.name)) is not None:
                 yield f"| `{group.name}` | a table | see [{group.name}](#{group.name}) | {text} |\n"
 
@@ -156,6 +169,7 @@ page, and the JSON Schema that `trunkline config schema` prints, are written fro
 | `[defaults]` | any key of `[servers]` and `[tools]`, for all of them |
 | `[servers."glob"]` | settings of the servers whose name the glob matches |
 | `[tools."glob"]` | settings of the tools whose `server.tool` the glob matches |
+| `[groups.NAME]` | equal tools of several servers, called by the name of the group |
 | `[limits]` | the same as `[defaults.limits]`, which wins |
 | `[profiles.NAME.TABLE]` | any of these tables, in force while the profile `NAME` is active |
 

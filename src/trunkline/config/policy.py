@@ -18,9 +18,10 @@ import msgspec
 
 from trunkline.config.explanation import Explanation, Setting
 from trunkline.config.policy_position import Place, Places
-from trunkline.config.policy_rule import GROUPS
+from trunkline.config.policy_rule import GROUP_RULES, GROUPS
 from trunkline.config.settings import ServerPolicy, ToolPolicy
 from trunkline.config.wording import KeyPath, describe_path, nearest
+from trunkline.core.group import GroupPolicy
 from trunkline.errors import ConfigError
 
 _Key = TypeVar("_Key")
@@ -59,12 +60,15 @@ class Tables(msgspec.Struct, frozen=True, kw_only=True):
     defaults: tuple[Table, ...] = ()
     servers: tuple[Table, ...] = ()
     tools: tuple[Table, ...] = ()
+    groups: tuple[Table, ...] = ()
+    """Each by its name, which is no pattern."""
 
     def __add__(self, later: Tables) -> Tables:
         return Tables(
             defaults=self.defaults + later.defaults,
             servers=self.servers + later.servers,
             tools=self.tools + later.tools,
+            groups=self.groups + later.groups,
         )
 
 
@@ -91,6 +95,8 @@ class Policy:
         self._places = places or Places()
         self.tables = self.written + self.profiles[profile] if profile else self.written
         """The tables in force: those of the file, then those of the active profile."""
+        self.groups = {table.pattern: GroupPolicy(**table.values) for table in self.tables.groups}
+        """The groups of equal tools, by name; of two of one name the later one counts."""
         self._by_server: dict[str, ServerPolicy] = {}
         self._by_tool: dict[tuple[str, str], ToolPolicy] = {}
 
@@ -146,6 +152,25 @@ class Policy:
             source=self.source,
             profile=self.profile,
             settings=tuple(self._setting(key, value, table) for key, (value, table) in decided.items()),
+        )
+
+    def explain_group(self, name: str) -> Explanation:
+        """Give every effective value of a group and where it came from.
+
+        Raises:
+            KeyError: there is no such group.
+        """
+        group = self.groups[name]
+        table = next(one for one in reversed(self.tables.groups) if one.pattern == name)
+        return Explanation(
+            server="",
+            group=name,
+            source=self.source,
+            profile=self.profile,
+            settings=tuple(
+                self._setting(key, getattr(group, key), table if key in table.values else None)
+                for key in GROUP_RULES
+            ),
         )
 
     def locate(self, table: Table, key: str | None = None) -> Place:

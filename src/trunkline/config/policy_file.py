@@ -13,6 +13,7 @@ from trunkline.config.policy import Policy, Table, Tables
 from trunkline.config.policy_position import Places
 from trunkline.config.policy_rule import (
     DEFAULT_RULES,
+    GROUP_RULES,
     GROUPS,
     LIMITS,
     OVERLAY_TABLES,
@@ -123,11 +124,23 @@ class _PolicyFile:
             ),
             servers=tuple(self._named(parts["servers"], (*path, "servers"), SERVER_RULES)),
             tools=tuple(self._named(parts["tools"], (*path, "tools"), TOOL_RULES)),
+            groups=tuple(self._groups(parts["groups"], (*path, "groups"))),
         )
 
     def _named(self, content: Mapping[str, Any], path: KeyPath, rules: Mapping[str, Rule]) -> Iterator[Table]:
         for pattern, raw in content.items():
             yield self._table(pattern, raw, (*path, pattern), rules)
+
+    def _groups(self, content: Mapping[str, Any], path: KeyPath) -> Iterator[Table]:
+        for table in self._named(content, path, GROUP_RULES):
+            if not table.pattern or "." in table.pattern:
+                fix = "Call it by a word without a dot: what has one names a server and its tool."
+                self._refuse("this cannot be the name of a group", table.path, fix)
+            elif not table.values.get("tools"):
+                fix = 'Write tools = ["a.search", "b.search"].'
+                self._refuse("a group needs tools", table.path, fix)
+            else:
+                yield table
 
     def _table(self, pattern: str, raw: object, path: KeyPath, rules: Mapping[str, Rule]) -> Table:
         values = dict(self._values(self._object(raw, path), path, rules))

@@ -7,21 +7,27 @@ from collections.abc import Mapping
 import msgspec
 
 from trunkline.config.policy_value import (
+    BYTES,
     COUNT,
     COUNT_OR_OFF,
     ERA,
     FEW,
     FEW_OR_NONE,
     FILES_OR_OFF,
+    HINTS,
+    INTEGER,
     MILLISECONDS,
+    PART,
     PATH,
     PROXY,
     RATE_OR_NONE,
+    RATE_OR_OFF,
     REPLICAS,
     SECONDS,
     SECONDS_OR_OFF,
     SECRET,
     SHARE,
+    SHARING,
     SIZE_OR_OFF,
     SWITCH,
     VERSION,
@@ -29,11 +35,27 @@ from trunkline.config.policy_value import (
     WORDS,
     Rule,
 )
+from trunkline.config.reply_place import STORE
+from trunkline.config.routing_value import (
+    CAUSES,
+    FALLBACK,
+    GROUP_TOOLS,
+    NEEDS,
+    QUANTILE,
+    REGIONS,
+    STICKS_TO,
+    STRATEGY,
+)
 from trunkline.core.batch import BatchSettings
+from trunkline.core.breaker import BreakerSettings
+from trunkline.core.cache_settings import CacheSettings
+from trunkline.core.limit import LimitSettings
 from trunkline.core.limits import Limits
 from trunkline.core.pool import PoolSettings
+from trunkline.core.prefetch import PrefetchSettings
 from trunkline.core.process_limits import ProcessLimits
 from trunkline.core.retry import RetrySettings
+from trunkline.core.routing import EjectionSettings, HedgeSettings, RouteSettings
 from trunkline.core.tls import TlsSettings
 
 
@@ -115,6 +137,91 @@ GROUPS = (
         about="How often, and after which waits, a call that failed is sent again where that is safe.",
         of_tools=("attempts", "delay", "delay_max", "throttled_delay", "throttled_delay_max", "codes"),
     ),
+    Group(
+        name="breaker",
+        kind=BreakerSettings,
+        rules={
+            "enabled": SWITCH,
+            "failure_rate": PART,
+            "least_calls": COUNT,
+            "window": SECONDS,
+            "consecutive": COUNT_OR_OFF,
+            "open_for": SECONDS,
+            "jitter": SWITCH,
+            "probe_timeout": SECONDS,
+            "codes": WORDS,
+        },
+        about="When calls that keep failing are no longer made, of a server as a whole and of each tool.",
+        of_tools=BreakerSettings.__struct_fields__,
+    ),
+    Group(
+        name="limit",
+        kind=LimitSettings,
+        rules={
+            "concurrency": COUNT_OR_OFF,
+            "principal_concurrency": COUNT_OR_OFF,
+            "rate": RATE_OR_OFF,
+            "burst": COUNT_OR_OFF,
+            "principal_rate": RATE_OR_OFF,
+            "principal_burst": COUNT_OR_OFF,
+            "queue": COUNT_OR_OFF,
+            "queue_timeout": SECONDS_OR_OFF,
+            "priority": INTEGER,
+            "adaptive": SWITCH,
+            "adaptive_min": COUNT,
+            "adaptive_max": COUNT,
+        },
+        about="How many calls may run, how often they may begin, and who waits.",
+        of_tools=LimitSettings.__struct_fields__,
+    ),
+    Group(
+        name="cache",
+        kind=CacheSettings,
+        rules={
+            "ttl": SECONDS_OR_OFF,
+            "hints": HINTS,
+            "stale_while_revalidate": SECONDS_OR_OFF,
+            "stale_if_error": SECONDS_OR_OFF,
+            "share": SHARING,
+            "invalidates": WORDS,
+            "max_entries": COUNT,
+            "max_bytes": BYTES,
+            "max_reply_bytes": BYTES,
+            "store": STORE,
+        },
+        about="What is kept of answers that change nothing, for how long, and who gets it.",
+        of_tools=(
+            *("ttl", "hints", "stale_while_revalidate", "stale_if_error"),
+            *("share", "invalidates", "max_reply_bytes"),
+        ),
+    ),
+    Group(
+        name="prefetch",
+        kind=PrefetchSettings,
+        rules={"enabled": SWITCH, "confidence": SHARE, "least": COUNT, "budget": SHARE},
+        about="Which calls are made before they come, because they have followed others; needs `cache`.",
+        of_tools=("enabled", "confidence", "least", "budget"),
+    ),
+    Group(
+        name="route",
+        kind=RouteSettings,
+        rules={"strategy": STRATEGY, "by": STICKS_TO, "regions": REGIONS, "needs": NEEDS},
+        about="Which of its replicas a call goes to.",
+        of_tools=("strategy", "by", "regions", "needs"),
+    ),
+    Group(
+        name="hedge",
+        kind=HedgeSettings,
+        rules={"share": SHARE, "quantile": QUANTILE},
+        about="Asking a second time where a call that only reads is slow; for trusted servers.",
+        of_tools=("share", "quantile"),
+    ),
+    Group(
+        name="ejection",
+        kind=EjectionSettings,
+        rules={"failures": COUNT_OR_OFF, "seconds": SECONDS, "seconds_max": SECONDS, "share": SHARE},
+        about="When a replica at which calls fail is left out, although it is connected.",
+    ),
 )
 LIMITS = next(group for group in GROUPS if group.name == "limits")
 
@@ -133,6 +240,7 @@ SERVER_RULES = {
     "remember": SWITCH,
     "lazy": SWITCH,
     "max_concurrency": COUNT_OR_OFF,
+    "coalesce": SWITCH,
     "replicas": REPLICAS,
     "proxy": PROXY,
 }
@@ -146,14 +254,25 @@ TOOL_RULES = {
     "read_only": SWITCH,
     "idempotent": SWITCH,
     "idempotency_key": WORD_OR_NONE,
+    "coalesce": SWITCH,
+    "fallback": FALLBACK,
+    "fallback_on": CAUSES,
 }
 for _group in GROUPS:
     TOOL_RULES |= _group.prefixed(tools=True)
 """Keys of `[tools."glob"]`."""
+GROUP_RULES = {
+    "tools": GROUP_TOOLS,
+    "strategy": STRATEGY,
+    "by": STICKS_TO,
+    "regions": REGIONS,
+    "needs": NEEDS,
+}
+"""Keys of `[groups.name]`."""
 DEFAULT_RULES = SERVER_RULES | TOOL_RULES
 """Keys of `[defaults]`."""
 
-OVERLAY_TABLES = ("defaults", "servers", "tools", "limits")
+OVERLAY_TABLES = ("defaults", "servers", "tools", "limits", "groups")
 """Tables of a profile."""
 TABLES = (*OVERLAY_TABLES, "profiles")
 """Tables of a file."""

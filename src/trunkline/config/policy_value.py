@@ -11,6 +11,7 @@ from trunkline.config import proxy
 from trunkline.config.reference import FORMS, REFERENCE
 from trunkline.config.replicas import WANTED, are_replicas, read_replicas
 from trunkline.config.settings import Era
+from trunkline.core.cache_settings import Hints, Sharing
 from trunkline.core.process_limits import read_size, write_size
 from trunkline.core.tls import Version
 
@@ -97,6 +98,32 @@ SIZE_OR_OFF = Rule(
         ]
     },
 )
+BYTES = Rule(
+    'a size such as "64 MiB", or a whole number of bytes greater than 0',
+    lambda value: bool(_bytes_of(value)),
+    _bytes_of,
+    '"64 MiB"',
+    {
+        "anyOf": [
+            {"type": "integer", "exclusiveMinimum": 0},
+            {"type": "string", "pattern": r"^\s*[0-9]+(\.[0-9]+)?\s*([KkMmGgTt][Ii]?)?[Bb]\s*$"},
+        ]
+    },
+)
+HINTS = Rule(
+    '"shorten", "follow" or "ignore"',
+    lambda value: value in get_args(Hints),
+    str,
+    '"follow"',
+    {"enum": list(get_args(Hints))},
+)
+SHARING = Rule(
+    '"never", "public" or "always"',
+    lambda value: value in get_args(Sharing),
+    str,
+    '"public"',
+    {"enum": list(get_args(Sharing))},
+)
 FILES_OR_OFF = Rule(
     f"a whole number of at least {LEAST_FILES}, or 0, which is off",
     lambda value: _is_zero(value) or (_is_count(value) and int(value) >= LEAST_FILES),  # type: ignore[call-overload]
@@ -180,6 +207,7 @@ REPLICAS = Rule(
                         "url": _ENDPOINT,
                         "region": {"type": "string"},
                         "weight": {"type": "number", "exclusiveMinimum": 0},
+                        "tags": {"type": "array", "items": {"type": "string", "pattern": r"\S"}},
                     },
                 },
             ]
@@ -206,6 +234,29 @@ RATE_OR_NONE = Rule(
     float,
     "10",
     {"type": "number", "minimum": 0, "maximum": MAX_SECONDS},
+)
+PART = Rule(
+    "a number above 0 and at most 1",
+    lambda value: _is_seconds(value) and value <= 1,  # type: ignore[operator]
+    float,
+    "0.8",
+    {"type": "number", "exclusiveMinimum": 0, "maximum": 1},
+)
+RATE_OR_OFF = Rule(
+    "a number a second, or 0, which is off",
+    lambda value: _is_zero(value) or _is_seconds(value),
+    float,
+    "10",
+    {"type": "number", "minimum": 0, "maximum": MAX_SECONDS},
+)
+INTEGER = Rule(
+    "a whole number",
+    lambda value: (
+        _is_zero(value) or _is_count(value) or (isinstance(value, int | float) and _is_count(-value))
+    ),
+    int,
+    "10",
+    {"type": "integer"},
 )
 WORDS = Rule(
     "a list of words",

@@ -368,7 +368,7 @@ class Connection:
             return await self._exchange(lambda: self._encode_call(call, more), flight)
 
         if era.family == "modern" and call.method in METHODS and wants_input(frame.result):
-            flight.phase = "answering what the server asks"
+            flight.phase, flight.plain = "answering what the server asks", False
             rounds = play_rounds(frame, send, self._answers, self.server, source)
             return await finish_rounds(rounds, self.link, self.server)
         error = frame.error

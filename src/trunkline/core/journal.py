@@ -34,6 +34,10 @@ class CallRecord(msgspec.Struct, frozen=True, kw_only=True):
     success."""
     delivery: Delivery = "answered"
     attempts: int = 1
+    replica: str = ""
+    """The connection its last attempt went to, as in the status of a server that has several; else ""."""
+    degraded: str = ""
+    """Why what was given is less than what was asked for; "" for a full answer."""
     message: str | None = None
     """The error's message: safe to show, secrets and the call's own arguments removed, at most 400
     characters; while it runs, what it waits for."""

@@ -99,6 +99,7 @@ def _finished(call: Call, timing: Timing, error: BaseException | None = None) ->
         delivery=getattr(error, "delivery", flight.known),
         elapsed=timing.total,
         attempts=flight.attempts or 1,
+        replica=flight.replica,
         timing=timing,
     )
 

@@ -10,11 +10,15 @@ import msgspec
 from trunkline.catalog.names import split_name
 from trunkline.config.policy import Policy
 from trunkline.errors import DeadlineExceededError, NotFoundError
-from trunkline.pipeline.service import Service
+from trunkline.pipeline.deadline import Deadline
+from trunkline.pipeline.fallback import Fallback
+from trunkline.pipeline.service import Service, stack
 from trunkline.runtime.finding import Finding
+from trunkline.runtime.grouping import Grouping
 from trunkline.runtime.inventory import Inventory
 from trunkline.runtime.layering import Layering
 from trunkline.runtime.stacks import Stacks
+from trunkline.runtime.substitutes import Substitutes
 from trunkline.runtime.tasks import SeeOff
 from trunkline.runtime.tool_lists import SEPARATOR, no_server
 from trunkline.supervision.fleet import Fleet
@@ -52,7 +56,10 @@ class Routes:
         self._policy = policy
         self._settled = settled
         self._remembered: dict[str, Route] = {}
-        self.stacks = Stacks(fleet, inventory, policy, layering, see_off)
+        substitutes = Substitutes(self.look, lambda: fleet.servers)
+        self._falling = Fallback(ask=substitutes.ask, events=layering.events)
+        self.stacks = Stacks(fleet, inventory, policy, layering, see_off, substitutes.ask)
+        self.grouping = Grouping(fleet, policy, self.stacks, self._make, layering.draw)
         self.finding = Finding(fleet, inventory, policy, settled)
         self.recall = self._remembered.get
 
@@ -66,7 +73,12 @@ class Routes:
         self._policy = policy
         self.finding.adopt(policy)
         self.stacks.adopt(policy)
+        self.grouping.adopt(policy)
         self.forget()
+
+    async def look(self, selector: str, timeout: float | None) -> Route:  # noqa: ASYNC109 - see `Trunk.call`
+        """Give what is remembered of a name, else find it; raises as `find`."""
+        return self._remembered.get(selector) or await self.find(selector, timeout)
 
     async def find(self, selector: str, timeout: float | None) -> Route:  # noqa: ASYNC109 - see `Trunk.call`
         """Resolve a public name at once, and a bare tool name when every server is ready or failed.
@@ -77,16 +89,21 @@ class Routes:
             DeadlineExceededError: some server was still connecting when the time was over.
         """
         pair = split_name(selector, self._fleet.servers, separators=SEPARATOR)
+        if pair is None and (group := self.grouping.find(selector)) is not None:
+            return self._keep(selector, self._of_group(selector, group))
         if pair is None:
             # What a bare name means may change with any list, so it is not remembered.
             await self.settle(selector, timeout)
             # What only a server that is down is remembered to have leads there, to the reason.
             tool = self._inventory.shown().resolve(selector, separators=SEPARATOR)
             return self._make(tool.server, tool.name)
-        if len(self._remembered) >= _MOST_REMEMBERED:
-            self._remembered.clear()
-        route = self._remembered[selector] = self._make(*pair)
-        return route
+        return self._keep(selector, self._make(*pair))
+
+    def falling(self, route: Route) -> Service:
+        """Give the pipeline of a route for callers who say what is to be tried if it fails."""
+        if route.server:
+            return self.stacks.falling(route.server, route.tool)
+        return stack([Deadline(), self._falling], route.service)
 
     def server(self, server: str) -> Route:
         """Give the way to a server for anything that is no tool.
@@ -158,6 +175,18 @@ class Routes:
                 retryable=True,
                 hint="Use the public name `server.tool`: it waits for its own server only.",
             ) from None
+
+    def _keep(self, selector: str, route: Route) -> Route:
+        if len(self._remembered) >= _MOST_REMEMBERED:
+            self._remembered.clear()
+        self._remembered[selector] = route
+        return route
+
+    def _of_group(self, name: str, service: Service) -> Route:
+        rules = self._policy.for_server("")
+        return Route(
+            server="", tool=name, public_name=name, timeout=rules.timeout, idle=rules.idle, service=service
+        )
 
     def _make(self, server: str, tool: str) -> Route:
         rules = self._policy.for_tool(server, tool)

@@ -75,6 +75,11 @@ class Waiting:
         self._leave(waiter)
         waiter.future.set_result(member)
 
+    def refuse(self, waiter: Waiter, error: Exception) -> None:
+        """Tell one who waits why it cannot be served."""
+        self._leave(waiter)
+        waiter.future.set_exception(error)
+
     def fail(self, error: Callable[[], Any]) -> None:
         """Tell all who wait that there is nothing to wait for."""
         for waiter in self:

@@ -11,6 +11,7 @@ from trunkline.core.principal import Principal
 from trunkline.runtime.connect import connect as connect_async
 from trunkline.runtime.egress import Contexts
 from trunkline.store.port import Store
+from trunkline.store.replies import ReplyStore
 from trunkline.sync.trunk import Trunk
 from trunkline.telemetry.tracer import Tracing
 from trunkline.telemetry.wire_log import WireTarget
@@ -33,6 +34,7 @@ def connect(
     remember: bool = False,
     store: Store | None = None,
     watch: bool = False,
+    cache: ReplyStore | None = None,
 ) -> Trunk:
     """Open many MCP servers as one catalog: `with connect("mcp.json") as trunk: ...`.
 
@@ -63,5 +65,6 @@ def connect(
             remember=remember,
             store=store,
             watch=watch,
+            cache=cache,
         )
     )

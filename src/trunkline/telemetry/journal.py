@@ -55,6 +55,8 @@ class _Ended(msgspec.Struct, gc=False):
     code: str | None
     delivery: Delivery
     message: str | None
+    replica: str
+    degraded: str
 
 
 class Journal:
@@ -85,7 +87,9 @@ class Journal:
         text: str | None = None
         flight = call.flight
         delivery: Delivery = "answered"
+        degraded = ""
         if isinstance(outcome, Reply):
+            degraded = outcome.reason
             if outcome.raw.get("isError") is True:
                 code = "tool_error"
         else:
@@ -105,6 +109,8 @@ class Journal:
                 code,
                 delivery,
                 text,
+                flight.replica,
+                degraded,
             )
         )
 
@@ -177,6 +183,8 @@ def _record_ended(one: _Ended, now: float) -> CallRecord:
         delivery=one.delivery,
         attempts=one.attempts,
         message=one.message,
+        replica=one.replica,
+        degraded=one.degraded,
         hops=one.timing.to_hops(answered=one.delivery in _TOLD),
         timing=one.timing,
     )
@@ -196,6 +204,7 @@ def _record_running(call: Call, now: float) -> CallRecord:
         delivery=flight.known,
         attempts=flight.attempts,
         message=flight.phase,
+        replica=flight.replica,
         hops=timing.to_hops(answered=False),
         timing=timing,
     )

@@ -18,6 +18,7 @@ from trunkline.testing.tasks import TaskScript
 if TYPE_CHECKING:
     from trunkline.testing.account import Account, Balance
     from trunkline.testing.hostile import HOSTILE, hostile_server
+    from trunkline.testing.laws import Promise, check_layer, check_middleware
     from trunkline.testing.mocking import MockedCall, MockTrunk, in_turn, mock
     from trunkline.testing.toxic_proxy import ToxicProxy
     from trunkline.testing.toxics import Toxic, Toxics
@@ -36,6 +37,7 @@ __all__ = [
     "Ledger",
     "MockTrunk",
     "MockedCall",
+    "Promise",
     "RealIOError",
     "Received",
     "Result",
@@ -47,6 +49,8 @@ __all__ = [
     "VirtualEndpoint",
     "VirtualNetwork",
     "VirtualTimeLoop",
+    "check_layer",
+    "check_middleware",
     "hostile_server",
     "in_turn",
     "mock",
@@ -60,6 +64,7 @@ _HOMES = {
     **dict.fromkeys(("Toxic", "Toxics"), "toxics"),
     **dict.fromkeys(("VirtualEndpoint", "VirtualNetwork"), "virtual_network"),
     **dict.fromkeys(("HOSTILE", "hostile_server"), "hostile"),
+    **dict.fromkeys(("Promise", "check_layer", "check_middleware"), "laws"),
     **dict.fromkeys(("MockTrunk", "MockedCall", "in_turn", "mock"), "mocking"),
     **dict.fromkeys(("DeadlockError", "RealIOError", "VirtualTimeLoop"), "virtual_time"),
 }

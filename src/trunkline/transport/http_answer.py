@@ -12,7 +12,7 @@ from msgspec import UNSET
 from trunkline.core.limits import Limits
 from trunkline.core.timing import read_server_timing
 from trunkline.errors import OutcomeUnknownError, ProtocolError
-from trunkline.protocol.frames import Broken, Frame, decode_frames
+from trunkline.protocol.frames import IN_AN_ARRAY, Broken, Frame, decode_frames
 from trunkline.protocol.sse import EventParser, EventTooLarge
 from trunkline.transport.group import Group
 from trunkline.transport.link import Inbox, Request, advance, report_log
@@ -205,12 +205,22 @@ class AnswerReader:
             elif answer is None and frame.id == request.id:
                 answer = frame
                 continue
+            elif isinstance(frame, Broken) and frame.array is not None and not self.batches:
+                answer = answer or await self._find_refused(frame.array, request)
             await self._share.spend(size)
         if isinstance(answer, Broken):
             raise ProtocolError(
                 f"the answer cannot be read: {answer.reason}", code="malformed_answer", server=self._server
             )
         return answer
+
+    async def _find_refused(self, array: bytes, request: Request) -> Broken | None:
+        """Find the answer to this request in an array where the revision has none."""
+        for frame, size in decode_frames(array, self._limits):
+            if frame.id == request.id and (isinstance(frame, Broken) or frame.method is UNSET):
+                return Broken(reason=IN_AN_ARRAY, id=request.id)
+            await self._share.spend(size)
+        return None
 
     async def _take_part(self, data: bytes, group: Group) -> Group | None:
         """Take one event of a stream that answers several; give the group when nobody waits any more."""

@@ -17,7 +17,7 @@ from trunkline.testing.stage import Lose
 
 pytestmark = [pytest.mark.anyio, pytest.mark.timeout(300)]
 
-TOOLS = ("echo", "lost", "gone", "torn", "batch")
+TOOLS = ("echo", "lost", "gone", "torn", "batch", "array")
 
 
 def number_of(message: Any) -> int:
@@ -25,7 +25,7 @@ def number_of(message: Any) -> int:
 
 
 LOG = '{"jsonrpc":"2.0","method":"notifications/message","params":{"level":"info","data":"x"}}'
-MANY = f"data: {LOG}\n\n" * 40 + ":\n" * 2_500
+MANY = f"data: {LOG}\n\n" * 8 + ":\n" * 200
 
 
 class Pieces:
@@ -84,7 +84,10 @@ class Pieces:
         content = [{"type": "text", "text": str(params.get("arguments"))}]
         reply = {"jsonrpc": "2.0", "id": number, "result": {"content": content}}
         if name == "batch":
-            return await self._pieces(request, [*[json.loads(LOG)] * 100, reply], 200 + 200 * (number % 2))
+            return await self._pieces(request, [*[json.loads(LOG)] * 12, reply], 200 + 200 * (number % 2))
+        if name == "array":
+            text = json.dumps([*[json.loads(LOG)] * 12, reply])
+            return await self._stream(request, [f"data: {text}\n\n"])
         if name != "torn":
             return await self._pieces(request, reply)
         self.reply = reply
@@ -112,7 +115,7 @@ class Pieces:
         if last == "b":
             text = json.dumps(self.reply)
             return await self._stream(request, [MANY, f"data: {text}\n\n"])
-        return await self._stream(request, ["retry: 5\n" + MANY])
+        return await self._stream(request, ["retry: 20\n" + MANY])
 
     async def _stream(self, request: web.Request, events: list[str]) -> web.StreamResponse:
         response = web.StreamResponse(headers={"Content-Type": "text/event-stream"})
@@ -154,6 +157,12 @@ async def listen(trunk: trunkline.Trunk, _: Lose) -> None:
 async def read_batches(trunk: trunkline.Trunk, _: Lose) -> None:
     for _ in range(2):
         await trunk.call("fake.batch", timeout=10)
+
+
+async def read_an_array(trunk: trunkline.Trunk, _: Lose) -> None:
+    """Be answered in an array by a server that has no batches."""
+    with suppress(trunkline.ProtocolError):
+        await trunk.call("fake.array", timeout=10)
 
 
 async def end_without_a_session(trunk: trunkline.Trunk, _: Lose) -> None:
@@ -229,7 +238,7 @@ def in_pieces(places: Any, revision: str = "2025-11-25") -> Any:
     return serve
 
 
-def make_scenarios(places: Any, works: Any) -> dict[str, dict[str, RealScenario]]:
+def make_scenarios(places: Any, works: Any, known: Any) -> dict[str, dict[str, RealScenario]]:
     logged = {"wire": lambda _: None}
     json, pieces = over_http(places, "modern", json=True), in_pieces(places)
     streams, batches = over_http(places, "legacy", json=False), in_pieces(places, "2025-03-26")
@@ -247,12 +256,15 @@ def make_scenarios(places: Any, works: Any) -> dict[str, dict[str, RealScenario]
         },
         "legacy": {
             "plain": RealScenario(streams, works.use),
+            "logged": RealScenario(streams, works.follow, options=logged),
+            "known": RealScenario(streams, works.list_all, options=known),
             "questions": RealScenario(streams, works.answer),
             "much": RealScenario(streams, works.send_much),
             "pieces": RealScenario(pieces, lose_things),
             "pieces in batches": RealScenario(batches, read_batches),
             "pieces together": RealScenario(batches, call_together),
             "pieces together, logged": RealScenario(batches, call_together, options=logged),
+            "pieces in arrays": RealScenario(pieces, read_an_array),
             "pieces, logged": RealScenario(pieces, listen, options=logged),
             "pieces together, to their end": RealScenario(batches, end_together, final=True),
             "pieces, to their end": RealScenario(pieces, end_without_a_session, final=True),
@@ -262,11 +274,13 @@ def make_scenarios(places: Any, works: Any) -> dict[str, dict[str, RealScenario]
 
 
 async def test_whatever_waits_over_http_can_be_cancelled_and_lose_its_server(
-    cutter: Any, places: Any, works: Any
+    cutter: Any, places: Any, works: Any, known: Any
 ):
-    await cutter.cut("http", make_scenarios(places, works))
+    await cutter.cut("http", make_scenarios(places, works, known))
 
 
 @pytest.mark.soak
-async def test_all_of_http_can_be_cut_wherever_anything_waits(cutter: Any, places: Any, works: Any):
-    await cutter.cut_all(make_scenarios(places, works))
+async def test_all_of_http_can_be_cut_wherever_anything_waits(
+    cutter: Any, places: Any, works: Any, known: Any
+):
+    await cutter.cut_all(make_scenarios(places, works, known))
