@@ -199,6 +199,8 @@ class _Shared:
     def _fail(self, error: BaseException) -> None:
         self._flights.close(self)
         waiting = [seat for seat in self._seats if not seat.outcome.done()]
+        # The error itself is for whoever led, of whose call it tells.
+        waiting.sort(key=lambda seat: seat.call is not self.call)
         copies = [_copy_error(error) for _ in waiting[1:]]
         for seat, own in zip(waiting, (error, *copies), strict=False):
             seat.outcome.set_exception(own)
