@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from trunkline.catalog.search import Match as Match
     from trunkline.config.replicas import Replica as Replica
     from trunkline.config.replicas import Replicas as Replicas
+    from trunkline.core.batch import BatchSettings as BatchSettings
     from trunkline.core.breaker import BreakerSettings as BreakerSettings
     from trunkline.core.breaker import BreakerStatus as BreakerStatus
     from trunkline.core.budget import Budget as Budget
@@ -61,6 +62,8 @@ if TYPE_CHECKING:
     from trunkline.core.status import MemberStatus as MemberStatus
     from trunkline.core.status import ServerStatus as ServerStatus
     from trunkline.core.task import Task as Task
+    from trunkline.core.timing import Hop as Hop
+    from trunkline.core.timing import Timing as Timing
     from trunkline.core.tool import Tool as Tool
     from trunkline.core.why import Why as Why
     from trunkline.errors import AgentError as AgentError
@@ -83,8 +86,12 @@ if TYPE_CHECKING:
     from trunkline.errors import WorkflowError as WorkflowError
     from trunkline.pipeline.function_breaker import breaker as breaker
     from trunkline.pipeline.middleware import Middleware as Middleware
+    from trunkline.resilience.breaking import Breaking as Breaking
+    from trunkline.resilience.breaking import breaker as breaker
     from trunkline.resilience.retrying import Retrying as Retrying
     from trunkline.resilience.retrying import retry as retry
+    from trunkline.runtime.batch import Batch as Batch
+    from trunkline.runtime.batch import BatchedCall as BatchedCall
     from trunkline.runtime.breakers import BreakerSwitch as BreakerSwitch
     from trunkline.runtime.cached import ReplyCache as ReplyCache
     from trunkline.runtime.connect import connect as connect
@@ -108,6 +115,9 @@ _HOMES = {
     "RetrySettings": "core.retry",
     "Retrying": "resilience.retrying",
     "retry": "resilience.retrying",
+    "Batch": "runtime.batch",
+    "BatchSettings": "core.batch",
+    "BatchedCall": "runtime.batch",
     "Catalog": "catalog.catalog",
     "Handle": "runtime.handle",
     "Replica": "config.replicas",
@@ -151,7 +161,8 @@ _HOMES = {
     "BreakerStatus": "core.breaker",
     "BreakerSwitch": "runtime.breakers",
     "LimitSettings": "core.limit",
-    "breaker": "pipeline.function_breaker",
+    "Breaking": "resilience.breaking",
+    "breaker": "resilience.breaking",
     "CallFinished": "core.events",
     "ConfigChanged": "core.events",
     "LogMessage": "core.events",
@@ -172,6 +183,8 @@ _HOMES = {
     "ServerStatus": "core.status",
     "Task": "core.task",
     "TaskHandle": "runtime.task_handle",
+    "Hop": "core.timing",
+    "Timing": "core.timing",
     "Tool": "core.tool",
     "Trunk": "runtime.trunk",
     "connect": "runtime.connect",

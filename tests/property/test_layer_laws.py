@@ -18,13 +18,18 @@ from hypothesis import strategies as st
 from msgspec.structs import replace
 
 from trunkline import pipeline
+from trunkline.core.breaker import BreakerSettings
 from trunkline.core.budget import Budget
 from trunkline.core.call import Call
+from trunkline.core.limit import LimitSettings
 from trunkline.core.reply import Reply
 from trunkline.core.retry import RetrySettings
 from trunkline.core.tool import Tool
 from trunkline.errors import CallError, UnavailableError
+from trunkline.pipeline.breaker import Breaker
+from trunkline.pipeline.breaker_state import BreakerState
 from trunkline.pipeline.deadline import Deadline
+from trunkline.pipeline.limit import Limit, Limiter
 from trunkline.pipeline.middleware import Middleware, own_layers
 from trunkline.pipeline.observe import Observe
 from trunkline.pipeline.retry import Retry
@@ -55,6 +60,13 @@ def retry(safety: Safety) -> Retry:
     return Retry(settings=RetrySettings(), budget=Budget(), safety=lambda _: safety, draw=lambda: 0.5)
 
 
+LIMITS = LimitSettings(concurrency=50, principal_concurrency=50, rate=1000, principal_rate=1000)
+
+
+def breaker_state() -> BreakerState:
+    return BreakerState(BreakerSettings(), 0.0)
+
+
 def own(point: str) -> Layer:
     (layer,) = own_layers([Middleware(function=pass_on, at=point)], "s.t")  # type: ignore[arg-type]
     return layer
@@ -73,6 +85,8 @@ ROWS = {
     "validate": Row(lambda: Validate(known=lambda _: TOOL, find=find)),
     "retry of what must happen once": Row(lambda: retry("once"), Promise(tries=3)),
     "retry of reads": Row(lambda: retry("read"), Promise(tries=3, repeats=True)),
+    "breaker": Row(lambda: Breaker(server=breaker_state(), tool=breaker_state())),
+    "limit": Row(lambda: Limit(limiters=(Limiter(LIMITS), Limiter(LIMITS)))),
     "middleware at first": Row(lambda: own("first")),
     "middleware at call": Row(lambda: own("call")),
     "middleware at attempt": Row(lambda: own("attempt")),

@@ -93,12 +93,34 @@ class DiskReplies:
         await asyncio.get_running_loop().run_in_executor(thread, self._close)
         thread.shutdown(wait=False)
 
-    def clear(self) -> int:
-        """Forget everything, at once and from any thread; how many answers that were."""
+    def clear(self, place_of: Callable[[bytes], str] | None = None) -> int:
+        """Forget everything, or what is kept of one server; at once, in this thread; how many answers.
+
+        Args:
+            place_of: gives the first part of the server's keys, made with the salt.
+
+        Raises:
+            OSError, sqlite3.Error: the file cannot be used.
+        """
         if not self.path.exists():
             return 0
         with contextlib.closing(_connect(self.path)) as database, database:
+            if place_of is not None:
+                return _drop(database, place_of(_read_salt(database)), lambda _: True)
+            database.execute("update marks set mark = mark + 1")
             return database.execute("delete from replies").rowcount
+
+    def measure(self) -> tuple[int, int]:
+        """Give how many answers there are and the bytes they take; at once, in this thread.
+
+        Raises:
+            OSError, sqlite3.Error: the file cannot be used.
+        """
+        if not self.path.exists():
+            return 0, 0
+        with contextlib.closing(_connect(self.path)) as database:
+            row = database.execute("select count(*), coalesce(sum(length(value)), 0) from replies").fetchone()
+        return int(row[0]), int(row[1])
 
     async def _run(self, work: Callable[[Connection], Value]) -> Value:
         if self._thread is None:

@@ -22,6 +22,7 @@ from trunkline.runtime.requests import CHUNK_BYTES
 from trunkline.runtime.stream import Event
 from trunkline.runtime.trunk import Trunk as AsyncTrunk
 from trunkline.runtime.typed import check_type, convert_reply
+from trunkline.sync.batch import Batch
 from trunkline.sync.callable import ToolFunction
 from trunkline.sync.handle import Handle
 from trunkline.sync.loop_thread import LoopThread
@@ -123,6 +124,10 @@ class Calling:
         return self._thread.run(
             lambda: self._trunk.call_many(calls, max_concurrency=max_concurrency, timeout=timeout)
         )
+
+    @mirrors(AsyncTrunk.batch)
+    def batch(self) -> Batch:
+        return Batch(self._thread, self._trunk.batch(), self)
 
     @mirrors(AsyncTrunk.start)
     def start(
