@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from trunkline.catalog.search import Match as Match
     from trunkline.config.replicas import Replica as Replica
     from trunkline.config.replicas import Replicas as Replicas
+    from trunkline.core.call import Call as Call
     from trunkline.core.call import Log as Log
     from trunkline.core.call import Progress as Progress
     from trunkline.core.completion import CompletionReply as CompletionReply
@@ -45,6 +46,9 @@ if TYPE_CHECKING:
     from trunkline.core.resource import Resource as Resource
     from trunkline.core.resource import ResourceContent as ResourceContent
     from trunkline.core.resource import Template as Template
+    from trunkline.core.routing import EjectionSettings as EjectionSettings
+    from trunkline.core.routing import HedgeSettings as HedgeSettings
+    from trunkline.core.routing import RouteSettings as RouteSettings
     from trunkline.core.sampling import Root as Root
     from trunkline.core.sampling import SampleRequest as SampleRequest
     from trunkline.core.sampling import SampleResult as SampleResult
@@ -91,6 +95,10 @@ _HOMES = {
     "Replicas": "config.replicas",
     "CallRecord": "core.journal",
     "Lease": "runtime.lease",
+    "Call": "core.call",
+    "EjectionSettings": "core.routing",
+    "HedgeSettings": "core.routing",
+    "RouteSettings": "core.routing",
     "Log": "core.call",
     "LogLine": "core.journal",
     "Match": "catalog.search",

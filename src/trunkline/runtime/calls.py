@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import asyncio
 import contextvars
-from collections.abc import AsyncGenerator, Collection, Iterator, Mapping, Sequence
+from collections.abc import AsyncGenerator, Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
+from functools import partial
 from typing import TYPE_CHECKING, Any, TypeVar, overload
 
 from msgspec.structs import replace
 
 from trunkline.core.call import Call, Flight, LogLevel
+from trunkline.core.fallback import Cause, read_fallback
 from trunkline.core.principal import Principal
 from trunkline.core.reply import Reply
 from trunkline.errors import TrunklineError
@@ -23,7 +25,6 @@ from trunkline.runtime.routes import Route, Routes
 from trunkline.supervision.fleet import Fleet
 
 if TYPE_CHECKING:
-    from trunkline.core.fallback import Cause
     from trunkline.runtime.callable import ToolFunction
     from trunkline.runtime.stream import Event
 
@@ -121,7 +122,7 @@ class Calls:
         route = self._routes.recall(tool) or await self._routes.find(tool, timeout)
         call = self._make_call(route, arguments, timeout, asked)
         if fallback is not None:
-            route, call = self._falling(route, call, fallback, fallback_on)
+            route, call = self._falling(route, call, **read_fallback(fallback, fallback_on))
         if on_progress is None:
             return await route.service(call)
         return await call_with_progress(route.service, call, on_progress)
@@ -156,18 +157,27 @@ class Calls:
         return [result for result in results if result is not None]
 
     def start(
-        self, tool: str, arguments: Mapping[str, Any] | None = None, *, timeout: float | None = None
+        self,
+        tool: str,
+        arguments: Mapping[str, Any] | None = None,
+        *,
+        timeout: float | None = None,
+        fallback: Sequence[object] | None = None,
+        fallback_on: Collection[Cause] = (),
     ) -> Handle:
         """Start a call and return at once; awaiting the handle gives the Reply, or raises as `call` does.
 
         The call belongs to the trunk: it runs whether or not anybody waits for it, and ends at the
         latest when the trunk is closed. `handle.progress` is a stream of Progress, and
-        `handle.cancel("reason")` ends the call at the server too.
+        `handle.cancel("reason")` ends the call at the server too. For `fallback` see `call`.
 
         Raises:
             UnavailableError: the trunk is closed.
         """
-        return self._launch(tool, arguments, timeout, Feed())
+        if fallback is None:
+            return self._launch(tool, arguments, timeout, Feed())
+        falling = partial(self._falling, **read_fallback(fallback, fallback_on))
+        return self._launch(tool, arguments, timeout, Feed(), falling=falling)
 
     def stream(
         self,
@@ -244,14 +254,9 @@ class Calls:
         reply = await self.call(tool, arguments, timeout=timeout, on_progress=on_progress, **rest)
         return convert_reply(reply, wanted)
 
-    def _falling(
-        self, route: Route, call: Call, given: Sequence[object], on: Collection[Cause]
-    ) -> tuple[Route, Call]:
-        """Give the way by which these alternatives are tried."""
-        from trunkline.core.fallback import check_causes, read_alternatives
-
-        made = replace(call, fallback=read_alternatives(given), fallback_on=check_causes(on))
-        return replace(route, service=self._routes.falling(route)), made
+    def _falling(self, route: Route, call: Call, **how: Any) -> tuple[Route, Call]:
+        """Give the way by which alternatives of the caller are tried."""
+        return replace(route, service=self._routes.falling(route)), replace(call, **how)
 
     def _launch(
         self,
@@ -260,6 +265,7 @@ class Calls:
         timeout: float | None,
         progress: Feed[Any],
         log_level: LogLevel | None = None,
+        falling: Callable[[Route, Call], tuple[Route, Call]] | None = None,
     ) -> Handle:
         flight = Flight(self._loop.time())
         handle = Handle(next(self._call_ids), tool, flight, progress)
@@ -269,6 +275,8 @@ class Calls:
             route = self._routes.recall(tool) or await self._routes.find(tool, timeout)
             flight.activity = self._loop.time()
             made = self._make_call(route, given, timeout, flight.started, flight)
+            if falling is not None:
+                route, made = falling(route, made)
             return await route.service(replace(made, id=handle.call_id, log_level=log_level))
 
         self._handles.start(handle, call)

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import inspect
 import logging
-from collections.abc import AsyncGenerator, Generator, Mapping, Sequence
+from collections.abc import AsyncGenerator, Collection, Generator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from typing import Any, TypeVar, overload
 
 from trunkline.core.call import LogLevel, Progress
 from trunkline.core.completion import CompletionReply
+from trunkline.core.fallback import Cause
 from trunkline.core.principal import Principal
 from trunkline.core.prompt import Prompt, PromptReply
 from trunkline.core.reply import Reply
@@ -48,6 +49,8 @@ class Calling:
         timeout: float | None = None,
         on_progress: ProgressHandler | None = None,
         as_: None = None,
+        fallback: Sequence[object] | None = None,
+        fallback_on: Collection[Cause] = (),
     ) -> Reply: ...
 
     @overload
@@ -59,6 +62,8 @@ class Calling:
         timeout: float | None = None,
         on_progress: ProgressHandler | None = None,
         as_: type[Value],
+        fallback: Sequence[object] | None = None,
+        fallback_on: Collection[Cause] = (),
     ) -> Value: ...
 
     @overload
@@ -70,6 +75,8 @@ class Calling:
         timeout: float | None = None,
         on_progress: ProgressHandler | None = None,
         as_: Any,
+        fallback: Sequence[object] | None = None,
+        fallback_on: Collection[Cause] = (),
     ) -> Any: ...
 
     @mirrors(AsyncTrunk.call)
@@ -81,14 +88,19 @@ class Calling:
         timeout: float | None = None,
         on_progress: ProgressHandler | None = None,
         as_: Any = None,
+        fallback: Sequence[object] | None = None,
+        fallback_on: Collection[Cause] = (),
     ) -> Any:
+        falls: dict[str, Any] = {"fallback": fallback, "fallback_on": fallback_on}
         if on_progress is None or inspect.iscoroutinefunction(on_progress):
             return self._thread.run(
-                lambda: self._trunk.call(tool, arguments, timeout=timeout, on_progress=on_progress, as_=as_)
+                lambda: self._trunk.call(
+                    tool, arguments, timeout=timeout, on_progress=on_progress, as_=as_, **falls
+                )
             )
         if as_ is not None:
             check_type(as_)
-        return self._call_watched(self.start(tool, arguments, timeout=timeout), on_progress, as_)
+        return self._call_watched(self.start(tool, arguments, timeout=timeout, **falls), on_progress, as_)
 
     @mirrors(AsyncTrunk.call_many)
     def call_many(
@@ -104,9 +116,16 @@ class Calling:
 
     @mirrors(AsyncTrunk.start)
     def start(
-        self, tool: str, arguments: Mapping[str, Any] | None = None, *, timeout: float | None = None
+        self,
+        tool: str,
+        arguments: Mapping[str, Any] | None = None,
+        *,
+        timeout: float | None = None,
+        fallback: Sequence[object] | None = None,
+        fallback_on: Collection[Cause] = (),
     ) -> Handle:
-        handle = self._thread.ask(lambda: self._trunk.start(tool, arguments, timeout=timeout))
+        falls: dict[str, Any] = {"fallback": fallback, "fallback_on": fallback_on}
+        handle = self._thread.ask(lambda: self._trunk.start(tool, arguments, timeout=timeout, **falls))
         return Handle(self._thread, handle, self)
 
     @mirrors(AsyncTrunk.start_task)
