@@ -99,6 +99,13 @@ def good(number: int) -> bytes:
     return b'{"jsonrpc":"2.0","id":%d,"result":{"structuredContent":{"n":%d}}}' % (number, number)
 
 
+async def taken(waiting: asyncio.Queue[Any], core: StreamCore) -> None:
+    """Wait until all that waits has been taken."""
+    while waiting.qsize() or core.behind:  # noqa: ASYNC110 - there is no event for it
+        await asyncio.sleep(0)
+    await asyncio.sleep(0)
+
+
 class Lines:
     """What reads a pipe: frames end with newlines, wherever a piece ends."""
 
@@ -151,8 +158,7 @@ class Sockets:
     async def feed(self, frames: list[bytes]) -> None:
         for frame in frames:
             self._waiting.put_nowait(aiohttp.WSMessage(aiohttp.WSMsgType.TEXT, frame, None))
-        while self._waiting.qsize() or self.core.behind:
-            await asyncio.sleep(0)
+        await taken(self._waiting, self.core)
 
     async def close(self) -> None:
         if not self.closed:
@@ -186,9 +192,7 @@ class Events:
             size = self._chance.randrange(1, 5_000)
             self._waiting.put_nowait(stream[:size])
             stream = stream[size:]
-        while self._waiting.qsize() or self.core.behind:
-            await asyncio.sleep(0)
-        await asyncio.sleep(0)
+        await taken(self._waiting, self.core)
 
     async def close(self) -> None:
         if self._link._closing is None:
