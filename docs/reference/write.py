@@ -13,41 +13,35 @@ from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
+import msgspec
+
 from trunkline.config import policy_rule
-from trunkline.config.policy_rule import Rule
+from trunkline.config.policy_value import Rule
 from trunkline.config.schema import POLICY_SCHEMA
 from trunkline.config.settings import ServerPolicy, ToolPolicy
-from trunkline.core.limits import Limits
-from trunkline.core.pool import PoolSettings
-from trunkline.core.process_limits import ProcessLimits
-from trunkline.core.tls import TlsSettings
+from trunkline.core.group import GroupPolicy
 
 PAGE = Path(__file__).with_name("trunkline-toml.md")
-TOOL_RULES = policy_rule.TOOL_RULES
+TOOL_RULES = {key: rule for key, rule in policy_rule.TOOL_RULES.items() if "." not in key}
 SERVER_RULES = {key: rule for key, rule in policy_rule.SERVER_RULES.items() if "." not in key}
-POOL_RULES = {key.removeprefix("pool."): rule for key, rule in policy_rule.POOL_RULES.items()}
-TLS_RULES = {key.removeprefix("tls."): rule for key, rule in policy_rule.TLS_RULES.items()}
-LIMIT_RULES = {key.removeprefix("limits."): rule for key, rule in policy_rule.LIMIT_RULES.items()}
-PROCESS_RULES = {key.removeprefix("process."): rule for key, rule in policy_rule.PROCESS_RULES.items()}
-INNER = ("pool", "tls", "limits", "process")
+GROUPS = policy_rule.GROUPS
 PATTERN = "The most specific table that matches decides, each key on its own; patterns know *, ? and [abc]."
 TABLES = {
     "defaults": "What holds for every server and tool unless a more specific table says otherwise.",
     "servers": f"Settings by server name or pattern. {PATTERN}",
     "tools": f"Settings by `server.tool` or pattern. {PATTERN}",
-    "pool": "The connections to each endpoint of a server; its calls may use any of them.",
-    "tls": "How servers with an `https://` or `wss://` URL are trusted.",
-    "limits": "The same as `limits` in `defaults`, which wins.",
-    "process": "How much of the machine a server may take that is a process of ours, with all it starts.",
+    "groups": "Equal tools of several servers under one name, which calls use as that of a tool.",
+    **{group.name: group.about for group in GROUPS},
+    **{f"{group.name}_of_a_tool": group.about for group in GROUPS if group.of_tools},
     "profiles": "Named sets of the same tables; those of the active one count as written last.",
 }
 
 
 def docstrings(struct: type) -> dict[str, str]:
-    """Give the docstring beneath each field, on one line."""
+    """Give the docstring beneath each field, those of the struct it extends among them, on one line."""
+    found = {} if struct.__base__ in (None, msgspec.Struct) else docstrings(struct.__base__)
     (body,) = ast.parse(inspect.getsource(struct)).body
     lines = body.body if isinstance(body, ast.ClassDef) else []
-    found: dict[str, str] = {}
     for field, after in pairwise(lines):
         match field, after:
             case (
@@ -68,13 +62,11 @@ def schema() -> dict[str, Any]:
         "description": "How Trunkline treats the servers of mcp.json and their tools.",
         **_object({**overlay, "profiles": {"$ref": "#/$defs/profiles"}}),
         "$defs": {
-            "defaults": _described("defaults", _object(_settings(every) | _inner())),
-            "servers": _described("servers", _map(_object(_settings(SERVER_RULES) | _inner()))),
-            "tools": _described("tools", _map(_object(_settings(TOOL_RULES)))),
-            "pool": _described("pool", _object(_fields(POOL_RULES, (PoolSettings,)))),
-            "tls": _described("tls", _object(_fields(TLS_RULES, (TlsSettings,)))),
-            "limits": _described("limits", _object(_fields(LIMIT_RULES, (Limits,)))),
-            "process": _described("process", _object(_fields(PROCESS_RULES, (ProcessLimits,)))),
+            "defaults": _described("defaults", _object(_settings(every) | _inner(ServerPolicy))),
+            "servers": _described("servers", _map(_object(_settings(SERVER_RULES) | _inner(ServerPolicy)))),
+            "tools": _described("tools", _map(_object(_settings(TOOL_RULES) | _inner(ToolPolicy)))),
+            "groups": _described("groups", _named_groups()),
+            **dict(_groups()),
             "profiles": _described("profiles", _map(_object(overlay))),
         },
     }
@@ -90,23 +82,36 @@ def page() -> str:
     return PROLOGUE + "".join(_sections()) + EPILOGUE
 
 
+def _named_groups() -> dict[str, Any]:
+    fields = _fields(policy_rule.GROUP_RULES, (GroupPolicy,))
+    fields["tools"]["minItems"] = 1
+    group = {**_object(fields), "required": ["tools"]}
+    return {**_map(group), "propertyNames": {"pattern": r"^[^.]+$"}}
+
+
+def _groups() -> Iterator[tuple[str, Any]]:
+    for group in GROUPS:
+        fields = _fields(group.rules, (group.kind,))
+        yield group.name, _described(group.name, _object(fields))
+        if group.of_tools:
+            name = f"{group.name}_of_a_tool"
+            yield name, _described(name, _object({key: fields[key] for key in group.of_tools}))
+
+
 def _sections() -> Iterator[str]:
     for heading, rules, structs in (
         ('[servers."glob"]', SERVER_RULES, (ServerPolicy,)),
         ('[tools."glob"]', TOOL_RULES, (ToolPolicy,)),
-        ("pool", POOL_RULES, (PoolSettings,)),
-        ("tls", TLS_RULES, (TlsSettings,)),
-        ("limits", LIMIT_RULES, (Limits,)),
-        ("process", PROCESS_RULES, (ProcessLimits,)),
+        ("[groups.name]", policy_rule.GROUP_RULES, (GroupPolicy,)),
+        *((group.name, group.rules, (group.kind,)) for group in GROUPS),
     ):
         yield f"\n## {heading}\n\n| key | value | default | meaning |\n|---|---|---|---|\n"
         for key, field in _fields(rules, structs).items():
             default = json.dumps(field["default"])
             yield f"| `{key}` | {rules[key].wanted} | `{default}` | {field['description']} |\n"
-        if structs == (ServerPolicy,):
-            for name in INNER:
-                text = docstrings(ServerPolicy)[name]
-                yield f"| `{name}` | a table | see [{name}](#{name}) | {text} |\n"
+        for group in GROUPS if rules in (SERVER_RULES, TOOL_RULES) else ():
+            if (text := docstrings(structs[0]).get(group.name)) is not None:
+                yield f"| `{group.name}` | a table | see [{group.name}](#{group.name}) | {text} |\n"
 
 
 def _settings(rules: Mapping[str, Rule]) -> dict[str, Any]:
@@ -126,9 +131,14 @@ def _fields(rules: Mapping[str, Rule], structs: tuple[type, ...]) -> dict[str, A
     }
 
 
-def _inner() -> dict[str, Any]:
-    texts = docstrings(ServerPolicy)
-    return {name: {"$ref": f"#/$defs/{name}", "description": texts[name]} for name in INNER}
+def _inner(struct: type) -> dict[str, Any]:
+    texts = docstrings(struct)
+    suffix = "_of_a_tool" if struct is ToolPolicy else ""
+    return {
+        group.name: {"$ref": f"#/$defs/{group.name}{suffix}", "description": texts[group.name]}
+        for group in GROUPS
+        if group.name in texts
+    }
 
 
 def _plain(value: Any) -> Any:
@@ -159,6 +169,7 @@ page, and the JSON Schema that `trunkline config schema` prints, are written fro
 | `[defaults]` | any key of `[servers]` and `[tools]`, for all of them |
 | `[servers."glob"]` | settings of the servers whose name the glob matches |
 | `[tools."glob"]` | settings of the tools whose `server.tool` the glob matches |
+| `[groups.NAME]` | equal tools of several servers, called by the name of the group |
 | `[limits]` | the same as `[defaults.limits]`, which wins |
 | `[profiles.NAME.TABLE]` | any of these tables, in force while the profile `NAME` is active |
 

@@ -6,7 +6,7 @@ import asyncio
 import gc
 import sys
 import time
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from pathlib import Path
 from typing import Any, NamedTuple, Protocol
@@ -130,12 +130,10 @@ async def _serve(server: FakeServer, way: Way, folder: Path) -> AsyncIterator[An
 
 
 @pytest.fixture
-def own_garbage() -> Iterator[None]:
-    """Keep the test runner's many objects out of Python's collections, whose time is measured here."""
+def own_garbage() -> None:
+    """Keep what the tests before have left out of Python's collections, whose time is measured here."""
     gc.collect()
     gc.freeze()
-    yield
-    gc.unfreeze()
 
 
 async def _until(condition: Callable[[], Any], seconds: float = 5.0) -> Any:

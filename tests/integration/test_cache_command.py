@@ -159,7 +159,7 @@ def test_show_tells_what_is_broken_or_newer(learned: Path, trunkline: Command) -
 def test_clear_forgets_everything_and_leaves_no_trace_of_names(learned: Path, trunkline: Command) -> None:
     cache = learned / "home" / "trunkline"
     assert any(path.is_file() for path in (cache / "names").iterdir())
-    assert trunkline("cache", "clear", "--json").document == {"ok": True, "cleared": 2}
+    assert trunkline("cache", "clear", "--json").document == {"ok": True, "cleared": 2, "answers": 0}
     assert [path for path in cache.rglob("*") if path.is_file()] == []
     assert trunkline("cache", "clear").out == f"forgot 0 memories in {cache}/servers\n"
     assert "add" not in trunkline("list", "--cached").out

@@ -16,22 +16,12 @@ from typing import Any
 import jsonschema_rs
 import pytest
 
-from trunkline.config import Limits, ServerPolicy, ToolPolicy
+from trunkline.config import ServerPolicy, ToolPolicy
 from trunkline.config.expansion import Scope
 from trunkline.config.mistakes import diagnose
 from trunkline.config.policy_file import examine_policy
-from trunkline.config.policy_rule import (
-    LIMIT_RULES,
-    POOL_RULES,
-    PROCESS_RULES,
-    SERVER_RULES,
-    TLS_RULES,
-    TOOL_RULES,
-)
+from trunkline.config.policy_rule import GROUPS, SERVER_RULES, TOOL_RULES
 from trunkline.config.schema import POLICY_SCHEMA, policy_schema, servers_schema
-from trunkline.core.pool import PoolSettings
-from trunkline.core.process_limits import ProcessLimits
-from trunkline.core.tls import TlsSettings
 
 ROOT = Path(__file__).resolve().parents[2]
 POLICY = jsonschema_rs.validator_for(json.loads(policy_schema()))
@@ -155,7 +145,7 @@ def members(schema: Any) -> list[dict[str, Any]]:
     return found
 
 
-INNER = {"limits", "pool", "tls", "process"}
+INNER = {group.name for group in GROUPS}
 
 
 def fields(struct: type) -> dict[str, str]:
@@ -174,10 +164,7 @@ def fields(struct: type) -> dict[str, str]:
     [
         ("servers", ServerPolicy),
         ("tools", ToolPolicy),
-        ("pool", PoolSettings),
-        ("tls", TlsSettings),
-        ("limits", Limits),
-        ("process", ProcessLimits),
+        *((group.name, group.kind) for group in GROUPS),
     ],
 )
 def test_every_setting_is_in_the_schema_with_its_docstring_and_default(table: str, struct: type) -> None:
@@ -193,12 +180,17 @@ def test_every_setting_is_in_the_schema_with_its_docstring_and_default(table: st
 
 
 def test_every_setting_can_be_written_in_a_file() -> None:
-    inner = {*LIMIT_RULES, *POOL_RULES, *TLS_RULES, *PROCESS_RULES}
-    assert set(SERVER_RULES) == {*ServerPolicy.__struct_fields__, *inner} - INNER
-    assert set(TOOL_RULES) == set(ToolPolicy.__struct_fields__)
-    assert {key.removeprefix("limits.") for key in LIMIT_RULES} == set(Limits.__struct_fields__)
-    assert {key.removeprefix("tls.") for key in TLS_RULES} == set(TlsSettings.__struct_fields__)
-    assert {key.removeprefix("process.") for key in PROCESS_RULES} == set(ProcessLimits.__struct_fields__)
+    for struct, rules, tools in ((ServerPolicy, SERVER_RULES, False), (ToolPolicy, TOOL_RULES, True)):
+        written = {key.partition(".")[0] for key in rules}
+        assert written == set(struct.__struct_fields__)
+        for group in GROUPS:
+            if group.name in written:
+                assert {key for key in rules if key.startswith(f"{group.name}.")} == set(
+                    group.prefixed(tools=tools)
+                )
+    for group in GROUPS:
+        assert set(group.rules) == set(group.kind.__struct_fields__)
+        assert set(group.of_tools) <= set(group.rules)
     defaults = json.loads(policy_schema())["$defs"]["defaults"]["properties"]
     assert set(defaults) == set(ServerPolicy.__struct_fields__) | set(ToolPolicy.__struct_fields__)
 

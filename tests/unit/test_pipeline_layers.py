@@ -93,7 +93,7 @@ def test_layers_out_of_order_or_twice_are_refused_by_name() -> None:
 
 def test_a_layer_prints_its_settings() -> None:
     assert repr(Observe()) == "Observe(tracer=None, events=NOBODY, journal=None)"
-    assert repr(Deadline()) == "Deadline()"
+    assert repr(Deadline()) == "Deadline(may_end=None)"
 
 
 async def test_observe_completes_the_errors_of_every_layer_beneath() -> None:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from trunkline.cli import session
+from trunkline.cli.caching_answers import forget_answers, kept_answers
 from trunkline.cli.exits import OK
 from trunkline.cli.options import ConfigOption, JsonOption, Settings, VerboseOption, settings_of
 from trunkline.cli.terminal import Terminal
@@ -91,6 +92,7 @@ def _show(settings: Settings, terminal: Terminal) -> int:
     reason = None if problem is None else problem.message
     enabled = not is_switched_off(environ)
     view = cache_view(_store(environ), time(), problem=reason, enabled=enabled)
+    view["answers"] = kept_answers(environ)
     if settings.as_json:
         terminal.print_document({"ok": True, **view})
     else:
@@ -109,12 +111,16 @@ def _clear(servers: list[str], settings: Settings, terminal: Terminal) -> int:
         count = _forget(servers, store, config)
         forget_names(environ, [entry for entry in config.entries if entry.name in servers] if config else [])
     else:
+        config = None
         count = store.clear()
         forget_names(environ)
+    answers = forget_answers(environ, servers, config)
     if settings.as_json:
-        terminal.print_document({"ok": True, "cleared": count})
+        terminal.print_document({"ok": True, "cleared": count, "answers": answers})
     else:
         terminal.print_text(f"forgot {count} {'memory' if count == 1 else 'memories'} in {store.folder}")
+        if answers:
+            terminal.print_text(f"forgot {answers} {'answer' if answers == 1 else 'answers'} kept on disk")
     return OK
 
 

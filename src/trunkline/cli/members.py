@@ -27,5 +27,5 @@ def without_passing(members: tuple[MemberStatus, ...]) -> tuple[MemberStatus, ..
 def _row(one: MemberStatus) -> tuple[str, ...]:
     calls = f"{one.calls} {'call' if one.calls == 1 else 'calls'}"
     error = f"error: {one.last_error}" if one.last_error and one.state not in ("ready", "stopped") else ""
-    doing = "leased" if one.leased else calls
+    doing = "leased" if one.leased else "ejected" if one.ejected else calls
     return (one.name, one.state, doing, line(one.region or "-"), line(one.endpoint or "-"), line(error))

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from trunkline.core.why import Why
     from trunkline.runtime.control_record import Record
 
-_CALL_ID = re.compile("[0-9a-f]{6}-[0-9a-f]+")
+_CALL_ID = re.compile(r"[0-9a-f]{6}-[0-9a-f]+(\.[0-9]+)*")
 
 
 @with_settings

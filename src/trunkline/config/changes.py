@@ -8,12 +8,17 @@ from trunkline.config.entry import BadEntry, Entry
 from trunkline.config.loading import Config
 from trunkline.config.settings import ServerPolicy
 
-_OF_CALLS = frozenset({"timeout", "idle", "trust"})
+_OF_CALLS = frozenset(
+    (
+        *("timeout", "idle", "trust", "retry", "breaker", "limit", "route", "hedge"),
+        *("cache", "prefetch", "coalesce", "batch"),
+    )
+)
 """Settings of a server that hold from the next call on, whatever it is connected by."""
 _OF_LIVES = frozenset(
     (
         *("connect", "health_check_interval", "auto_reconnect", "max_restarts"),
-        *("restart_delay", "restart_delay_max", "probe_interval"),
+        *("restart_delay", "restart_delay_max", "probe_interval", "ejection"),
     )
 )
 """Settings of how a server is kept alive, which its connection knows nothing of."""

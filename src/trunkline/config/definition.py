@@ -80,6 +80,7 @@ def _replicated(name: str, raw: Replicas, scope: Scope, source: str) -> StdioEnt
             define(name, _as_entry(one.entry), scope=scope, source=source),
             region=one.region,
             weight=float(one.weight),
+            tags=tuple(one.tags),
         )
         for one in raw.endpoints
     )

@@ -36,7 +36,7 @@ def find_replicas(
     for written in rules.replicas:
         one = _replica(entry, written, environ, folder)
         if isinstance(one, HttpEntry) and isinstance(own, HttpEntry) and one.url == own.url:
-            own = replace(own, region=one.region, weight=one.weight)
+            own = replace(own, region=one.region, weight=one.weight, tags=one.tags)
         else:
             found.append(one)
     return (own, *found)
@@ -85,6 +85,7 @@ def _replica(entry: Entry, written: ReplicaPolicy, environ: Mapping[str, str], f
         secrets=tuple(sorted(secrets, key=lambda one: (-len(one), one))),
         region=written.region,
         weight=written.weight,
+        tags=written.tags,
         replicas=(),
     )
 

@@ -27,6 +27,8 @@ class _Record(msgspec.Struct, frozen=True, kw_only=True):
     """Where this endpoint stands, in the application's words."""
     weight: float = 1.0
     """This endpoint's share of the calls that may go anywhere."""
+    tags: tuple[str, ...] = ()
+    """What this endpoint is marked with."""
 
     def visible(self) -> tuple[tuple[str, Any], ...]:
         """Give the fields that may be shown anywhere."""

@@ -41,6 +41,8 @@ class Explanation(msgspec.Struct, frozen=True, kw_only=True):
     server: str
     tool: str | None = None
     """The tool's own name, or None when a server is explained."""
+    group: str | None = None
+    """The group's name when a group of equal tools is explained; `server` is then empty."""
     source: str | None = None
     """File the policy came from, `argument`, or None when there is none."""
     profile: str | None = None
@@ -70,6 +72,7 @@ class Explanation(msgspec.Struct, frozen=True, kw_only=True):
     def title(self) -> str:
         """What is explained, under which policy, on one line."""
         subject = f"server {self.server}" if self.tool is None else f"tool {self.server}.{self.tool}"
+        subject = subject if self.group is None else f"group {self.group}"
         policy = "no trunkline.toml" if self.source is None else f"policy {self.source}"
         profile = f", profile {self.profile}" if self.profile else ""
         return _shown(f"{subject}, {policy}{profile}")

@@ -18,25 +18,16 @@ import msgspec
 
 from trunkline.config.explanation import Explanation, Setting
 from trunkline.config.policy_position import Place, Places
-from trunkline.config.policy_rule import LIMIT_PREFIX, POOL_PREFIX, PROCESS_PREFIX, TLS_PREFIX
+from trunkline.config.policy_rule import GROUP_RULES, GROUPS
 from trunkline.config.settings import ServerPolicy, ToolPolicy
 from trunkline.config.wording import KeyPath, describe_path, nearest
-from trunkline.core.limits import Limits
-from trunkline.core.pool import PoolSettings
-from trunkline.core.process_limits import ProcessLimits
-from trunkline.core.tls import TlsSettings
+from trunkline.core.group import GroupPolicy
 from trunkline.errors import ConfigError
 
 _Key = TypeVar("_Key")
 _Value = TypeVar("_Value")
 
 _CACHED = 4096
-_NESTED: tuple[tuple[str, type[msgspec.Struct]], ...] = (
-    (POOL_PREFIX, PoolSettings),
-    (TLS_PREFIX, TlsSettings),
-    (LIMIT_PREFIX, Limits),
-    (PROCESS_PREFIX, ProcessLimits),
-)
 _WILDCARD = re.compile(r"\*|\?|\[[^\]]*\]")
 
 
@@ -69,12 +60,15 @@ class Tables(msgspec.Struct, frozen=True, kw_only=True):
     defaults: tuple[Table, ...] = ()
     servers: tuple[Table, ...] = ()
     tools: tuple[Table, ...] = ()
+    groups: tuple[Table, ...] = ()
+    """Each by its name, which is no pattern."""
 
     def __add__(self, later: Tables) -> Tables:
         return Tables(
             defaults=self.defaults + later.defaults,
             servers=self.servers + later.servers,
             tools=self.tools + later.tools,
+            groups=self.groups + later.groups,
         )
 
 
@@ -101,6 +95,8 @@ class Policy:
         self._places = places or Places()
         self.tables = self.written + self.profiles[profile] if profile else self.written
         """The tables in force: those of the file, then those of the active profile."""
+        self.groups = {table.pattern: GroupPolicy(**table.values) for table in self.tables.groups}
+        """The groups of equal tools, by name; of two of one name the later one counts."""
         self._by_server: dict[str, ServerPolicy] = {}
         self._by_tool: dict[tuple[str, str], ToolPolicy] = {}
 
@@ -128,19 +124,14 @@ class Policy:
     def for_server(self, name: str) -> ServerPolicy:
         """Give the settings of a server; the same object every time."""
         if (known := self._by_server.get(name)) is None:
-            values = {key: value for key, (value, _) in self._decide(name, None).items()}
-            limits = Limits(**_take(values, LIMIT_PREFIX))
-            tls = TlsSettings(**_take(values, TLS_PREFIX))
-            process = ProcessLimits(**_take(values, PROCESS_PREFIX))
-            pool = PoolSettings(**_take(values, POOL_PREFIX))
-            known = ServerPolicy(**values, limits=limits, tls=tls, pool=pool, process=process)
+            known = ServerPolicy(**self._values(name, None))
             _make_room(self._by_server)[name] = known
         return known
 
     def for_tool(self, server: str, tool: str) -> ToolPolicy:
         """Give the settings of a tool, named as its server names it; the same object every time."""
         if (known := self._by_tool.get((server, tool))) is None:
-            known = ToolPolicy(**{key: value for key, (value, _) in self._decide(server, tool).items()})
+            known = ToolPolicy(**self._values(server, tool))
             _make_room(self._by_tool)[server, tool] = known
         return known
 
@@ -153,7 +144,7 @@ class Policy:
         decided = self._decide(server, None)
         if tool is not None:
             decided = self._decide(server, tool) | {
-                key: found for key, found in decided.items() if key not in ToolPolicy.__struct_fields__
+                key: found for key, found in decided.items() if key not in _TOOL_KEYS
             }
         return Explanation(
             server=server,
@@ -161,6 +152,25 @@ class Policy:
             source=self.source,
             profile=self.profile,
             settings=tuple(self._setting(key, value, table) for key, (value, table) in decided.items()),
+        )
+
+    def explain_group(self, name: str) -> Explanation:
+        """Give every effective value of a group and where it came from.
+
+        Raises:
+            KeyError: there is no such group.
+        """
+        group = self.groups[name]
+        table = next(one for one in reversed(self.tables.groups) if one.pattern == name)
+        return Explanation(
+            server="",
+            group=name,
+            source=self.source,
+            profile=self.profile,
+            settings=tuple(
+                self._setting(key, getattr(group, key), table if key in table.values else None)
+                for key in GROUP_RULES
+            ),
         )
 
     def locate(self, table: Table, key: str | None = None) -> Place:
@@ -179,6 +189,14 @@ class Policy:
         tables = self.tables
         counts = f"servers={len(tables.servers)}, tools={len(tables.tools)}"
         return f"Policy(source={self.source!r}, profile={self.profile!r}, {counts})"
+
+    def _values(self, server: str, tool: str | None) -> dict[str, Any]:
+        """Give the effective values, those of each group as one value of its kind."""
+        values = {key: value for key, (value, _) in self._decide(server, tool).items()}
+        for group in GROUPS:
+            if taken := _take(values, f"{group.name}."):
+                values[group.name] = group.kind(**taken)
+        return values
 
     def _decide(self, server: str, tool: str | None) -> dict[str, tuple[Any, Table | None]]:
         settings = ServerPolicy() if tool is None else ToolPolicy()
@@ -220,9 +238,9 @@ def _matching(tables: tuple[Table, ...], name: str) -> list[Table]:
 
 def _flatten(settings: ServerPolicy | ToolPolicy) -> dict[str, Any]:
     values: dict[str, Any] = {name: getattr(settings, name) for name in settings.__struct_fields__}
-    for prefix, kind in _NESTED:
-        if isinstance(inner := values.pop(prefix.removesuffix("."), None), kind):
-            values |= {f"{prefix}{name}": getattr(inner, name) for name in kind.__struct_fields__}
+    for group in GROUPS:
+        if (inner := values.pop(group.name, None)) is not None:
+            values |= {f"{group.name}.{key}": getattr(inner, key) for key in group.rules}
     return values
 
 
@@ -235,3 +253,6 @@ def _make_room(cache: dict[_Key, _Value]) -> dict[_Key, _Value]:
     if len(cache) >= _CACHED:
         cache.clear()
     return cache
+
+
+_TOOL_KEYS = frozenset(_flatten(ToolPolicy()))

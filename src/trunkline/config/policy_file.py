@@ -13,16 +13,15 @@ from trunkline.config.policy import Policy, Table, Tables
 from trunkline.config.policy_position import Places
 from trunkline.config.policy_rule import (
     DEFAULT_RULES,
-    LIMIT_PREFIX,
-    LIMIT_RULES,
+    GROUP_RULES,
+    GROUPS,
+    LIMITS,
     OVERLAY_TABLES,
-    PROCESS_PREFIX,
-    PROCESS_RULES,
     SERVER_RULES,
     TABLES,
     TOOL_RULES,
-    Rule,
 )
+from trunkline.config.policy_value import Rule
 from trunkline.config.syntax import read_text
 from trunkline.config.wording import KeyPath, describe_path, describe_type, nearest
 from trunkline.errors import ConfigError
@@ -120,16 +119,28 @@ class _PolicyFile:
         limits = {"limits": parts["limits"]} if parts["limits"] else {}
         return Tables(
             defaults=(
-                self._table("*", limits, path, LIMIT_RULES),
+                self._table("*", limits, path, LIMITS.prefixed()),
                 self._table("*", parts["defaults"], (*path, "defaults"), DEFAULT_RULES),
             ),
             servers=tuple(self._named(parts["servers"], (*path, "servers"), SERVER_RULES)),
             tools=tuple(self._named(parts["tools"], (*path, "tools"), TOOL_RULES)),
+            groups=tuple(self._groups(parts["groups"], (*path, "groups"))),
         )
 
     def _named(self, content: Mapping[str, Any], path: KeyPath, rules: Mapping[str, Rule]) -> Iterator[Table]:
         for pattern, raw in content.items():
             yield self._table(pattern, raw, (*path, pattern), rules)
+
+    def _groups(self, content: Mapping[str, Any], path: KeyPath) -> Iterator[Table]:
+        for table in self._named(content, path, GROUP_RULES):
+            if not table.pattern or "." in table.pattern:
+                fix = "Call it by a word without a dot: what has one names a server and its tool."
+                self._refuse("this cannot be the name of a group", table.path, fix)
+            elif not table.values.get("tools"):
+                fix = 'Write tools = ["a.search", "b.search"].'
+                self._refuse("a group needs tools", table.path, fix)
+            else:
+                yield table
 
     def _table(self, pattern: str, raw: object, path: KeyPath, rules: Mapping[str, Rule]) -> Table:
         values = dict(self._values(self._object(raw, path), path, rules))
@@ -155,7 +166,10 @@ class _PolicyFile:
                 if prefix or not self._misplaced(key, path):
                     self._unknown(where, heads, what="key")
             elif (rule := rules.get(prefix + key)) is None:
-                yield from self._values(self._object(value, where), where, rules, f"{prefix}{key}.")
+                inner = f"{prefix}{key}."
+                yield from self._values(
+                    self._object(_members(value, inner, rules), where), where, rules, inner
+                )
             elif rule.accepts(value):
                 yield prefix + key, rule.convert(value)
             else:
@@ -166,10 +180,9 @@ class _PolicyFile:
 
     def _misplaced(self, key: str, path: KeyPath) -> bool:
         """Report a key that belongs to another table of the same file or profile."""
-        if f"{LIMIT_PREFIX}{key}" in LIMIT_RULES:
-            home = "limits = {...}"
-        elif f"{PROCESS_PREFIX}{key}" in PROCESS_RULES:
-            home = "process = {...}"
+        inner = next((group.name for group in GROUPS if key in group.rules), None)
+        if inner is not None:
+            home = f"{inner} = {{...}}"
         elif key in TOOL_RULES or key in SERVER_RULES:
             table = ("tools" if key in TOOL_RULES else "servers", "name")
             outer = path[:2] if path[0] == "profiles" else ()
@@ -198,6 +211,20 @@ class _PolicyFile:
         field = describe_path(path) or None
         error = ConfigError(message, field=field, source=self._source, line=line, column=column, hint=hint)
         self._mistakes.append(error)
+
+
+def _members(value: object, prefix: str, rules: Mapping[str, Rule]) -> object:
+    """Give a group that code wrote as an object, such as `RetrySettings`, as the table it stands for."""
+    group = next((one for one in GROUPS if isinstance(value, one.kind)), None)
+    if group is None:
+        return value
+    usual = group.kind()
+    members = {key: getattr(value, key) for key in group.rules}
+    return {
+        key: member
+        for key, member in members.items()
+        if prefix + key in rules or member != getattr(usual, key)
+    }
 
 
 def _header(path: KeyPath) -> str:

@@ -33,6 +33,11 @@ def unreached(policy: Policy, servers: Collection[str]) -> Iterator[Unreached]:
         for table in tables.tools:
             if not any(may_name_a_tool(table.pattern, name) for name in servers):
                 yield _unreached(policy, table, servers, f"matches no tool of any server: {table.pattern!r}")
+        for table in tables.groups:
+            for one in table.values["tools"]:
+                if not any(one.tool.startswith(f"{name}.") for name in servers):
+                    message = f"holds a tool of no server: {one.tool!r}"
+                    yield _unreached(policy, table, servers, message, one.tool)
 
 
 def may_name_a_tool(pattern: str, server: str) -> bool:
@@ -44,13 +49,14 @@ def may_name_a_tool(pattern: str, server: str) -> bool:
     return any(fnmatchcase(prefix, "".join(steps[:count])) for count in range(1, len(steps) + 1))
 
 
-def _unreached(policy: Policy, table: Table, servers: Collection[str], message: str) -> Unreached:
+def _unreached(
+    policy: Policy, table: Table, servers: Collection[str], message: str, name: str | None = None
+) -> Unreached:
     line, column = policy.locate(table)
-    similar = nearest(table.pattern.partition(".")[0], servers, cutoff=0.6) or nearest(
-        table.pattern, servers, cutoff=0.6
-    )
+    name = name or table.pattern
+    similar = nearest(name.partition(".")[0], servers, cutoff=0.6) or nearest(name, servers, cutoff=0.6)
     configured = ", ".join(servers) or "none"
-    is_tool = table.path[-2:-1] == ("tools",)
+    is_tool = table.path[-2:-1] in (("tools",), ("groups",))
     example = f"{similar}.tool" if is_tool else similar
     hint = f"Did you mean {example!r}?" if similar else f"Configured servers are: {configured}."
     return Unreached(key=describe_path(table.path), message=message, hint=hint, line=line, column=column)

@@ -2,244 +2,277 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from typing import Any, get_args
+from collections.abc import Mapping
 
 import msgspec
 
-from trunkline.config import proxy
-from trunkline.config.reference import FORMS, REFERENCE
-from trunkline.config.replicas import WANTED, are_replicas, read_replicas
-from trunkline.config.settings import Era
+from trunkline.config.policy_value import (
+    BYTES,
+    COUNT,
+    COUNT_OR_OFF,
+    ERA,
+    FEW,
+    FEW_OR_NONE,
+    FILES_OR_OFF,
+    HINTS,
+    INTEGER,
+    MILLISECONDS,
+    PART,
+    PATH,
+    PROXY,
+    RATE_OR_NONE,
+    RATE_OR_OFF,
+    REPLICAS,
+    SECONDS,
+    SECONDS_OR_OFF,
+    SECRET,
+    SHARE,
+    SHARING,
+    SIZE_OR_OFF,
+    SWITCH,
+    VERSION,
+    WORD_OR_NONE,
+    WORDS,
+    Rule,
+)
+from trunkline.config.reply_place import STORE
+from trunkline.config.routing_value import (
+    CAUSES,
+    FALLBACK,
+    GROUP_TOOLS,
+    NEEDS,
+    QUANTILE,
+    REGIONS,
+    STICKS_TO,
+    STRATEGY,
+)
+from trunkline.core.batch import BatchSettings
+from trunkline.core.breaker import BreakerSettings
+from trunkline.core.cache_settings import CacheSettings
+from trunkline.core.limit import LimitSettings
 from trunkline.core.limits import Limits
-from trunkline.core.process_limits import read_size, write_size
-from trunkline.core.tls import Version
-
-MAX_SECONDS = 1_000_000_000
-"""Longest span accepted, some thirty years; an endless one would break the promise that calls end."""
-
-_MOST_CONNECTIONS = 1000
-"""Most connections of one endpoint."""
+from trunkline.core.pool import PoolSettings
+from trunkline.core.prefetch import PrefetchSettings
+from trunkline.core.process_limits import ProcessLimits
+from trunkline.core.retry import RetrySettings
+from trunkline.core.routing import EjectionSettings, HedgeSettings, RouteSettings
+from trunkline.core.tls import TlsSettings
 
 
-LEAST_MEMORY = 1_000_000
-"""Less memory than that no program can do with: who writes less has forgotten the unit."""
-LEAST_FILES = 8
-"""Fewer files than that no program can start with."""
+class Group(msgspec.Struct, frozen=True, kw_only=True):
+    """A table within a table, such as `retry` of a server: its keys are written `retry.attempts`."""
+
+    name: str
+    kind: type[msgspec.Struct]
+    """What its values come to."""
+    rules: Mapping[str, Rule]
+    """What each of its keys takes."""
+    about: str
+    """What it is, for the schema."""
+    of_tools: tuple[str, ...] = ()
+    """Those of its keys that tools may have of their own."""
+
+    def prefixed(self, *, tools: bool = False) -> dict[str, Rule]:
+        """Give its rules by the names its keys have among those of a server, or of a tool."""
+        keys = self.of_tools if tools else tuple(self.rules)
+        return {f"{self.name}.{key}": self.rules[key] for key in keys}
 
 
-class Rule(msgspec.Struct, frozen=True):
-    """What values one key takes."""
-
-    wanted: str
-    """The values in words, for messages."""
-    accepts: Callable[[object], bool]
-    convert: Callable[[Any], Any]
-    example: str
-    """A value, as in the file."""
-    schema: Mapping[str, Any]
-    """The same values as JSON Schema."""
-
-
-def _is_seconds(value: object) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool) and 0 < value <= MAX_SECONDS
-
-
-def _is_count(value: object) -> bool:
-    whole = isinstance(value, int) or (isinstance(value, float) and value.is_integer())
-    return whole and not isinstance(value, bool) and value > 0  # type: ignore[operator]  # a number by now
-
-
-def _bytes_of(value: object) -> int | None:
-    if isinstance(value, str):
-        return read_size(value)
-    return int(value) if _is_count(value) else None  # type: ignore[call-overload]
-
-
-def _is_zero(value: object) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool) and value == 0
-
-
-_SECONDS = Rule(
-    f"a number of seconds greater than 0 and at most {MAX_SECONDS}",
-    _is_seconds,
-    float,
-    "30",
-    {"type": "number", "exclusiveMinimum": 0, "maximum": MAX_SECONDS},
-)
-_COUNT = Rule(
-    "a whole number greater than 0", _is_count, int, "100", {"type": "integer", "exclusiveMinimum": 0}
-)
-_SECONDS_OR_OFF = Rule(
-    f"a number of seconds from 0, which is off, to {MAX_SECONDS}",
-    lambda value: _is_seconds(value) or _is_zero(value),
-    float,
-    "30",
-    {"type": "number", "minimum": 0, "maximum": MAX_SECONDS},
-)
-_COUNT_OR_OFF = Rule(
-    "a whole number from 0, which is off",
-    lambda value: _is_count(value) or _is_zero(value),
-    int,
-    "5",
-    {"type": "integer", "minimum": 0},
-)
-_SIZE_OR_OFF = Rule(
-    f'a size such as "512 MB" or "1 GiB", at least {write_size(LEAST_MEMORY)}, or 0, which is off',
-    lambda value: _is_zero(value) or (_bytes_of(value) or 0) >= LEAST_MEMORY,
-    lambda value: _bytes_of(value) or 0,
-    '"512 MB"',
-    {
-        "anyOf": [
-            {"const": 0},
-            {"type": "integer", "minimum": LEAST_MEMORY},
-            {"type": "string", "pattern": r"^\s*[0-9]+(\.[0-9]+)?\s*([KkMmGgTt][Ii]?)?[Bb]\s*$"},
-        ]
-    },
-)
-_FILES_OR_OFF = Rule(
-    f"a whole number of at least {LEAST_FILES}, or 0, which is off",
-    lambda value: _is_zero(value) or (_is_count(value) and int(value) >= LEAST_FILES),  # type: ignore[call-overload]
-    int,
-    "256",
-    {"anyOf": [{"const": 0}, {"type": "integer", "minimum": LEAST_FILES}]},
-)
-_FEW_OR_NONE = Rule(
-    "a whole number from 0 to 1000",
-    lambda value: (_is_count(value) or _is_zero(value)) and value <= _MOST_CONNECTIONS,  # type: ignore[operator]
-    int,
-    "1",
-    {"type": "integer", "minimum": 0, "maximum": _MOST_CONNECTIONS},
-)
-_FEW = Rule(
-    "a whole number from 1 to 1000",
-    lambda value: _is_count(value) and value <= _MOST_CONNECTIONS,  # type: ignore[operator]
-    int,
-    "4",
-    {"type": "integer", "minimum": 1, "maximum": _MOST_CONNECTIONS},
-)
-_SWITCH = Rule("true or false", lambda value: isinstance(value, bool), bool, "true", {"type": "boolean"})
-_ERA = Rule(
-    '"auto", "legacy" or "modern"',
-    lambda value: value in get_args(Era),
-    str,
-    '"auto"',
-    {"enum": list(get_args(Era))},
-)
-
-_PROXY = Rule(
-    proxy.WANTED,
-    proxy.is_proxy,
-    lambda value: value or proxy.NONE,
-    '"http://proxy.example:3128"',
-    {
-        "anyOf": [
-            {"const": False},
-            {"type": "string", "pattern": r"^($|environment$|none$|[Hh][Tt]{2}[Pp][Ss]?://.|\$\{)"},
-        ]
-    },
-)
-_PATH = Rule(
-    "a path",
-    lambda value: isinstance(value, str) and "\0" not in value,
-    str,
-    '"corporate-ca.pem"',
-    {"type": "string"},
-)
-_SECRET = Rule(
-    f"a reference ({FORMS}), never the secret itself",
-    lambda value: isinstance(value, str) and (not value or REFERENCE.fullmatch(value) is not None),
-    str,
-    '"${KEY_PASSWORD}"',
-    {"type": "string", "pattern": r"^(\$\{((env:)?[A-Za-z_][A-Za-z0-9_]*|file:[^${}]+)\})?$"},
-)
-_VERSION = Rule(
-    '"1.2" or "1.3"',
-    lambda value: value in get_args(Version),
-    str,
-    '"1.3"',
-    {"enum": list(get_args(Version))},
-)
-
-_ENDPOINT = {"type": "string", "pattern": r"^([Hh][Tt]{2}[Pp][Ss]?://.|[Ww][Ss]{1,2}://.|\$\{)"}
-_REPLICAS = Rule(
-    WANTED,
-    are_replicas,
-    read_replicas,
-    '["https://eu.example/mcp", { url = "https://us.example/mcp", weight = 2 }]',
-    {
-        "type": "array",
-        "items": {
-            "anyOf": [
-                _ENDPOINT,
-                {
-                    "type": "object",
-                    "additionalProperties": False,
-                    "required": ["url"],
-                    "properties": {
-                        "url": _ENDPOINT,
-                        "region": {"type": "string"},
-                        "weight": {"type": "number", "exclusiveMinimum": 0},
-                    },
-                },
-            ]
+GROUPS = (
+    Group(
+        name="pool",
+        kind=PoolSettings,
+        rules={"min": FEW_OR_NONE, "max": FEW, "max_idle": SECONDS_OR_OFF},
+        about="The connections to each endpoint of a server; its calls may use any of them.",
+    ),
+    Group(
+        name="tls",
+        kind=TlsSettings,
+        rules={
+            "ca": PATH,
+            "cert": PATH,
+            "key": PATH,
+            "key_password": SECRET,
+            "minimum": VERSION,
+            "verify": SWITCH,
         },
-    },
+        about="How servers with an `https://` or `wss://` URL are trusted.",
+    ),
+    Group(
+        name="limits",
+        kind=Limits,
+        rules=dict.fromkeys(Limits.__struct_fields__, COUNT),
+        about="The same as `limits` in `defaults`, which wins.",
+    ),
+    Group(
+        name="process",
+        kind=ProcessLimits,
+        rules={
+            "memory": SIZE_OR_OFF,
+            "cpu_seconds": SECONDS_OR_OFF,
+            "processes": COUNT_OR_OFF,
+            "files": FILES_OR_OFF,
+        },
+        about="How much of the machine a server may take that is a process of ours, with all it starts.",
+    ),
+    Group(
+        name="batch",
+        kind=BatchSettings,
+        rules={"size": FEW, "milliseconds": MILLISECONDS},
+        about="How calls of a server's tools are grouped, to leave together.",
+    ),
+    Group(
+        name="retry",
+        kind=RetrySettings,
+        rules={
+            "attempts": FEW,
+            "delay": SECONDS_OR_OFF,
+            "delay_max": SECONDS_OR_OFF,
+            "throttled_delay": SECONDS_OR_OFF,
+            "throttled_delay_max": SECONDS_OR_OFF,
+            "codes": WORDS,
+            "budget": SHARE,
+            "budget_per_second": RATE_OR_NONE,
+        },
+        about="How often, and after which waits, a call that failed is sent again where that is safe.",
+        of_tools=("attempts", "delay", "delay_max", "throttled_delay", "throttled_delay_max", "codes"),
+    ),
+    Group(
+        name="breaker",
+        kind=BreakerSettings,
+        rules={
+            "enabled": SWITCH,
+            "failure_rate": PART,
+            "least_calls": COUNT,
+            "window": SECONDS,
+            "consecutive": COUNT_OR_OFF,
+            "open_for": SECONDS,
+            "jitter": SWITCH,
+            "probe_timeout": SECONDS,
+            "codes": WORDS,
+        },
+        about="When calls that keep failing are no longer made, of a server as a whole and of each tool.",
+        of_tools=BreakerSettings.__struct_fields__,
+    ),
+    Group(
+        name="limit",
+        kind=LimitSettings,
+        rules={
+            "concurrency": COUNT_OR_OFF,
+            "principal_concurrency": COUNT_OR_OFF,
+            "rate": RATE_OR_OFF,
+            "burst": COUNT_OR_OFF,
+            "principal_rate": RATE_OR_OFF,
+            "principal_burst": COUNT_OR_OFF,
+            "queue": COUNT_OR_OFF,
+            "queue_timeout": SECONDS_OR_OFF,
+            "priority": INTEGER,
+            "adaptive": SWITCH,
+            "adaptive_min": COUNT,
+            "adaptive_max": COUNT,
+        },
+        about="How many calls may run, how often they may begin, and who waits.",
+        of_tools=LimitSettings.__struct_fields__,
+    ),
+    Group(
+        name="cache",
+        kind=CacheSettings,
+        rules={
+            "ttl": SECONDS_OR_OFF,
+            "hints": HINTS,
+            "stale_while_revalidate": SECONDS_OR_OFF,
+            "stale_if_error": SECONDS_OR_OFF,
+            "share": SHARING,
+            "invalidates": WORDS,
+            "max_entries": COUNT,
+            "max_bytes": BYTES,
+            "max_reply_bytes": BYTES,
+            "store": STORE,
+        },
+        about="What is kept of answers that change nothing, for how long, and who gets it.",
+        of_tools=(
+            *("ttl", "hints", "stale_while_revalidate", "stale_if_error"),
+            *("share", "invalidates", "max_reply_bytes"),
+        ),
+    ),
+    Group(
+        name="prefetch",
+        kind=PrefetchSettings,
+        rules={"enabled": SWITCH, "confidence": SHARE, "least": COUNT, "budget": SHARE},
+        about="Which calls are made before they come, because they have followed others; needs `cache`.",
+        of_tools=("enabled", "confidence", "least", "budget"),
+    ),
+    Group(
+        name="route",
+        kind=RouteSettings,
+        rules={"strategy": STRATEGY, "by": STICKS_TO, "regions": REGIONS, "needs": NEEDS},
+        about="Which of its replicas a call goes to.",
+        of_tools=("strategy", "by", "regions", "needs"),
+    ),
+    Group(
+        name="hedge",
+        kind=HedgeSettings,
+        rules={"share": SHARE, "quantile": QUANTILE},
+        about="Asking a second time where a call that only reads is slow; for trusted servers.",
+        of_tools=("share", "quantile"),
+    ),
+    Group(
+        name="ejection",
+        kind=EjectionSettings,
+        rules={"failures": COUNT_OR_OFF, "seconds": SECONDS, "seconds_max": SECONDS, "share": SHARE},
+        about="When a replica at which calls fail is left out, although it is connected.",
+    ),
 )
+LIMITS = next(group for group in GROUPS if group.name == "limits")
 
-POOL_PREFIX = "pool."
-POOL_RULES = {
-    f"{POOL_PREFIX}min": _FEW_OR_NONE,
-    f"{POOL_PREFIX}max": _FEW,
-    f"{POOL_PREFIX}max_idle": _SECONDS_OR_OFF,
-}
-TLS_PREFIX = "tls."
-TLS_RULES = {
-    f"{TLS_PREFIX}ca": _PATH,
-    f"{TLS_PREFIX}cert": _PATH,
-    f"{TLS_PREFIX}key": _PATH,
-    f"{TLS_PREFIX}key_password": _SECRET,
-    f"{TLS_PREFIX}minimum": _VERSION,
-    f"{TLS_PREFIX}verify": _SWITCH,
-}
-LIMIT_PREFIX = "limits."
-LIMIT_RULES = {f"{LIMIT_PREFIX}{name}": _COUNT for name in Limits.__struct_fields__}
-PROCESS_PREFIX = "process."
-PROCESS_RULES = {
-    f"{PROCESS_PREFIX}memory": _SIZE_OR_OFF,
-    f"{PROCESS_PREFIX}cpu_seconds": _SECONDS_OR_OFF,
-    f"{PROCESS_PREFIX}processes": _COUNT_OR_OFF,
-    f"{PROCESS_PREFIX}files": _FILES_OR_OFF,
-}
 SERVER_RULES = {
-    "timeout": _SECONDS,
-    "idle": _SECONDS,
-    "connect": _SECONDS,
-    "era": _ERA,
-    "trust": _SWITCH,
-    "health_check_interval": _SECONDS_OR_OFF,
-    "auto_reconnect": _SWITCH,
-    "max_restarts": _COUNT_OR_OFF,
-    "restart_delay": _SECONDS_OR_OFF,
-    "restart_delay_max": _SECONDS_OR_OFF,
-    "probe_interval": _SECONDS_OR_OFF,
-    "remember": _SWITCH,
-    "lazy": _SWITCH,
-    "max_concurrency": _COUNT_OR_OFF,
-    "replicas": _REPLICAS,
-    "proxy": _PROXY,
-    **POOL_RULES,
-    **TLS_RULES,
-    **LIMIT_RULES,
-    **PROCESS_RULES,
+    "timeout": SECONDS,
+    "idle": SECONDS,
+    "connect": SECONDS,
+    "era": ERA,
+    "trust": SWITCH,
+    "health_check_interval": SECONDS_OR_OFF,
+    "auto_reconnect": SWITCH,
+    "max_restarts": COUNT_OR_OFF,
+    "restart_delay": SECONDS_OR_OFF,
+    "restart_delay_max": SECONDS_OR_OFF,
+    "probe_interval": SECONDS_OR_OFF,
+    "remember": SWITCH,
+    "lazy": SWITCH,
+    "max_concurrency": COUNT_OR_OFF,
+    "coalesce": SWITCH,
+    "replicas": REPLICAS,
+    "proxy": PROXY,
 }
+for _group in GROUPS:
+    SERVER_RULES |= _group.prefixed()
 """Keys of `[servers."glob"]`."""
-TOOL_RULES = {"timeout": _SECONDS, "idle": _SECONDS, "validate": _SWITCH}
+TOOL_RULES = {
+    "timeout": SECONDS,
+    "idle": SECONDS,
+    "validate": SWITCH,
+    "read_only": SWITCH,
+    "idempotent": SWITCH,
+    "idempotency_key": WORD_OR_NONE,
+    "coalesce": SWITCH,
+    "fallback": FALLBACK,
+    "fallback_on": CAUSES,
+}
+for _group in GROUPS:
+    TOOL_RULES |= _group.prefixed(tools=True)
 """Keys of `[tools."glob"]`."""
+GROUP_RULES = {
+    "tools": GROUP_TOOLS,
+    "strategy": STRATEGY,
+    "by": STICKS_TO,
+    "regions": REGIONS,
+    "needs": NEEDS,
+}
+"""Keys of `[groups.name]`."""
 DEFAULT_RULES = SERVER_RULES | TOOL_RULES
 """Keys of `[defaults]`."""
 
-OVERLAY_TABLES = ("defaults", "servers", "tools", "limits")
+OVERLAY_TABLES = ("defaults", "servers", "tools", "limits", "groups")
 """Tables of a profile."""
 TABLES = (*OVERLAY_TABLES, "profiles")
 """Tables of a file."""

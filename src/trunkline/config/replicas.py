@@ -13,7 +13,7 @@ from trunkline.config.reference import REFERENCE
 from trunkline.config.secret import conceal
 
 WANTED = 'a list of URLs, or of tables such as { url = "https://...", region = "eu", weight = 1 }'
-_KEYS = frozenset({"url", "region", "weight"})
+_KEYS = frozenset({"url", "region", "weight", "tags"})
 _SCHEMES = ("http", "https", "ws", "wss")
 
 
@@ -26,11 +26,16 @@ class ReplicaPolicy(msgspec.Struct, frozen=True, kw_only=True):
     """Where it stands, in words of yours."""
     weight: float = 1.0
     """Its share of the calls that may go anywhere, beside the weights of the others."""
+    tags: tuple[str, ...] = ()
+    """What it is marked with, for `needs` of a route."""
 
     def __str__(self) -> str:
         parts = [f'url = "{self.url}"']
         parts += [f'region = "{self.region}"'] * bool(self.region)
         parts += [f"weight = {self.weight:g}"] * (self.weight != 1)
+        if self.tags:
+            marks = ", ".join(f'"{one}"' for one in self.tags)
+            parts.append(f"tags = [{marks}]")
         return f"{{ {', '.join(parts)} }}"
 
 
@@ -42,6 +47,8 @@ class Replica(msgspec.Struct, frozen=True):
     region: str = ""
     weight: float = 1.0
     """Its share of the calls that may go anywhere."""
+    tags: tuple[str, ...] = ()
+    """What it is marked with, for `needs` of a route."""
 
 
 class Replicas:
@@ -84,7 +91,12 @@ def read_replicas(value: list[Any]) -> tuple[ReplicaPolicy, ...]:
     return tuple(
         ReplicaPolicy(url=one)
         if isinstance(one, str)
-        else ReplicaPolicy(url=one["url"], region=one.get("region", ""), weight=float(one.get("weight", 1.0)))
+        else ReplicaPolicy(
+            url=one["url"],
+            region=one.get("region", ""),
+            weight=float(one.get("weight", 1.0)),
+            tags=tuple(one.get("tags", ())),
+        )
         for one in value
     )
 
@@ -95,8 +107,16 @@ def _is_replica(one: object) -> bool:
     if not isinstance(one, Mapping) or not one.keys() <= _KEYS:
         return False
     return (
-        _is_url(one.get("url")) and isinstance(one.get("region", ""), str) and is_weight(one.get("weight", 1))
+        _is_url(one.get("url"))
+        and isinstance(one.get("region", ""), str)
+        and is_weight(one.get("weight", 1))
+        and are_tags(one.get("tags", []))
     )
+
+
+def are_tags(value: object) -> bool:
+    """Whether this is what marks an endpoint."""
+    return isinstance(value, list | tuple) and all(isinstance(one, str) and one.strip() for one in value)
 
 
 def _is_url(value: object) -> bool:

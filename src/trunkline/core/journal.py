@@ -7,18 +7,11 @@ from typing import Literal
 import msgspec
 
 from trunkline.core.call import LogLevel
+from trunkline.core.timing import Hop, Timing
 from trunkline.errors import Delivery
 
 Source = Literal["stderr", "log", "state"]
 """`stderr`: the server's standard error; `log`: an MCP log message; `state`: what became of the server."""
-
-
-class Hop(msgspec.Struct, frozen=True, kw_only=True):
-    """One part of the way of a call."""
-
-    name: str
-    """What happened in it, in words."""
-    seconds: float
 
 
 class CallRecord(msgspec.Struct, frozen=True, kw_only=True):
@@ -41,11 +34,17 @@ class CallRecord(msgspec.Struct, frozen=True, kw_only=True):
     success."""
     delivery: Delivery = "answered"
     attempts: int = 1
+    replica: str = ""
+    """The connection its last attempt went to, as in the status of a server that has several; else ""."""
+    degraded: str = ""
+    """Why what was given is less than what was asked for; "" for a full answer."""
     message: str | None = None
     """The error's message: safe to show, secrets and the call's own arguments removed, at most 400
     characters; while it runs, what it waits for."""
     hops: tuple[Hop, ...] = ()
-    """The parts of the last attempt's way that are known, in order."""
+    """The parts of its way that are known, in order; together they take `elapsed`."""
+    timing: Timing | None = None
+    """The same parts as numbers."""
 
     @property
     def ok(self) -> bool:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
 from typing import ClassVar, Literal
 
 import msgspec
@@ -18,11 +19,16 @@ class Deadline(msgspec.Struct, frozen=True, kw_only=True):
 
     name: ClassVar[str] = "deadline"
 
+    may_end: Callable[[Call], bool] | None = None
+    """Whether a call that has had its time is ended; asked then. None for always."""
+
     def wrap(self, inner: Service) -> Service:
         """Cancel `inner` when the call's time is over and say what is known of its delivery."""
 
+        may_end = self.may_end
+
         async def deadline(call: Call) -> Reply:
-            alarm = _Alarm(call)
+            alarm = _Alarm(call, may_end)
             try:
                 return await inner(call)
             except asyncio.CancelledError:
@@ -38,14 +44,15 @@ class Deadline(msgspec.Struct, frozen=True, kw_only=True):
 class _Alarm:
     """The timer of one call; re-armed, not replaced, when the call has shown a sign of life."""
 
-    __slots__ = ("_call", "_cancelling", "_handle", "_loop", "_reason", "_task")
+    __slots__ = ("_call", "_cancelling", "_handle", "_loop", "_may_end", "_reason", "_task")
 
-    def __init__(self, call: Call) -> None:
+    def __init__(self, call: Call, may_end: Callable[[Call], bool] | None) -> None:
         task = asyncio.current_task()
         assert task is not None  # noqa: S101 - a service always runs in a task
         self._loop = task.get_loop()
         self._task = task
         self._call = call
+        self._may_end = may_end
         self._cancelling = task.cancelling()
         self._reason: Literal["total", "idle"] | None = None
         self._handle = self._loop.call_at(self._due(), self._ring)
@@ -64,7 +71,7 @@ class _Alarm:
     def error(self) -> DeadlineExceededError:
         """Give the error that tells what was waited for and what is known of the delivery."""
         call, flight = self._call, self._call.flight
-        sent = flight.delivery in ("unknown", "answered")
+        sent = flight.known in ("unknown", "answered")
         if self._reason == "total":
             message = f"no answer within {round(call.deadline - flight.started, 2):g} s ({flight.phase})"
         else:
@@ -79,7 +86,10 @@ class _Alarm:
 
     def _due(self) -> float:
         call, flight = self._call, self._call.flight
-        alive = self._loop.time() if flight.connecting or flight.answering else flight.activity
+        asked = flight.shared or flight
+        alive = self._loop.time() if asked.connecting or asked.answering else asked.activity
+        if alive < flight.activity:
+            alive = flight.activity
         return min(call.deadline, alive + call.idle)
 
     def _ring(self) -> None:
@@ -88,7 +98,10 @@ class _Alarm:
         if due > now + 0.001:
             self._handle = self._loop.call_at(due, self._ring)
             return
+        if self._may_end is not None and not self._may_end(self._call):
+            return
         self._reason = "total" if self._call.deadline <= now + 0.001 else "idle"
+        self._call.flight.expired = self._reason
         self._call.flight.cancel_reason = "the call's time is over"
         self._task.cancel()
 

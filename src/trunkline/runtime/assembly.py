@@ -147,6 +147,8 @@ def assemble_endpoint(
         read_list=functools.partial(read_list, entry.name, _kind(entry)),
         region=entry.region,
         weight=entry.weight,
+        tags=entry.tags,
+        ejection=rules.ejection,
         shown=show_endpoint(entry),
         clean=_cleaner(entry.secrets) if isinstance(entry, StdioEntry | HttpEntry) else sanitize_text,
         draw=_draw,

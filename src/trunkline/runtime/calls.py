@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextvars
-from collections.abc import AsyncGenerator, Iterator, Mapping, Sequence
+from collections.abc import AsyncGenerator, Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
 from typing import TYPE_CHECKING, Any, TypeVar, overload
@@ -23,6 +23,7 @@ from trunkline.runtime.routes import Route, Routes
 from trunkline.supervision.fleet import Fleet
 
 if TYPE_CHECKING:
+    from trunkline.core.fallback import Cause
     from trunkline.runtime.callable import ToolFunction
     from trunkline.runtime.stream import Event
 
@@ -49,7 +50,12 @@ class Calls:
         *,
         timeout: float | None = None,  # noqa: ASYNC109 - spent by the Deadline layer, from one clock
         on_progress: ProgressHandler | None = None,
+        priority: int | None = None,
         as_: None = None,
+        cache: bool = True,
+        max_age: float | None = None,
+        fallback: Sequence[object] | None = None,
+        fallback_on: Collection[Cause] = (),
     ) -> Reply: ...
 
     @overload
@@ -60,7 +66,12 @@ class Calls:
         *,
         timeout: float | None = None,  # noqa: ASYNC109
         on_progress: ProgressHandler | None = None,
+        priority: int | None = None,
         as_: type[Value],
+        cache: bool = True,
+        max_age: float | None = None,
+        fallback: Sequence[object] | None = None,
+        fallback_on: Collection[Cause] = (),
     ) -> Value: ...
 
     @overload
@@ -71,7 +82,12 @@ class Calls:
         *,
         timeout: float | None = None,  # noqa: ASYNC109
         on_progress: ProgressHandler | None = None,
+        priority: int | None = None,
         as_: Any,
+        cache: bool = True,
+        max_age: float | None = None,
+        fallback: Sequence[object] | None = None,
+        fallback_on: Collection[Cause] = (),
     ) -> Any: ...
 
     async def call(
@@ -81,7 +97,12 @@ class Calls:
         *,
         timeout: float | None = None,  # noqa: ASYNC109
         on_progress: ProgressHandler | None = None,
+        priority: int | None = None,
         as_: Any = None,
+        cache: bool = True,
+        max_age: float | None = None,
+        fallback: Sequence[object] | None = None,
+        fallback_on: Collection[Cause] = (),
     ) -> Any:
         """Call a tool by its public name `server.tool`, or by its bare name where that is unique.
 
@@ -89,9 +110,18 @@ class Calls:
             arguments: an object of JSON values; checked against the tool's schema before it is sent.
             timeout: seconds for the whole call; without it the policy's (600).
             on_progress: called with each `Progress` the server reports; sync or async.
+            priority: where calls wait for their turn the greatest goes first; without it the policy's.
             as_: give the reply's value as an instance of this type instead of the Reply: a msgspec
                 Struct, dataclass, TypedDict or pydantic class, a builtin, or a generic of these. It is
                 made from the structured content, else from the text read as JSON, else from the text.
+            cache: whether an answer may be given that policy let be kept; False asks the server, and what
+                it says is kept in its place.
+            max_age: oldest such answer that is taken, in seconds; without it policy's.
+            fallback: what is tried, in this order, if the call fails, in place of what policy says: a str
+                names another tool, or a server that has one of the same name; a function, sync or async,
+                is given the call and the error; any other JSON value, or a `Constant`, stands for itself.
+                The reply then is `degraded` and says why in `reason`.
+            fallback_on: what it is for beside failures of servers and links; see `fallback.Cause`.
 
         Raises:
             CallError: the call failed; `delivery` says what is known of it. A tool that reports a
@@ -100,11 +130,16 @@ class Calls:
                 `unexpected_result`. Both hold the reply as `error.reply`.
             TypeError: `as_` is no type that JSON can become.
         """
+        max_age = max_age if cache else 0.0
         if as_ is not None:
-            return await self._call_typed(tool, arguments, timeout, on_progress, as_)
+            rest: dict[str, Any] = {"priority": priority, "max_age": max_age}
+            rest |= {"fallback": fallback, "fallback_on": fallback_on}
+            return await self._call_typed(tool, arguments, timeout, on_progress, as_, rest)
         asked = self._loop.time()
         route = self._routes.recall(tool) or await self._routes.find(tool, timeout)
-        call = self._make_call(route, arguments, timeout, asked)
+        call = self._make_call(route, arguments, timeout, asked, priority=priority, max_age=max_age)
+        if fallback is not None:
+            route, call = self._falling(route, call, fallback, fallback_on)
         if on_progress is None:
             return await route.service(call)
         return await call_with_progress(route.service, call, on_progress)
@@ -139,7 +174,14 @@ class Calls:
         return [result for result in results if result is not None]
 
     def start(
-        self, tool: str, arguments: Mapping[str, Any] | None = None, *, timeout: float | None = None
+        self,
+        tool: str,
+        arguments: Mapping[str, Any] | None = None,
+        *,
+        timeout: float | None = None,
+        priority: int | None = None,
+        cache: bool = True,
+        max_age: float | None = None,
     ) -> Handle:
         """Start a call and return at once; awaiting the handle gives the Reply, or raises as `call` does.
 
@@ -147,10 +189,14 @@ class Calls:
         latest when the trunk is closed. `handle.progress` is a stream of Progress, and
         `handle.cancel("reason")` ends the call at the server too.
 
+        Args:
+            timeout, cache, max_age: as in `call`.
+
         Raises:
             UnavailableError: the trunk is closed.
         """
-        return self._launch(tool, arguments, timeout, Feed())
+        age = max_age if cache else 0.0
+        return self._launch(tool, arguments, timeout, Feed(), priority=priority, max_age=age)
 
     def stream(
         self,
@@ -219,12 +265,22 @@ class Calls:
         timeout: float | None,  # noqa: ASYNC109
         on_progress: ProgressHandler | None,
         wanted: Any,
+        rest: Mapping[str, Any],
     ) -> Any:
         from trunkline.runtime.typed import check_type, convert_reply
 
         check_type(wanted)
-        reply = await self.call(tool, arguments, timeout=timeout, on_progress=on_progress)
+        reply = await self.call(tool, arguments, timeout=timeout, on_progress=on_progress, **rest)
         return convert_reply(reply, wanted)
+
+    def _falling(
+        self, route: Route, call: Call, given: Sequence[object], on: Collection[Cause]
+    ) -> tuple[Route, Call]:
+        """Give the way by which these alternatives are tried."""
+        from trunkline.core.fallback import check_causes, read_alternatives
+
+        made = replace(call, fallback=read_alternatives(given), fallback_on=check_causes(on))
+        return replace(route, service=self._routes.falling(route)), made
 
     def _launch(
         self,
@@ -233,6 +289,8 @@ class Calls:
         timeout: float | None,
         progress: Feed[Any],
         log_level: LogLevel | None = None,
+        priority: int | None = None,
+        max_age: float | None = None,
     ) -> Handle:
         flight = Flight(self._loop.time())
         handle = Handle(next(self._call_ids), tool, flight, progress)
@@ -241,7 +299,9 @@ class Calls:
         async def call() -> Reply:
             route = self._routes.recall(tool) or await self._routes.find(tool, timeout)
             flight.activity = self._loop.time()
-            made = self._make_call(route, given, timeout, flight.started, flight)
+            made = self._make_call(
+                route, given, timeout, flight.started, flight, priority=priority, max_age=max_age
+            )
             return await route.service(replace(made, id=handle.call_id, log_level=log_level))
 
         self._handles.start(handle, call)
@@ -254,6 +314,8 @@ class Calls:
         timeout: float | None,
         asked: float,
         flight: Flight | None = None,
+        priority: int | None = None,
+        max_age: float | None = None,
     ) -> Call:
         return Call(
             id=next(self._call_ids),
@@ -265,4 +327,6 @@ class Calls:
             deadline=asked + (route.timeout if timeout is None else timeout),
             idle=route.idle if timeout is None else max(route.idle, timeout),
             flight=flight or Flight(self._loop.time()),
+            priority=priority,
+            max_age=max_age,
         )

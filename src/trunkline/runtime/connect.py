@@ -8,9 +8,11 @@ from typing import Any
 
 from trunkline.core.handlers import Handlers
 from trunkline.core.principal import Principal
+from trunkline.pipeline.middleware import Function, Middleware
 from trunkline.runtime.egress import Contexts
 from trunkline.runtime.trunk import Trunk
 from trunkline.store.port import Store
+from trunkline.store.replies import ReplyStore
 from trunkline.telemetry.tracer import Tracing
 from trunkline.telemetry.wire_log import WireTarget
 
@@ -32,6 +34,8 @@ def connect(
     remember: bool = False,
     store: Store | None = None,
     watch: bool = False,
+    middleware: Sequence[Middleware | Function] = (),
+    cache: ReplyStore | None = None,
 ) -> Trunk:
     """Open many MCP servers as one catalog: `async with connect("mcp.json") as trunk: ...`.
 
@@ -59,6 +63,10 @@ def connect(
         store: where to keep them instead; it implies `remember`.
         watch: follow the configuration files: what changes in them is taken up as by `Trunk.reload`, and
             what cannot be used changes nothing, see `Trunk.config_status`. Needs `trunkline[watch]`.
+        middleware: functions of the application's own around calls, `async def mw(call, next)`, the first
+            outermost; a `Middleware` says at which point one stands and for which tools. See `Trunk.use`.
+        cache: where answers are kept that policy lets be kept, in place of memory; for servers whose entry
+            is the same in another run. It is not closed.
     """
     return Trunk(
         target,
@@ -76,4 +84,6 @@ def connect(
         remember=remember,
         store=store,
         watch=watch,
+        middleware=middleware,
+        cache=cache,
     )

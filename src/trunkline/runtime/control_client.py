@@ -165,6 +165,8 @@ class AttachedTrunk:
         *,
         timeout: float | None = None,  # noqa: ASYNC109 - the server keeps it
         on_progress: ProgressHandler | None = None,
+        cache: bool = True,
+        max_age: float | None = None,
     ) -> Reply:
         """See `Trunk.call`; the call is cancelled at its server when this is cancelled."""
         request = Call(
@@ -173,6 +175,7 @@ class AttachedTrunk:
             tool=tool,
             arguments=arguments or {},
             timeout=timeout,
+            max_age=max_age if cache else 0.0,
             progress=on_progress is not None,
         )
         return _decode_reply(await self._ask(request, timeout, on_progress))
@@ -184,6 +187,8 @@ class AttachedTrunk:
         timeout: float | None = None,  # noqa: ASYNC109
         *,
         on_progress: ProgressHandler | None = None,
+        cache: bool = True,
+        max_age: float | None = None,
     ) -> ReadReply:
         """See `Trunk.read`."""
         request = Read(
@@ -192,6 +197,7 @@ class AttachedTrunk:
             uri=uri,
             server=server,
             timeout=timeout,
+            max_age=max_age if cache else 0.0,
             progress=on_progress is not None,
         )
         return _decode_read(await self._ask(request, timeout, on_progress))
@@ -202,10 +208,18 @@ class AttachedTrunk:
         arguments: Mapping[str, str] | None = None,
         *,
         timeout: float | None = None,  # noqa: ASYNC109
+        cache: bool = True,
+        max_age: float | None = None,
     ) -> PromptReply:
         """See `Trunk.get_prompt`."""
-        given, number = dict(arguments or {}), next(self._numbers)
-        request = GetPrompt(id=number, servers=self._servers, name=name, arguments=given, timeout=timeout)
+        request = GetPrompt(
+            id=next(self._numbers),
+            servers=self._servers,
+            name=name,
+            arguments=dict(arguments or {}),
+            timeout=timeout,
+            max_age=max_age if cache else 0.0,
+        )
         return _decode_prompt(await self._ask(request, timeout))
 
     async def start_task(

@@ -193,6 +193,7 @@ class ControlServer:
                     request.arguments,
                     timeout=request.timeout,
                     on_progress=report if request.progress else None,
+                    max_age=request.max_age,
                 )
             case Read():
                 return await self.view(request.servers).read(
@@ -200,10 +201,13 @@ class ControlServer:
                     request.server,
                     request.timeout,
                     on_progress=report if request.progress else None,
+                    max_age=request.max_age,
                 )
             case GetPrompt():
                 view = self.view(request.servers)
-                return await view.get_prompt(request.name, request.arguments, timeout=request.timeout)
+                return await view.get_prompt(
+                    request.name, request.arguments, timeout=request.timeout, max_age=request.max_age
+                )
             case Search(query=query):
                 needs = query if isinstance(query, str) else list(query)
                 view = self.view(request.servers)

@@ -30,7 +30,7 @@ def narrow(trunk: Trunk, servers: Collection[str]) -> Trunk:
         part._inventory,
         trunk._policy,
         part._known,
-        trunk._insight.observe,
+        trunk._layering,
         trunk._handles.see_off,
     )
     return part

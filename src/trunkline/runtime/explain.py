@@ -11,13 +11,15 @@ from trunkline.core.tool import Tool
 
 
 def explain(name: str, policy: Policy, servers: Collection[str], catalog: Names[Tool]) -> Explanation:
-    """Explain a server, `server.tool`, or a bare tool name that the catalog holds.
+    """Explain a server, a group, `server.tool`, or a bare tool name that the catalog holds.
 
     Raises:
         NotFoundError, AmbiguousNameError: the name means no server and no tool, or several tools.
     """
     if name in servers:
         return policy.explain(name)
+    if name in policy.groups:
+        return policy.explain_group(name)
     pair = split_name(name, servers)
     if pair is None:
         tool = resolve(name, servers, catalog)

@@ -14,13 +14,15 @@ from trunkline.core.principal import Principal
 from trunkline.core.reply import Reply
 from trunkline.core.status import ServerStatus
 from trunkline.errors import CallError, DeadlineExceededError
+from trunkline.runtime.batching import Batching
 from trunkline.runtime.calls import Calls
 from trunkline.runtime.detaching import Detaching
 from trunkline.runtime.handle import Handles
-from trunkline.runtime.insight import Insight
 from trunkline.runtime.inventory import Inventory
+from trunkline.runtime.layering import Layering
 from trunkline.runtime.requests import Requests
-from trunkline.runtime.routes import Routes, no_server
+from trunkline.runtime.routes import Routes
+from trunkline.runtime.tool_lists import no_server
 from trunkline.supervision.fleet import Fleet, Server
 from trunkline.supervision.hold import Hold
 from trunkline.supervision.pool import Pool
@@ -34,7 +36,7 @@ class Leasing:
     _inventory: Inventory
     _policy: Policy
     _handles: Handles
-    _insight: Insight
+    _layering: Layering
     _call_ids: Iterator[str]
     _principal: Principal
     _acting: ContextVar[Principal]
@@ -59,7 +61,7 @@ class Leasing:
         return Lease(self, server, timeout)
 
 
-class Lease(Calls, Requests, Detaching):
+class Lease(Calls, Batching, Requests, Detaching):
     """One connection for one holder, between entering and leaving `async with`."""
 
     def __init__(self, owner: Leasing, server: str, timeout: float | None) -> None:
@@ -86,7 +88,7 @@ class Lease(Calls, Requests, Detaching):
             self._inventory,
             owner._policy,
             _settled,
-            owner._insight.observe,
+            owner._layering,
             owner._handles.see_off,
         )
         return self

@@ -15,6 +15,7 @@ from trunkline.config.loading import Config, load
 from trunkline.config.policy import Policy
 from trunkline.core.status import ConfigStatus
 from trunkline.errors import ConfigError
+from trunkline.runtime.caching import Caching
 from trunkline.runtime.followed_files import FollowedFiles
 from trunkline.runtime.routes import Routes
 from trunkline.supervision.fleet import Fleet
@@ -33,6 +34,7 @@ class Reloading:
     _files: FollowedFiles
     _fleet: Fleet
     _routes: Routes
+    _caching: Caching
 
     async def reload(self) -> Changes:
         """Read the configuration again and bring servers in line with it; give what was done.
@@ -57,9 +59,11 @@ class Reloading:
         changes = compare(replace(self.config, policy=self._policy), after)
         self.config, self._policy = config, policy
         self._routes.adopt(policy)
+        self._caching.adopt()
         for name in (*changes.removed, *changes.changed):
             if name in self._fleet:
                 self._fleet.retire(name)
+                self._caching.drop_server(name)
         for entry in config.entries:
             if entry.name not in self._fleet:
                 self._fleet.add(self._assemble(entry))

@@ -7,24 +7,23 @@ from collections.abc import Awaitable, Callable
 
 import msgspec
 
-from trunkline.catalog.names import resolve, split_name
+from trunkline.catalog.names import split_name
 from trunkline.config.policy import Policy
-from trunkline.core.call import Call
-from trunkline.core.tool import Tool
 from trunkline.errors import DeadlineExceededError, NotFoundError
 from trunkline.pipeline.deadline import Deadline
-from trunkline.pipeline.observe import Observe
-from trunkline.pipeline.service import Layer, Service, stack
-from trunkline.pipeline.validate import Validate
+from trunkline.pipeline.fallback import Fallback
+from trunkline.pipeline.service import Service, stack
 from trunkline.runtime.finding import Finding
-from trunkline.runtime.interpret import Interpreter
+from trunkline.runtime.grouping import Grouping
 from trunkline.runtime.inventory import Inventory
-from trunkline.runtime.mirror import mirror_headers
-from trunkline.runtime.tasks import SeeOff, Tasks
+from trunkline.runtime.layering import Layering
+from trunkline.runtime.stacks import Stacks
+from trunkline.runtime.substitutes import Substitutes
+from trunkline.runtime.tasks import SeeOff
+from trunkline.runtime.tool_lists import SEPARATOR, no_server
 from trunkline.supervision.fleet import Fleet
 
 _MOST_REMEMBERED = 4096
-_SEPARATOR = "."
 
 
 class Route(msgspec.Struct, frozen=True, kw_only=True):
@@ -49,30 +48,37 @@ class Routes:
         inventory: Inventory,
         policy: Policy,
         settled: Callable[[], Awaitable[None]],
-        observe: Observe,
+        layering: Layering,
         see_off: SeeOff,
     ) -> None:
         self._fleet = fleet
         self._inventory = inventory
         self._policy = policy
         self._settled = settled
-        self._observe = observe
-        self._tasks = Tasks(fleet, inventory, see_off)
         self._remembered: dict[str, Route] = {}
-        self._services: dict[tuple[bool, bool], Service] = {}
-        self._other = stack([observe, Deadline()], Interpreter(fleet, inventory).dispatch)
+        substitutes = Substitutes(self.look, lambda: fleet.servers)
+        self._falling = Fallback(ask=substitutes.ask, events=layering.events)
+        self.stacks = Stacks(fleet, inventory, policy, layering, see_off, substitutes.ask)
+        self.grouping = Grouping(fleet, policy, self.stacks, self._make, layering.draw)
         self.finding = Finding(fleet, inventory, policy, settled)
         self.recall = self._remembered.get
 
     def forget(self) -> None:
-        """The set of servers has changed."""
+        """The servers, the policy or the middleware have changed."""
+        self.stacks.forget()
         self._remembered.clear()
 
     def adopt(self, policy: Policy) -> None:
         """Follow another policy from the next call on."""
         self._policy = policy
         self.finding.adopt(policy)
+        self.stacks.adopt(policy)
+        self.grouping.adopt(policy)
         self.forget()
+
+    async def look(self, selector: str, timeout: float | None) -> Route:  # noqa: ASYNC109 - see `Trunk.call`
+        """Give what is remembered of a name, else find it; raises as `find`."""
+        return self._remembered.get(selector) or await self.find(selector, timeout)
 
     async def find(self, selector: str, timeout: float | None) -> Route:  # noqa: ASYNC109 - see `Trunk.call`
         """Resolve a public name at once, and a bare tool name when every server is ready or failed.
@@ -82,17 +88,22 @@ class Routes:
             AmbiguousNameError: several servers have a tool of this name.
             DeadlineExceededError: some server was still connecting when the time was over.
         """
-        pair = split_name(selector, self._fleet.servers, separators=_SEPARATOR)
+        pair = split_name(selector, self._fleet.servers, separators=SEPARATOR)
+        if pair is None and (group := self.grouping.find(selector)) is not None:
+            return self._keep(selector, self._of_group(selector, group))
         if pair is None:
             # What a bare name means may change with any list, so it is not remembered.
             await self.settle(selector, timeout)
             # What only a server that is down is remembered to have leads there, to the reason.
-            tool = self._inventory.shown().resolve(selector, separators=_SEPARATOR)
+            tool = self._inventory.shown().resolve(selector, separators=SEPARATOR)
             return self._make(tool.server, tool.name)
-        if len(self._remembered) >= _MOST_REMEMBERED:
-            self._remembered.clear()
-        route = self._remembered[selector] = self._make(*pair)
-        return route
+        return self._keep(selector, self._make(*pair))
+
+    def falling(self, route: Route) -> Service:
+        """Give the pipeline of a route for callers who say what is to be tried if it fails."""
+        if route.server:
+            return self.stacks.falling(route.server, route.tool)
+        return stack([Deadline(), self._falling], route.service)
 
     def server(self, server: str) -> Route:
         """Give the way to a server for anything that is no tool.
@@ -109,8 +120,12 @@ class Routes:
             public_name=server,
             timeout=rules.timeout,
             idle=rules.idle,
-            service=self._other,
+            service=self.stacks.of_server(server),
         )
+
+    def batch_size(self, server: str) -> int:
+        """Give how many calls of a server may leave in one message."""
+        return self._policy.for_server(server).batch.size
 
     def own_tool(self, server: str, tool: str) -> str:
         """Give the public name of a tool of this very server.
@@ -121,7 +136,7 @@ class Routes:
         if server not in self._fleet:
             raise no_server(server, self._fleet)
         public_name = f"{server}.{tool}"
-        pair = split_name(public_name, self._fleet.servers, separators=_SEPARATOR)
+        pair = split_name(public_name, self._fleet.servers, separators=SEPARATOR)
         if pair is not None and pair[0] != server:
             raise NotFoundError(
                 f"the public name of this tool belongs to the server {pair[0]!r}",
@@ -161,58 +176,25 @@ class Routes:
                 hint="Use the public name `server.tool`: it waits for its own server only.",
             ) from None
 
+    def _keep(self, selector: str, route: Route) -> Route:
+        if len(self._remembered) >= _MOST_REMEMBERED:
+            self._remembered.clear()
+        self._remembered[selector] = route
+        return route
+
+    def _of_group(self, name: str, service: Service) -> Route:
+        rules = self._policy.for_server("")
+        return Route(
+            server="", tool=name, public_name=name, timeout=rules.timeout, idle=rules.idle, service=service
+        )
+
     def _make(self, server: str, tool: str) -> Route:
         rules = self._policy.for_tool(server, tool)
-        supervisor = self._fleet.get(server)
-        mirror = supervisor is not None and supervisor.settings.transport == "http"
         return Route(
             server=server,
             tool=tool,
             public_name=f"{server}.{tool}" if tool else server,
             timeout=rules.timeout,
             idle=rules.idle,
-            service=self._service(validate=rules.validate, mirror=mirror),
+            service=self.stacks.of_tool(server, tool),
         )
-
-    def _service(self, *, validate: bool, mirror: bool) -> Service:
-        service = self._services.get((validate, mirror))
-        if service is None:
-            layers: list[Layer] = [self._observe, Deadline()]
-            if validate:
-                layers.append(Validate(known=self._inventory.tool, find=self._find_tool))
-            call = self._fleet.call
-            dispatch = mirror_headers(self._inventory, call, self._relist) if mirror else call
-            service = self._services[validate, mirror] = stack(layers, self._tasks.follow(dispatch))
-        return service
-
-    async def _relist(self, server: str) -> bool:
-        supervisor = self._fleet.get(server)
-        return supervisor is not None and await supervisor.lists.refresh("tools")
-
-    async def _find_tool(self, call: Call) -> Tool | None:
-        """Wait for the server's list; one that lacks the tool is read once more before that counts."""
-        supervisor = self._fleet.get(call.server)
-        if supervisor is None:
-            raise no_server(call.server, self._fleet)
-        await supervisor.connect(call.flight)
-        if (tool := self._inventory.tool(call.public_name)) is not None:
-            return tool
-        refreshed = await supervisor.lists.refresh("tools")
-        tool = self._inventory.tool(call.public_name)
-        listed = supervisor.lists.tools
-        if tool is not None or not refreshed or listed is None or listed.warnings:
-            return tool
-        return resolve(
-            call.public_name, self._fleet.servers, self._inventory.catalog(), separators=_SEPARATOR
-        )
-
-
-def no_server(server: str, fleet: Fleet) -> NotFoundError:
-    """Give the error for a name that no configured server has."""
-    configured = ", ".join(fleet.servers) or "none"
-    return NotFoundError(
-        f"there is no server {server!r}",
-        server=server,
-        candidates=fleet.servers,
-        hint=f"Configured are: {configured}.",
-    )

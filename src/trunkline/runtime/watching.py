@@ -10,7 +10,8 @@ from trunkline.core.call import Flight, LogLevel
 from trunkline.core.events import Event
 from trunkline.errors import CallError, DeadlineExceededError, Delivery, InvalidArgumentsError
 from trunkline.runtime.events import MOST_WAITING, Bus, Watch
-from trunkline.runtime.routes import Routes, no_server
+from trunkline.runtime.routes import Routes
+from trunkline.runtime.tool_lists import no_server
 from trunkline.security.uris import without_secrets
 from trunkline.supervision.fleet import Fleet, Server
 from trunkline.supervision.subscription import Subscription

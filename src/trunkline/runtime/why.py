@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 _MOST_CALLS = 5
 _MOST_WARNINGS = 5
-_CALL_ID = re.compile("[0-9a-f]{6}-[0-9a-f]+")
+_CALL_ID = re.compile(r"[0-9a-f]{6}-[0-9a-f]+(\.[0-9]+)*")
 _DOWN = ("stopped", "backoff", "failed", "draining")
 
 
@@ -99,11 +99,22 @@ def _notes_of(call: CallRecord, status: ServerStatus | None) -> list[str]:
     notes = []
     if not call.ok and not call.running:
         notes.append(f"code {call.code}, delivery {call.delivery}: {_DELIVERIES[call.delivery]}")
+    if call.degraded:
+        notes.append(f"something else was given in its place: {sanitize_text(call.degraded)}")
+    if call.replica:
+        notes.append(_replica(call, status))
     if call.attempts > 1:
         notes.append(f"it was tried {call.attempts} times; the times are those of the last")
     if status is not None and status.state != "ready":
         notes.append(f"{sanitize_text(call.server)} is {_state(status)}")
     return notes
+
+
+def _replica(call: CallRecord, status: ServerStatus | None) -> str:
+    members = () if status is None else status.members
+    found = next((one for one in members if one.name == call.replica), None)
+    where = f" ({sanitize_text(found.endpoint)})" if found is not None and found.endpoint else ""
+    return f"it went to replica {call.replica}{where}"
 
 
 _DELIVERIES = {
@@ -135,6 +146,7 @@ def _explain_server(name: str, known: Knowledge) -> Why:
         notes.append("it is tried again by the next call or `trunkline restart`, not by itself")
     if status.last_check is not None:
         notes.append(f"it answered last {status.last_check:.0f} s ago")
+    notes += _guards_of(status)
     notes += _left_out(name, known)
     return Why(
         about="server",
@@ -146,6 +158,24 @@ def _explain_server(name: str, known: Knowledge) -> Why:
         status=status,
         calls=known.journal.calls(server=name, most=_MOST_CALLS),
     )
+
+
+def _guards_of(status: ServerStatus) -> list[str]:
+    """Say what holds calls back on our side."""
+    notes = []
+    if status.breaker != "closed":
+        notes.append(f"its breaker is {status.breaker}: {status.breaker_reason}")
+    if status.open_tools:
+        names = sanitize_text(", ".join(sorted(status.open_tools)[:_MOST_WARNINGS]))
+        notes.append(f"the breaker is not closed of {_count(len(status.open_tools), 'tool')}: {names}")
+    if status.waiting:
+        waits = "waits for its" if status.waiting == 1 else "wait for their"
+        notes.append(f"{_count(status.waiting, 'call')} {waits} turn")
+    return notes
+
+
+def _count(number: int, what: str) -> str:
+    return f"{number} {what}{'' if number == 1 else 's'}"
 
 
 def _left_out(server: str, known: Knowledge) -> list[str]:
@@ -187,6 +217,13 @@ def _explain_listed(word: str, tool: Tool, known: Knowledge) -> Why:
     how = "the public name" if word == tool.public_name else f"{word!r}, which no other server has,"
     if split_name(word, known.statuses, separators=CLI_SEPARATORS) is not None:
         how = "the name with its server"
+    notes = [f"{how} leads to it"]
+    if (breaker := status.open_tools.get(tool.name)) is not None:
+        notes.append(f"its breaker is {breaker}")
+    if status.breaker != "closed":
+        notes.append(
+            f"the breaker of {sanitize_text(tool.server)} is {status.breaker}: {status.breaker_reason}"
+        )
     usable = status.state not in _DOWN
     summary = f"it is a tool of {tool.server}"
     if not usable:
@@ -195,7 +232,7 @@ def _explain_listed(word: str, tool: Tool, known: Knowledge) -> Why:
         about="tool",
         name=tool.public_name,
         summary=summary,
-        notes=(f"{how} leads to it",),
+        notes=tuple(notes),
         hint=None if usable else status.hint,
         server=tool.server,
         status=status,

@@ -6,8 +6,9 @@ import asyncio
 from collections.abc import Callable, Sequence
 
 from trunkline.core.call import Flight
-from trunkline.errors import UnavailableError
-from trunkline.supervision.choosing import Choice, choose, choose_lease
+from trunkline.core.health import Health
+from trunkline.errors import CallError, UnavailableError
+from trunkline.supervision.choosing import Choice, choose, choose_lease, follow
 from trunkline.supervision.member import Member
 from trunkline.supervision.waiting import Waiter, Waiting
 
@@ -81,16 +82,20 @@ class Admission:
         member.used = self._loop.time()
         self._serve()
 
-    def spare(self, tried: set[Member]) -> Member | None:
+    def spare(self, flight: Flight) -> Member | None:
         """Give another member that is well, for a call of which nothing was sent, or None."""
-        well = [one for one in self._members if one.rank == 0 and not one.leased and one not in tried]
+        members = self._members
+        able = members if flight.plan is None else [members[at] for at in flight.plan(self._health())]
+        well = [one for one in able if one.rank == 0 and not one.leased and one.name not in flight.tried]
+        if flight.plan is not None:
+            return well[0] if well else None
         return min(well, key=lambda one: one.load / one.weight, default=None)
 
     def move(self, member: Member, other: Member) -> None:
         """A call goes to another member."""
         self._follow(other)
         member.load -= 1
-        other.load += 1
+        other.take()
 
     def serve_soon(self) -> None:
         """Something has changed: look, in the next turn of the loop, who can be served."""
@@ -120,13 +125,22 @@ class Admission:
         self._serving = False
         place = 1
         for waiter in self._line:
-            if (member := self._take(waiter, place)) is None:
+            try:
+                member = self._take(waiter, place)
+            except CallError as error:
+                self._line.refuse(waiter, error)
+                continue
+            if member is None:
                 place += 1
             else:
                 self._line.serve(waiter, member)
 
+    def _health(self) -> list[Health]:
+        return [one.health() for one in self._members]
+
     def _take(self, waiter: Waiter, place: int) -> Member | None:
         """Give one who is at this place in the line what it wants, if that can be had now."""
+        waiter.for_connection = False
         if not waiter.leases and 0 < self._limit <= self.running:
             waiter.flight.phase = (
                 f"waiting for its turn: {self.running} running, as many as max_concurrency allows"
@@ -139,14 +153,17 @@ class Admission:
             member.leased = True
         else:
             self.running += 1
-            member.load += 1
+            member.take()
         return member
 
     def _choose(self, waiter: Waiter, place: int) -> Member | None:
         members, home = self._members, self._home()
         choice: Choice
+        flight = waiter.flight
         if waiter.leases:
             choice = choose_lease(members, home=home, waiting=place)
+        elif flight.plan is not None and not waiter.at_home:
+            choice = follow(members, flight.plan(self._health()), avoid=self._places(flight))
         else:
             self._turn += 1
             choice = choose(
@@ -156,6 +173,7 @@ class Admission:
                 at_home=waiter.at_home,
                 waiting=place,
                 turn=self._turn,
+                avoid=self._places(flight),
             )
         for at in choice.start:
             members[at].supervisor.start()
@@ -165,8 +183,15 @@ class Admission:
             return members[choice.member]
         leased = sum(one.leased for one in members)
         what = f"{leased} of {len(members)} leased" if leased else "one is being opened"
-        waiter.flight.phase = f"waiting for a connection: {what}"
+        waiter.for_connection = not leased
+        flight.phase = f"waiting for a connection: {what}"
         return None
+
+    def _places(self, flight: Flight) -> tuple[int, ...]:
+        """Give where attempts of this call failed."""
+        if not flight.tried:
+            return ()
+        return tuple(at for at, one in enumerate(self._members) if one.name in flight.tried)
 
     def _follow(self, member: Member) -> None:
         """Have home go with the calls, where they stay at one endpoint."""

@@ -79,6 +79,7 @@ def choose(
     at_home: bool = False,
     waiting: int = 1,
     turn: int = 0,
+    avoid: Sequence[int] = (),
 ) -> Choice:
     """Say where a call goes.
 
@@ -88,6 +89,8 @@ def choose(
         at_home: the call is of what belongs to one connection only.
         waiting: how many calls wait for a connection, this one included.
         turn: a number that grows, for those that are alike.
+        avoid: where the call has failed already; others that are as well are preferred, where every
+            request stands alone.
     """
     if len(members) == 1:
         return WAIT if members[0].leased else Choice(0)
@@ -98,7 +101,7 @@ def choose(
     if not able:
         return _connect(members, free, home)
     if stateless:
-        return Choice(_lightest(members, able, turn))
+        return Choice(_lightest(members, [at for at in able if at not in avoid] or able, turn))
     endpoint = members[home if home in able else able[0]].endpoint
     able = [at for at in able if members[at].endpoint == endpoint]
     idle = [at for at in able if not members[at].load]
@@ -108,6 +111,25 @@ def choose(
     return _grow(members, room, waiting) or Choice(
         _lightest(members, able, 0), tuple(at for at in room if members[at].startable)[:1]
     )
+
+
+def follow(members: Sequence[Candidate], order: Sequence[int], *, avoid: Sequence[int] = ()) -> Choice:
+    """Say where a call goes whose order of places is given, best first, those that are not connected last.
+
+    One more connection is begun, and not waited for, where the one that is taken is busy already.
+
+    Args:
+        order: not empty.
+        avoid: where the call has failed already; any other that is connected is preferred.
+    """
+    free = [at for at in order if not members[at].leased]
+    able = [at for at in free if members[at].rank is not None]
+    able = [at for at in able if at not in avoid] or able
+    if not able:
+        return _connect(members, free, order[0])
+    first = members[able[0]]
+    more = [at for at in free if members[at].endpoint == first.endpoint and members[at].startable]
+    return Choice(able[0], tuple(more[:1]) if first.load else ())
 
 
 def choose_lease(members: Sequence[Candidate], *, home: int, waiting: int = 1) -> Choice:

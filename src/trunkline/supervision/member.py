@@ -3,27 +3,37 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Sequence
 
-from msgspec.structs import replace
-
-from trunkline.connection.connection import Connection
-from trunkline.core.events import Event, EventSink, ListChanged, MemberChanged, ServerChanged
+from trunkline.core.call import Call
+from trunkline.core.events import ServerChanged
+from trunkline.core.ewma import PeakEwma
+from trunkline.core.health import Health
 from trunkline.core.status import MemberStatus
-from trunkline.supervision.following import Following
-from trunkline.supervision.recovery import RestartPolicy
-from trunkline.supervision.settings import ServerSettings
+from trunkline.errors import OutcomeUnknownError, UnavailableError
+from trunkline.supervision.ejection import Ejection
+from trunkline.supervision.features import Features
+from trunkline.supervision.outcome import speaks_against
 from trunkline.supervision.supervisor import Supervisor
 
 _ASIDE = 5.0
 """Seconds for which others are preferred after a call could not reach it, unless it answers before."""
 _RANKS = {"ready": 0, "degraded": 2}
+_EJECTED = 3
 
 
 class Member:
     """One connection, as its pool sees it. A `Candidate` of `choosing`."""
 
-    def __init__(self, supervisor: Supervisor, *, endpoint: int = 0, spare: bool = False) -> None:
+    def __init__(
+        self,
+        supervisor: Supervisor,
+        *,
+        endpoint: int = 0,
+        spare: bool = False,
+        identity: str = "",
+        ejections: Sequence[Ejection] = (),
+    ) -> None:
         settings = supervisor.settings
         self.supervisor = supervisor
         self.name = settings.member or "1"
@@ -35,6 +45,10 @@ class Member:
         self.sour = False
         self.used = 0.0
         """Moment of the last call's end."""
+        self.ejection = Ejection(settings.ejection, ejections)
+        self._features = Features()
+        self._identity = identity
+        self.latency = PeakEwma()
         self._aside_until = 0.0
         self._loop = asyncio.get_running_loop()
 
@@ -43,7 +57,10 @@ class Member:
         """See `Candidate`."""
         if self.supervisor.live is None or (rank := _RANKS.get(self.supervisor.state)) is None:
             return None
-        return 1 if rank == 0 and self._loop.time() < self._aside_until else rank
+        now = self._loop.time()
+        if self.ejection.is_out(now):
+            return _EJECTED
+        return 1 if rank == 0 and now < self._aside_until else rank
 
     @property
     def trying(self) -> bool:
@@ -78,9 +95,29 @@ class Member:
         self._aside_until = self._loop.time() + _ASIDE
         self.supervisor.suspect()
 
-    def trust(self) -> None:
-        """A call was answered."""
+    def take(self) -> None:
+        """A call is given to it."""
+        self.load += 1
+        self.ejection.take(self._loop.time())
+
+    def succeed(self, sent: float) -> None:
+        """A call that was given to the connection at this moment was answered."""
+        now = self._loop.time()
         self._aside_until = 0.0
+        self.ejection.succeed(now)
+        self.latency.add(now - sent, now)
+
+    def fail(self, sent: float, call: Call, error: BaseException) -> None:
+        """A call failed, or was given up: that may speak against this connection."""
+        now = self._loop.time()
+        call.flight.tried += (self.name,)
+        if isinstance(error, UnavailableError | OutcomeUnknownError):
+            self.set_aside()
+        if now - sent > (self.latency.read(now) or 0.0):
+            # It would have taken at least as long; a failure that comes quickly makes nothing quick.
+            self.latency.add(now - sent, now)
+        if speaks_against(error, call, now):
+            self.ejection.fail(now)
 
     def note(self, event: ServerChanged) -> None:
         """Learn from a change of state."""
@@ -90,6 +127,24 @@ class Member:
             self.used = self._loop.time()
         elif event.before == "connecting":
             self.sour = event.state != "stopped"
+
+    def health(self) -> Health:
+        """Give what a strategy chooses by."""
+        settings, live = self.supervisor.settings, self.supervisor.live
+        agreed = None if live is None else live.agreed
+        return Health(
+            name=self._identity,
+            place=self.endpoint,
+            rank=self.rank,
+            load=self.load,
+            weight=self.weight,
+            latency=self.latency.read(self._loop.time()),
+            region=settings.region,
+            tags=settings.tags,
+            features=self._features.read(agreed),
+            era="" if agreed is None else agreed.era.revision,
+            version="" if agreed is None else str(agreed.server_info.get("version", "")),
+        )
 
     def status(self) -> MemberStatus:
         """Say how it is doing."""
@@ -109,125 +164,6 @@ class Member:
             last_error=status.last_error,
             retry_in=status.retry_in,
             latency_ms=status.latency_ms,
+            ejected=self.ejection.out,
+            tags=settings.tags,
         )
-
-
-class Role:
-    """Whether a member is home, for who waits for either."""
-
-    def __init__(self) -> None:
-        self.home = asyncio.Event()
-        self.away = asyncio.Event()
-        self.away.set()
-
-    def set(self, *, home: bool) -> None:
-        """Take the role, or give it up."""
-        for event, holds in ((self.home, home), (self.away, not home)):
-            event.set() if holds else event.clear()
-
-
-class Sink:
-    """Takes the events of one member: its state is its pool's business, its lists count while it is home."""
-
-    def __init__(self, events: EventSink, on_change: Callable[[ServerChanged], None]) -> None:
-        self._events = events
-        self._on_change = on_change
-        self.role = Role()
-
-    @property
-    def watched(self) -> bool:
-        """See `EventSink`."""
-        return self._events.watched
-
-    def put(self, event: Event) -> None:
-        """See `EventSink`."""
-        if isinstance(event, ServerChanged):
-            self._on_change(event)
-        elif self.role.home.is_set() or not isinstance(event, ListChanged):
-            self._events.put(event)
-
-
-class MemberFollowing(Following):
-    """What one of several connections is asked to tell: logs always, subscriptions while it is home.
-
-    Args:
-        turn: held by the one that keeps the subscriptions, so that the next begins when it has ended.
-    """
-
-    def __init__(
-        self, settings: ServerSettings, events: EventSink, shared: Following, role: Role, turn: asyncio.Lock
-    ) -> None:
-        super().__init__(settings, events)
-        self.subscriptions = shared.subscriptions
-        self.notices.on_update = shared.subscriptions.update
-        self.notices.on_miss = self._miss
-        self._role = role
-        self._turn = turn
-
-    @property
-    def watched(self) -> bool:
-        """Whether somebody is subscribed and this is where."""
-        return self._role.home.is_set() and super().watched
-
-    async def keep(self, connection: Connection) -> None:
-        """Restore what concerns every connection; whenever it is home, keep all that is wanted."""
-        if not self._role.home.is_set():
-            await self._restore_log_level(connection)
-        while True:
-            await self._role.home.wait()
-            async with self._turn:
-                await self._keep_at_home(connection)
-
-    def _miss(self) -> None:
-        """What is missed here matters to those who are subscribed here."""
-        if self._role.home.is_set():
-            self.subscriptions.miss()
-
-    async def _keep_at_home(self, connection: Connection) -> None:
-        keeping = asyncio.ensure_future(super().keep(connection))
-        away = asyncio.ensure_future(self._role.away.wait())
-        try:
-            await asyncio.wait({keeping, away}, return_when=asyncio.FIRST_COMPLETED)
-            if keeping.done():
-                # Nothing can be kept here any more; the connection's end is told elsewhere.
-                await away
-        finally:
-            keeping.cancel()
-            away.cancel()
-            await asyncio.wait({keeping, away})
-
-
-def settings_of(settings: ServerSettings) -> list[tuple[int, bool, ServerSettings]]:
-    """Give endpoint, whether it is a spare one, and settings of every connection a server may have."""
-    pool, endpoints = settings.pool, (settings, *settings.replicas)
-    alone = pool.most * len(endpoints) == 1
-    found: list[tuple[int, bool, ServerSettings]] = []
-    for slot in range(pool.most):
-        spare = slot >= max(1, pool.min)
-        for at, endpoint in enumerate(endpoints):
-            member = replace(
-                endpoint,
-                member="" if alone else str(len(found) + 1),
-                lazy=spare or settings.lazy,
-                restart=_on_demand(endpoint.restart) if spare else endpoint.restart,
-                replicas=(),
-            )
-            found.append((at, spare, member))
-    return found
-
-
-def _on_demand(policy: RestartPolicy) -> RestartPolicy:
-    """A spare connection that is lost comes back when the others are busy."""
-    return replace(policy, automatic=False)
-
-
-def announce(event: ServerChanged, member: str) -> MemberChanged:
-    """Give the event that tells a member's change."""
-    return MemberChanged(
-        server=event.server,
-        member=member,
-        state=event.state,
-        before=event.before,
-        reason=event.reason,
-        restarts=event.restarts,
-    )

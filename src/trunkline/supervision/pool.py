@@ -7,6 +7,7 @@ and resources do, is at home.
 from __future__ import annotations
 
 import asyncio
+from collections import Counter
 from collections.abc import Callable
 
 from msgspec.structs import replace
@@ -15,17 +16,20 @@ from trunkline.connection.answers import Answers
 from trunkline.connection.connection import Connection
 from trunkline.core.call import Flight, LogLevel
 from trunkline.core.events import NOBODY, EventSink
-from trunkline.core.status import MemberStatus, ServerStatus
+from trunkline.core.status import MemberStatus, ServerStatus, State
 from trunkline.errors import TrunklineError, UnavailableError
 from trunkline.supervision.admission import Admission
+from trunkline.supervision.ejection import Ejection
 from trunkline.supervision.failure import ended
 from trunkline.supervision.following import Following
 from trunkline.supervision.idling import Idling
 from trunkline.supervision.lists import Lists
-from trunkline.supervision.member import Member, MemberFollowing, Sink, settings_of
+from trunkline.supervision.member import Member
 from trunkline.supervision.restarting import Restarted
+from trunkline.supervision.roles import MemberFollowing, Sink
 from trunkline.supervision.settings import ServerSettings
 from trunkline.supervision.sharing import Sharing
+from trunkline.supervision.spreading import settings_of
 from trunkline.supervision.standing import Standing
 from trunkline.supervision.supervisor import Supervisor
 
@@ -58,6 +62,8 @@ class Pool:
         self._shared = around.following if around is not None else PoolFollowing(settings, events, self)
         self._turn = asyncio.Lock()
         self._sinks: list[Sink] = []
+        self._ejections: list[Ejection] = []
+        self._shown: Counter[str] = Counter()
         if around is not None:
             self.members = [Member(around)]
         else:
@@ -89,6 +95,11 @@ class Pool:
         members = self.members
         home = members[self._standing.home].supervisor.live
         return home or next((live for one in members if (live := one.supervisor.live) is not None), None)
+
+    @property
+    def state(self) -> State:
+        """The state it is in."""
+        return self._standing.state if self._around is None else self._around.state
 
     @property
     def lists(self) -> Lists:
@@ -171,6 +182,7 @@ class Pool:
         self.settings = settings
         for one, (_, _, own) in zip(self.members, settings_of(settings), strict=True):
             one.supervisor.adjust(own)
+            one.ejection.adjust(own.ejection)
 
     def status(self) -> ServerStatus:
         """Say how the server and each of its connections is doing."""
@@ -212,11 +224,13 @@ class Pool:
             UnavailableError: none could be opened; `__cause__` is the reason.
         """
         flight.connecting = True
+        begun = self._loop.time()
         try:
             await self.settled()
         finally:
             flight.connecting = False
-            flight.activity = self._loop.time()
+            flight.activity = now = self._loop.time()
+            flight.connected += now - begun
         return self.live or await self.members[self._standing.home].supervisor.connect(flight)
 
     def _make(
@@ -232,7 +246,13 @@ class Pool:
         self._sinks.append(sink)
         following = MemberFollowing(settings, sink, self._shared, sink.role, self._turn)
         supervisor = Supervisor(settings, on_listed, sink, following)
-        return Member(supervisor, endpoint=endpoint, spare=spare)
+        self._shown[settings.shown] += 1
+        identity = f"{settings.shown}#{self._shown[settings.shown]}"
+        member = Member(
+            supervisor, endpoint=endpoint, spare=spare, identity=identity, ejections=self._ejections
+        )
+        self._ejections.append(member.ejection)
+        return member
 
     def _calm(self) -> None:
         self._idling.plan()

@@ -35,6 +35,8 @@ class RestartPolicy(msgspec.Struct, frozen=True, kw_only=True):
     """Waits before attempts that nobody asks for."""
     probe: float = 60.0
     """Longest wait between attempts at a server that has failed, in seconds; 0 for no attempts."""
+    spacing: float = 0.0
+    """Seconds that lie between two attempts nobody asks for, at least: others do the work meanwhile."""
 
 
 class Verdict(msgspec.Struct, frozen=True):
@@ -54,9 +56,11 @@ class Recovery:
         self.policy = policy
         self._restarts: deque[float] = deque()
         self._failures = 0
+        self._begun = 0.0
 
     def begin(self, now: float, *, first: bool) -> None:
         """Note that an attempt begins; the very first one is no restart."""
+        self._begun = now
         if not first:
             self._restarts.append(now)
 
@@ -81,11 +85,15 @@ class Recovery:
         if self._is_exhausted(now):
             return Verdict("exhausted", probe, now + _PROBE_PATIENCE)
         if ending == "lost":
-            due = now + policy.backoff.delay(self._failures, draw) if automatic else None
+            due = self._due(now, draw) if automatic else None
             return Verdict("lost" if automatic else "released", due, now)
         if not automatic:
             return Verdict("unusable", None, now + _PATIENCE)
-        return Verdict("refused", now + policy.backoff.delay(self._failures, draw), now + _PATIENCE)
+        return Verdict("refused", self._due(now, draw), now + _PATIENCE)
+
+    def _due(self, now: float, draw: float) -> float:
+        policy = self.policy
+        return max(now + policy.backoff.delay(self._failures, draw), self._begun + policy.spacing)
 
     def _is_exhausted(self, now: float) -> bool:
         policy, restarts = self.policy, self._restarts

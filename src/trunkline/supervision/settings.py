@@ -11,6 +11,7 @@ from trunkline.connection.negotiation import ClientIdentity
 from trunkline.core.handlers import Handlers
 from trunkline.core.limits import Limits
 from trunkline.core.pool import PoolSettings
+from trunkline.core.routing import EjectionSettings
 from trunkline.protocol.eras import Family
 from trunkline.protocol.lists import Kind
 from trunkline.supervision.recovery import RestartPolicy
@@ -52,6 +53,10 @@ class ServerSettings(msgspec.Struct, frozen=True, kw_only=True):
     region: str = ""
     weight: float = 1.0
     """This endpoint's share of the calls that may go anywhere."""
+    tags: tuple[str, ...] = ()
+    """What this endpoint is marked with."""
+    ejection: EjectionSettings = EjectionSettings()
+    """When an endpoint that fails is left out."""
     shown: str = ""
     """Where the endpoint is, as it may be shown."""
     member: str = ""

@@ -12,7 +12,8 @@ from collections.abc import Callable, Sequence
 
 from trunkline.core.call import Call, Flight
 from trunkline.core.reply import Reply
-from trunkline.errors import OutcomeUnknownError, UnavailableError
+from trunkline.core.timing import note_failure
+from trunkline.errors import UnavailableError
 from trunkline.protocol.tasks import created_task
 from trunkline.supervision.admission import Admission
 from trunkline.supervision.hold import Hold
@@ -58,14 +59,13 @@ class Sharing:
         if _is_follow_up(call):
             return await self._send(self._maker(call), call)
         member = await self._admission.enter(call.flight, at_home=call.method != _TOOLS_CALL)
-        tried: set[Member] = set()
         try:
             while True:
                 try:
                     return await self._send(member, call)
                 except UnavailableError as error:
-                    tried.add(member)
-                    other = self._admission.spare(tried) if _is_unsent(error, call) else None
+                    note_failure(call.flight, self._loop.time())
+                    other = self._admission.spare(call.flight) if _is_unsent(error, call) else None
                     if other is None:
                         raise
                 self._admission.move(member, other)
@@ -105,7 +105,7 @@ class Sharing:
     def note_reply(self, member: Member, call: Call, reply: Reply) -> None:
         """A call was answered; a task it became is at this connection."""
         member.supervisor.note_answer(call.flight)
-        member.trust()
+        member.succeed(call.flight.sent)
         if call.method != _TOOLS_CALL:
             return
         task = created_task(reply.raw, reply.era, asked=call.augment)
@@ -118,11 +118,13 @@ class Sharing:
         supervisor = member.supervisor
         connection = supervisor.live or await supervisor.connect(call.flight)
         call.flight.attempts += 1
-        call.flight.sent = self._loop.time()
+        call.flight.sent = sent = self._loop.time()
+        call.flight.wrote = 0.0
+        call.flight.replica = member.name
         try:
             reply = await connection.call(call)
-        except (UnavailableError, OutcomeUnknownError):
-            member.set_aside()
+        except BaseException as error:  # boundary: any end may tell something of the connection
+            member.fail(sent, call, error)
             raise
         self.note_reply(member, call, reply)
         return reply

@@ -12,7 +12,8 @@ from trunkline.core.status import ServerStatus, State
 from trunkline.protocol.lists import KINDS
 from trunkline.supervision.changes import compare_lists
 from trunkline.supervision.lists import Lists
-from trunkline.supervision.member import Member, Role, announce
+from trunkline.supervision.member import Member
+from trunkline.supervision.roles import Role, announce
 
 _UP = ("ready", "degraded")
 _BEST_FIRST: tuple[State, ...] = (

@@ -31,6 +31,8 @@ class Waiter:
         self.at_home = at_home
         self.leases = leases
         self.only = only
+        self.for_connection = False
+        """Whether one is being opened for it, as far as was seen last; else it waits for its turn."""
         self.future: asyncio.Future[Member] = asyncio.get_running_loop().create_future()
 
 
@@ -62,13 +64,21 @@ class Waiting:
         finally:
             flight.connecting = False
             flight.activity = now = asyncio.get_running_loop().time()
-            flight.waited += now - begun
+            if waiter.for_connection:
+                flight.connected += now - begun
+            else:
+                flight.queued += now - begun
             self._leave(waiter)
 
     def serve(self, waiter: Waiter, member: Member) -> None:
         """Give one who waits its connection."""
         self._leave(waiter)
         waiter.future.set_result(member)
+
+    def refuse(self, waiter: Waiter, error: Exception) -> None:
+        """Tell one who waits why it cannot be served."""
+        self._leave(waiter)
+        waiter.future.set_exception(error)
 
     def fail(self, error: Callable[[], Any]) -> None:
         """Tell all who wait that there is nothing to wait for."""

@@ -22,6 +22,7 @@ from trunkline.runtime.requests import CHUNK_BYTES
 from trunkline.runtime.stream import Event
 from trunkline.runtime.trunk import Trunk as AsyncTrunk
 from trunkline.runtime.typed import check_type, convert_reply
+from trunkline.sync.batch import Batch
 from trunkline.sync.callable import ToolFunction
 from trunkline.sync.handle import Handle
 from trunkline.sync.loop_thread import LoopThread
@@ -47,7 +48,10 @@ class Calling:
         *,
         timeout: float | None = None,
         on_progress: ProgressHandler | None = None,
+        priority: int | None = None,
         as_: None = None,
+        cache: bool = True,
+        max_age: float | None = None,
     ) -> Reply: ...
 
     @overload
@@ -58,7 +62,10 @@ class Calling:
         *,
         timeout: float | None = None,
         on_progress: ProgressHandler | None = None,
+        priority: int | None = None,
         as_: type[Value],
+        cache: bool = True,
+        max_age: float | None = None,
     ) -> Value: ...
 
     @overload
@@ -69,7 +76,10 @@ class Calling:
         *,
         timeout: float | None = None,
         on_progress: ProgressHandler | None = None,
+        priority: int | None = None,
         as_: Any,
+        cache: bool = True,
+        max_age: float | None = None,
     ) -> Any: ...
 
     @mirrors(AsyncTrunk.call)
@@ -80,15 +90,28 @@ class Calling:
         *,
         timeout: float | None = None,
         on_progress: ProgressHandler | None = None,
+        priority: int | None = None,
         as_: Any = None,
+        cache: bool = True,
+        max_age: float | None = None,
     ) -> Any:
         if on_progress is None or inspect.iscoroutinefunction(on_progress):
             return self._thread.run(
-                lambda: self._trunk.call(tool, arguments, timeout=timeout, on_progress=on_progress, as_=as_)
+                lambda: self._trunk.call(
+                    tool,
+                    arguments,
+                    timeout=timeout,
+                    on_progress=on_progress,
+                    priority=priority,
+                    as_=as_,
+                    cache=cache,
+                    max_age=max_age,
+                )
             )
         if as_ is not None:
             check_type(as_)
-        return self._call_watched(self.start(tool, arguments, timeout=timeout), on_progress, as_)
+        handle = self.start(tool, arguments, timeout=timeout, priority=priority, cache=cache, max_age=max_age)
+        return self._call_watched(handle, on_progress, as_)
 
     @mirrors(AsyncTrunk.call_many)
     def call_many(
@@ -102,11 +125,26 @@ class Calling:
             lambda: self._trunk.call_many(calls, max_concurrency=max_concurrency, timeout=timeout)
         )
 
+    @mirrors(AsyncTrunk.batch)
+    def batch(self) -> Batch:
+        return Batch(self._thread, self._trunk.batch(), self)
+
     @mirrors(AsyncTrunk.start)
     def start(
-        self, tool: str, arguments: Mapping[str, Any] | None = None, *, timeout: float | None = None
+        self,
+        tool: str,
+        arguments: Mapping[str, Any] | None = None,
+        *,
+        timeout: float | None = None,
+        priority: int | None = None,
+        cache: bool = True,
+        max_age: float | None = None,
     ) -> Handle:
-        handle = self._thread.ask(lambda: self._trunk.start(tool, arguments, timeout=timeout))
+        handle = self._thread.ask(
+            lambda: self._trunk.start(
+                tool, arguments, timeout=timeout, priority=priority, cache=cache, max_age=max_age
+            )
+        )
         return Handle(self._thread, handle, self)
 
     @mirrors(AsyncTrunk.start_task)
@@ -171,8 +209,14 @@ class Calling:
         timeout: float | None = None,
         *,
         on_progress: ProgressHandler | None = None,
+        cache: bool = True,
+        max_age: float | None = None,
     ) -> ReadReply:
-        return self._thread.run(lambda: self._trunk.read(uri, server, timeout, on_progress=on_progress))
+        return self._thread.run(
+            lambda: self._trunk.read(
+                uri, server, timeout, on_progress=on_progress, cache=cache, max_age=max_age
+            )
+        )
 
     @mirrors(AsyncTrunk.read_chunks)
     def read_chunks(
@@ -187,9 +231,17 @@ class Calling:
 
     @mirrors(AsyncTrunk.get_prompt)
     def get_prompt(
-        self, name: str, arguments: Mapping[str, str] | None = None, *, timeout: float | None = None
+        self,
+        name: str,
+        arguments: Mapping[str, str] | None = None,
+        *,
+        timeout: float | None = None,
+        cache: bool = True,
+        max_age: float | None = None,
     ) -> PromptReply:
-        return self._thread.run(lambda: self._trunk.get_prompt(name, arguments, timeout=timeout))
+        return self._thread.run(
+            lambda: self._trunk.get_prompt(name, arguments, timeout=timeout, cache=cache, max_age=max_age)
+        )
 
     @mirrors(AsyncTrunk.complete)
     def complete(

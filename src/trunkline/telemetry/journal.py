@@ -12,9 +12,10 @@ from typing import Any
 
 import msgspec
 
-from trunkline.core.call import Call, Flight
-from trunkline.core.journal import CallRecord, Hop
+from trunkline.core.call import Call
+from trunkline.core.journal import CallRecord
 from trunkline.core.reply import Reply
+from trunkline.core.timing import Timing, measure
 from trunkline.errors import (
     AuthorizationRequiredError,
     CallError,
@@ -49,14 +50,13 @@ class _Ended(msgspec.Struct, gc=False):
     tool: str
     method: str
     started: float
-    elapsed: float
-    waited: float
-    sent: float
-    answered: float
+    timing: Timing
     attempts: int
     code: str | None
     delivery: Delivery
     message: str | None
+    replica: str
+    degraded: str
 
 
 class Journal:
@@ -80,23 +80,21 @@ class Journal:
     def __repr__(self) -> str:
         return f"Journal({len(self.running)} running, {len(self._ended)} of {self.total} ended)"
 
-    def end(self, call: Call, elapsed: float, outcome: Reply | BaseException) -> None:
-        """A call leaves the pipeline, however it ended.
-
-        Args:
-            elapsed: seconds from the caller's call.
-        """
+    def end(self, call: Call, timing: Timing, outcome: Reply | BaseException) -> None:
+        """A call leaves the pipeline, however it ended."""
         self.running.pop(call.id, None)
         code: str | None = None
         text: str | None = None
         flight = call.flight
         delivery: Delivery = "answered"
+        degraded = ""
         if isinstance(outcome, Reply):
+            degraded = outcome.reason
             if outcome.raw.get("isError") is True:
                 code = "tool_error"
         else:
             code = getattr(outcome, "code", "cancelled")
-            delivery = getattr(outcome, "delivery", flight.delivery)
+            delivery = getattr(outcome, "delivery", flight.known)
             text = self._message(call, outcome)
         self.total += 1
         self._ended.append(
@@ -106,14 +104,13 @@ class Journal:
                 call.public_name[:_LONGEST_NAME],
                 call.method,
                 flight.started,
-                elapsed,
-                flight.waited,
-                flight.sent,
-                flight.answered,
+                timing,
                 flight.attempts,
                 code,
                 delivery,
                 text,
+                flight.replica,
+                degraded,
             )
         )
 
@@ -181,17 +178,21 @@ def _record_ended(one: _Ended, now: float) -> CallRecord:
         tool=one.tool,
         method=one.method,
         age=max(0.0, now - one.started),
-        elapsed=one.elapsed,
+        elapsed=one.timing.total,
         code=one.code,
         delivery=one.delivery,
         attempts=one.attempts,
         message=one.message,
-        hops=_hops(one, one.started + one.elapsed, answered=one.delivery in _TOLD),
+        replica=one.replica,
+        degraded=one.degraded,
+        hops=one.timing.to_hops(answered=one.delivery in _TOLD),
+        timing=one.timing,
     )
 
 
 def _record_running(call: Call, now: float) -> CallRecord:
     flight = call.flight
+    timing = measure(flight, max(0.0, now - flight.started))
     return CallRecord(
         call_id=call.id,
         server=call.server,
@@ -199,25 +200,11 @@ def _record_running(call: Call, now: float) -> CallRecord:
         method=call.method,
         age=max(0.0, now - flight.started),
         running=True,
-        elapsed=max(0.0, now - flight.started),
-        delivery=flight.delivery,
+        elapsed=timing.total,
+        delivery=flight.known,
         attempts=flight.attempts,
         message=flight.phase,
-        hops=_hops(flight, now, answered=False),
+        replica=flight.replica,
+        hops=timing.to_hops(answered=False),
+        timing=timing,
     )
-
-
-def _hops(moments: _Ended | Flight, end: float, *, answered: bool) -> tuple[Hop, ...]:
-    """Give the parts of a call's way from the moments that were noted; 0 is a moment that never came."""
-    sent, back = moments.sent, moments.answered
-    prepared = (sent or end) - moments.started - moments.waited
-    hops = [Hop(name="prepared", seconds=max(0.0, prepared))]
-    if moments.waited:
-        hops.append(Hop(name="waited for a connection", seconds=moments.waited))
-    if not sent:
-        return tuple(hops)
-    if back < sent:
-        name = "with the server" if answered else "with the server, unanswered"
-        return (*hops, Hop(name=name, seconds=max(0.0, end - sent)))
-    hops.append(Hop(name="with the server", seconds=back - sent))
-    return (*hops, Hop(name="handed to the caller", seconds=max(0.0, end - back)))

@@ -1,0 +1,27 @@
+"""A key that is the same for all tries of one call, in the argument that a tool takes one in."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from msgspec.structs import replace
+
+from trunkline.core.call import Call
+from trunkline.core.reply import Reply
+from trunkline.pipeline.middleware import Function
+from trunkline.pipeline.service import Service
+
+
+def keyed(argument: str, draw_key: Callable[[], str]) -> Function:
+    """Give the middleware that fills in a key, where the caller gave none.
+
+    Args:
+        draw_key: gives a text that no other call has.
+    """
+
+    async def fill(call: Call, inner: Service) -> Reply:
+        if argument in call.arguments:
+            return await inner(call)
+        return await inner(replace(call, arguments={**call.arguments, argument: draw_key()}))
+
+    return fill
