@@ -148,10 +148,9 @@ class Routes:
             DeadlineExceededError: some server was still connecting when the time was over.
         """
         allowed = self._policy.for_server("").timeout if timeout is None else timeout
-        supervisor = None if server is None else self._fleet.get(server)
         try:
             async with asyncio.timeout(allowed):
-                await (self._settled() if supervisor is None else supervisor.settled())
+                await (self._settled() if server is None else self._fleet.settled(server))
         except TimeoutError:
             late = [name for name, status in self._fleet.status().items() if status.state == "connecting"]
             raise DeadlineExceededError(
@@ -191,10 +190,9 @@ class Routes:
 
     async def _find_tool(self, call: Call) -> Tool | None:
         """Wait for the server's list; one that lacks the tool is read once more before that counts."""
-        supervisor = self._fleet.get(call.server)
-        if supervisor is None:
+        if call.server not in self._fleet:
             raise no_server(call.server, self._fleet)
-        await supervisor.connect(call.flight)
+        supervisor = await self._fleet.connect(call.server, call.flight)
         if (tool := self._inventory.tool(call.public_name)) is not None:
             return tool
         refreshed = await supervisor.lists.refresh("tools")

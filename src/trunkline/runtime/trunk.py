@@ -178,6 +178,7 @@ class Trunk(Calls, Requests, Watching, Detaching, Inspecting, Leasing, Reloading
             UnavailableError: to who calls from now on, with `delivery="never_sent"`.
         """
         if self._root is not None:
+            self._files.stop()
             await self._fleet.drain(grace)
         await self.aclose()
 
@@ -328,7 +329,7 @@ class Trunk(Calls, Requests, Watching, Detaching, Inspecting, Leasing, Reloading
                 await supervisor.listed()
 
     async def _ready_one(self, server: str) -> None:
-        error = await self._supervisor(server).settled()
+        error = await self._fleet.settled(self._supervisor(server).settings.name)
         if isinstance(error, ConfigError):
             raise error
         if error is not None:

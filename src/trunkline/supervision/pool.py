@@ -82,6 +82,12 @@ class Pool:
         self._around = around
         self._on_calm = on_calm
         self._stopped = False
+        self._awaited = 0
+
+    @property
+    def origin(self) -> Supervisor | Pool:
+        """What stays for as long as the server is configured the same: this one, or the one it is around."""
+        return self._around or self
 
     @property
     def live(self) -> Connection | None:
@@ -113,7 +119,8 @@ class Pool:
     @property
     def busy(self) -> bool:
         """Whether anybody holds a connection or waits for one."""
-        return bool(self._admission.waiting) or any(one.leased for one in self.members)
+        waiting = self._admission.waiting or (self._awaited and self._is_trying())
+        return bool(waiting) or any(one.leased for one in self.members)
 
     def start(self) -> None:
         """Ask for the connections that are kept, without waiting for them."""
@@ -136,10 +143,14 @@ class Pool:
             one.supervisor.stop()
         self._standing.tell()
 
-    async def drain(self, grace: float) -> None:
-        """Take no more calls, let those that were taken, and leases, end for at most `grace` seconds."""
+    async def drain(self, grace: float, *, succeeded: bool = False) -> None:
+        """Take no more calls, let those that were taken, and leases, end for at most `grace` seconds.
+
+        Args:
+            succeeded: see `Supervisor.drain`.
+        """
         until = self._loop.time() + grace
-        self._admission.close(self._ended)
+        (self._admission.send_away if succeeded else self._admission.close)(self._ended)
         self._idling.end()
         # Leases and calls are only counted, so there is no event to wait for.
         while self.busy and self._loop.time() < until and not self._stopped:  # noqa: ASYNC110
@@ -147,7 +158,7 @@ class Pool:
         left = max(0.0, until - self._loop.time())
         async with asyncio.TaskGroup() as group:
             for one in self.members:
-                group.create_task(one.supervisor.drain(left))
+                group.create_task(one.supervisor.drain(left, succeeded=succeeded))
         self.stop()
 
     async def restart(self, grace: float) -> Restarted:
@@ -195,7 +206,7 @@ class Pool:
             for one in self.members:
                 if not one.spare and one.startable and one.supervisor.state != "failed":
                     one.supervisor.start()
-            if self._stopped or not any(one.trying for one in self.members):
+            if self._stopped or not self._is_trying():
                 return self.members[self._standing.home].supervisor.failure or self._ended()
             await self._standing.news()
         return None
@@ -212,9 +223,11 @@ class Pool:
             UnavailableError: none could be opened; `__cause__` is the reason.
         """
         flight.connecting = True
+        self._awaited += 1
         try:
             await self.settled()
         finally:
+            self._awaited -= 1
             flight.connecting = False
             flight.activity = self._loop.time()
         return self.live or await self.members[self._standing.home].supervisor.connect(flight)
@@ -241,6 +254,9 @@ class Pool:
 
     def _home(self) -> int:
         return self._standing.home
+
+    def _is_trying(self) -> bool:
+        return any(one.trying for one in self.members)
 
     def _changed(self) -> None:
         self._admission.serve_soon()

@@ -178,7 +178,7 @@ class Supervisor(Restartable):
         if (connection := self.live) is not None:
             return connection
         flight.stderr = self._opening.stderr
-        if self._stopping.is_set() or self._is_parting():
+        if self._stopping.is_set() or self._is_parting(flight.started):
             raise ended(self.settings.name)
         if self.may_start():
             self.start()
@@ -186,9 +186,11 @@ class Supervisor(Restartable):
             raise self._unavailable(self._condition.error or ended(self.settings.name))
         flight.connecting = True
         begun = self._loop.time()
+        self.awaited += 1
         try:
             outcome = await asyncio.shield(self._attempt)
         finally:
+            self.awaited -= 1
             flight.connecting = False
             flight.waited += self._loop.time() - begun
             flight.phase = f"waiting for the server: {self._opening.phase}"
