@@ -17,12 +17,14 @@ from trunkline.core.call import Flight, LogLevel
 from trunkline.core.events import NOBODY, EventSink
 from trunkline.core.status import MemberStatus, ServerStatus
 from trunkline.errors import TrunklineError, UnavailableError
+from trunkline.protocol.lists import Kind
 from trunkline.supervision.admission import Admission
 from trunkline.supervision.failure import ended
 from trunkline.supervision.following import Following
 from trunkline.supervision.idling import Idling
 from trunkline.supervision.lists import Lists
 from trunkline.supervision.member import Member, MemberFollowing, Sink, settings_of
+from trunkline.supervision.remembered import Items
 from trunkline.supervision.restarting import Restarted
 from trunkline.supervision.settings import ServerSettings
 from trunkline.supervision.sharing import Sharing
@@ -100,6 +102,12 @@ class Pool:
     def lists(self) -> Lists:
         """What the member at home lists."""
         return self.members[self._standing.home].supervisor.lists
+
+    def stale(self, kind: Kind) -> Items | None:
+        """Give a list as it was in an earlier run: that of the member at home, else of another endpoint."""
+        home = self.members[self._standing.home]
+        known = (one.supervisor.lists.stale(kind) for one in (home, *self.members))
+        return next((items for items in known if items is not None), None)
 
     @property
     def following(self) -> Following:

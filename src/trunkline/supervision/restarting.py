@@ -12,9 +12,12 @@ import msgspec
 
 from trunkline.connection.connection import Connection
 from trunkline.errors import TrunklineError
+from trunkline.protocol.lists import Kind
 from trunkline.supervision.condition import Condition
 from trunkline.supervision.failure import ended
+from trunkline.supervision.lists import Lists
 from trunkline.supervision.recovery import Recovery
+from trunkline.supervision.remembered import Items
 from trunkline.supervision.settings import ServerSettings
 
 _LOOK_AGAIN = 0.01
@@ -93,6 +96,7 @@ class Restartable:
 
     settings: ServerSettings
     connection: Connection | None
+    lists: Lists
     awaited = 0
     """Callers who wait for the connection."""
     _condition: Condition
@@ -118,6 +122,10 @@ class Restartable:
         """The connection, unless it is known to be lost."""
         connection = self.connection
         return connection if connection is not None and not connection.link.lost else None
+
+    def stale(self, kind: Kind) -> Items | None:
+        """Give a list as it was in an earlier run, until it has been read in this one."""
+        return self.lists.stale(kind)
 
     @property
     def idled(self) -> int:

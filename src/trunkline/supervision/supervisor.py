@@ -11,6 +11,8 @@ import logging
 from collections.abc import Callable
 from typing import Any
 
+from msgspec.structs import replace
+
 from trunkline.connection.connection import Connection
 from trunkline.core.call import Flight
 from trunkline.core.events import NOBODY, EventSink
@@ -109,7 +111,7 @@ class Supervisor(Restartable):
 
     def adjust(self, settings: ServerSettings) -> None:
         """Follow other settings of restarts, health checks and patience; the connection stays as it is."""
-        self.settings = settings
+        self.settings = settings = replace(settings, remembered=self.settings.remembered)
         self._recovery.policy = settings.restart
         self._opening.adjust(settings)
         if self._liveness is not None:
