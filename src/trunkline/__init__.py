@@ -84,7 +84,6 @@ if TYPE_CHECKING:
     from trunkline.errors import TrunklineError as TrunklineError
     from trunkline.errors import UnavailableError as UnavailableError
     from trunkline.errors import WorkflowError as WorkflowError
-    from trunkline.pipeline.function_breaker import breaker as breaker
     from trunkline.pipeline.middleware import Middleware as Middleware
     from trunkline.resilience.breaking import Breaking as Breaking
     from trunkline.resilience.breaking import breaker as breaker
