@@ -91,6 +91,7 @@ async def pay_with_every_cut(family: str, calls: int) -> None:
 
 
 @FAMILIES
+@pytest.mark.timeout(300)
 async def test_no_cut_of_a_connection_makes_a_call_happen_twice_or_its_verdict_a_lie(family: str):
     """With both families these are the ten thousand calls of the promise."""
     await pay_with_every_cut(family, 5_000)
