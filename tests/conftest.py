@@ -28,9 +28,11 @@ from trunkline.testing.stage import Cuts
 settings.register_profile("a busy machine", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("a busy machine")
 
+# Begun in the background, where shells let programs ignore Ctrl-C, or by nohup; tests send both signals.
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
-    # Begun in the background, where shells let programs ignore Ctrl-C; tests press it.
     signal.signal(signal.SIGINT, signal.default_int_handler)
+if hasattr(signal, "SIGHUP") and signal.getsignal(signal.SIGHUP) is signal.SIG_IGN:
+    signal.signal(signal.SIGHUP, signal.SIG_DFL)
 
 ROOT = Path(__file__).resolve().parent.parent
 PROC = Path("/proc/self")
@@ -166,7 +168,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 
 def pytest_collection_finish() -> None:
-    """Keep the thousands of collected tests out of collections of garbage, each a third of a second."""
+    """Keep the thousands of tests out of Python's collections of garbage, each a third of a second."""
     gc.collect()
     gc.freeze()
 
