@@ -17,7 +17,7 @@ import msgspec
 import pytest
 
 import trunkline
-from trunkline.runtime import control_client, folder_watch, live_files, remembering
+from trunkline.runtime import folder_watch, live_files, remembering
 from trunkline.runtime.control_asking import forwarding
 from trunkline.runtime.control_client import AttachedTrunk
 from trunkline.runtime.control_link import ControlLink
@@ -25,7 +25,6 @@ from trunkline.runtime.control_messages import VERSION, Hello, Logs, Restart
 from trunkline.runtime.control_server import ControlServer
 from trunkline.store.port import MemoryStore
 from trunkline.testing import TaskScript
-from trunkline.testing.mortal import Mortal
 from trunkline.testing.player import RealScenario
 from trunkline.testing.stage import Lose
 
@@ -168,10 +167,9 @@ class Desk:
 
     async def part(self, trunk: trunkline.Trunk, _: Lose) -> None:
         """Part while something is asked."""
-        async with self.listening(trunk):
-            async with self.attached() as client:
-                begin(client.call("fake.slow", timeout=10))
-                await asyncio.sleep(0.005)
+        async with self.listening(trunk), self.attached() as client:
+            begin(client.call("fake.slow", timeout=10))
+            await asyncio.sleep(0.005)
 
     async def host(self, _: trunkline.Trunk, __: Lose) -> None:
         """Open a runtime that has a control socket of its own, and close it in use."""
