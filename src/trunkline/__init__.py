@@ -15,11 +15,13 @@ if TYPE_CHECKING:
     from trunkline.catalog.search import Match as Match
     from trunkline.config.replicas import Replica as Replica
     from trunkline.config.replicas import Replicas as Replicas
+    from trunkline.core.batch import BatchSettings as BatchSettings
     from trunkline.core.breaker import BreakerSettings as BreakerSettings
     from trunkline.core.breaker import BreakerStatus as BreakerStatus
     from trunkline.core.budget import Budget as Budget
     from trunkline.core.cache_settings import CacheSettings as CacheSettings
     from trunkline.core.cache_stats import CacheStats as CacheStats
+    from trunkline.core.call import Call as Call
     from trunkline.core.call import Log as Log
     from trunkline.core.call import Progress as Progress
     from trunkline.core.completion import CompletionReply as CompletionReply
@@ -53,6 +55,10 @@ if TYPE_CHECKING:
     from trunkline.core.resource import Resource as Resource
     from trunkline.core.resource import ResourceContent as ResourceContent
     from trunkline.core.resource import Template as Template
+    from trunkline.core.retry import RetrySettings as RetrySettings
+    from trunkline.core.routing import EjectionSettings as EjectionSettings
+    from trunkline.core.routing import HedgeSettings as HedgeSettings
+    from trunkline.core.routing import RouteSettings as RouteSettings
     from trunkline.core.sampling import Root as Root
     from trunkline.core.sampling import SampleRequest as SampleRequest
     from trunkline.core.sampling import SampleResult as SampleResult
@@ -60,6 +66,8 @@ if TYPE_CHECKING:
     from trunkline.core.status import MemberStatus as MemberStatus
     from trunkline.core.status import ServerStatus as ServerStatus
     from trunkline.core.task import Task as Task
+    from trunkline.core.timing import Hop as Hop
+    from trunkline.core.timing import Timing as Timing
     from trunkline.core.tool import Tool as Tool
     from trunkline.core.why import Why as Why
     from trunkline.errors import AgentError as AgentError
@@ -80,9 +88,13 @@ if TYPE_CHECKING:
     from trunkline.errors import TrunklineError as TrunklineError
     from trunkline.errors import UnavailableError as UnavailableError
     from trunkline.errors import WorkflowError as WorkflowError
-    from trunkline.pipeline.function_breaker import breaker as breaker
+    from trunkline.pipeline.middleware import Middleware as Middleware
+    from trunkline.resilience.breaking import Breaking as Breaking
+    from trunkline.resilience.breaking import breaker as breaker
     from trunkline.resilience.retrying import Retrying as Retrying
     from trunkline.resilience.retrying import retry as retry
+    from trunkline.runtime.batch import Batch as Batch
+    from trunkline.runtime.batch import BatchedCall as BatchedCall
     from trunkline.runtime.breakers import BreakerSwitch as BreakerSwitch
     from trunkline.runtime.cached import ReplyCache as ReplyCache
     from trunkline.runtime.connect import connect as connect
@@ -102,8 +114,13 @@ if TYPE_CHECKING:
 
 _HOMES = {
     "Budget": "core.budget",
+    "Middleware": "pipeline.middleware",
+    "RetrySettings": "core.retry",
     "Retrying": "resilience.retrying",
     "retry": "resilience.retrying",
+    "Batch": "runtime.batch",
+    "BatchSettings": "core.batch",
+    "BatchedCall": "runtime.batch",
     "Catalog": "catalog.catalog",
     "Handle": "runtime.handle",
     "Replica": "config.replicas",
@@ -117,6 +134,10 @@ _HOMES = {
     "ReplyCache": "runtime.cached",
     "ReplyStore": "store.replies",
     "Lease": "runtime.lease",
+    "Call": "core.call",
+    "EjectionSettings": "core.routing",
+    "HedgeSettings": "core.routing",
+    "RouteSettings": "core.routing",
     "Log": "core.call",
     "LogLine": "core.journal",
     "Match": "catalog.search",
@@ -147,7 +168,8 @@ _HOMES = {
     "BreakerStatus": "core.breaker",
     "BreakerSwitch": "runtime.breakers",
     "LimitSettings": "core.limit",
-    "breaker": "pipeline.function_breaker",
+    "Breaking": "resilience.breaking",
+    "breaker": "resilience.breaking",
     "CallFinished": "core.events",
     "ConfigChanged": "core.events",
     "LogMessage": "core.events",
@@ -168,6 +190,8 @@ _HOMES = {
     "ServerStatus": "core.status",
     "Task": "core.task",
     "TaskHandle": "runtime.task_handle",
+    "Hop": "core.timing",
+    "Timing": "core.timing",
     "Tool": "core.tool",
     "Trunk": "runtime.trunk",
     "connect": "runtime.connect",

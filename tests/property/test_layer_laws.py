@@ -18,13 +18,17 @@ from hypothesis import strategies as st
 from msgspec.structs import replace
 
 from trunkline import pipeline
+from trunkline.core.breaker import BreakerSettings
 from trunkline.core.budget import Budget
 from trunkline.core.cache_settings import CacheSettings
 from trunkline.core.call import Call
+from trunkline.core.limit import LimitSettings
 from trunkline.core.reply import Reply
 from trunkline.core.retry import RetrySettings
 from trunkline.core.tool import Tool
 from trunkline.errors import CallError, UnavailableError
+from trunkline.pipeline.breaker import Breaker
+from trunkline.pipeline.breaker_state import BreakerState
 from trunkline.pipeline.cache import Cache
 from trunkline.pipeline.cache_index import Index
 from trunkline.pipeline.cache_key import Keys
@@ -33,6 +37,7 @@ from trunkline.pipeline.deadline import Deadline
 from trunkline.pipeline.far_cache import FarCache
 from trunkline.pipeline.far_shelf import FarShelf
 from trunkline.pipeline.flights import Flights
+from trunkline.pipeline.limit import Limit, Limiter
 from trunkline.pipeline.middleware import Middleware, own_layers
 from trunkline.pipeline.observe import Observe
 from trunkline.pipeline.retry import Retry
@@ -63,6 +68,13 @@ async def pass_on(call: Call, inner: Service) -> Reply:
 
 def retry(safety: Safety) -> Retry:
     return Retry(settings=RetrySettings(), budget=Budget(), safety=lambda _: safety, draw=lambda: 0.5)
+
+
+LIMITS = LimitSettings(concurrency=50, principal_concurrency=50, rate=1000, principal_rate=1000)
+
+
+def breaker_state() -> BreakerState:
+    return BreakerState(BreakerSettings(), 0.0)
 
 
 def own(point: str) -> Layer:
@@ -136,6 +148,8 @@ ROWS = {
     "validate": Row(lambda: Validate(known=lambda _: TOOL, find=find)),
     "retry of what must happen once": Row(lambda: retry("once"), Promise(tries=3)),
     "retry of reads": Row(lambda: retry("read"), Promise(tries=3, repeats=True)),
+    "breaker": Row(lambda: Breaker(server=breaker_state(), tool=breaker_state())),
+    "limit": Row(lambda: Limit(limiters=(Limiter(LIMITS), Limiter(LIMITS)))),
     "cache": Row(cache, SHARED),
     "cache that stands in": Row(lambda: cache(stale_if_error=60.0), SHARED),
     "cache of what may not be kept": Row(lambda: replace(cache(), allows=lambda _: False)),

@@ -102,6 +102,24 @@ async def tell_much(trunk: trunkline.Trunk, _: Mortal) -> None:
     await asyncio.gather(*(trunk.notify("fake", "vendor/news", timeout=60) for _ in range(20)))
 
 
+async def call_together(trunk: trunkline.Trunk, _: Mortal) -> None:
+    async with trunk.batch() as batch:
+        calls = [batch.call("fake.slow", timeout=60), batch.call("third", timeout=60)]
+        await batch.call("fake.echo", timeout=60)
+    await calls[0]
+    await asyncio.gather(*(trunk.call("fake.slow", timeout=60) for _ in range(2)))
+
+
+async def end_while_it_is_asked(trunk: trunkline.Trunk, _: Mortal) -> None:
+    """Leave while it is being found out whether the server reads batches."""
+    await trunk.ready()
+    batch = trunk.batch()
+    batch.call("fake.echo", timeout=60)
+    batch.send()
+    await asyncio.sleep(0.1)
+    await trunk.aclose()
+
+
 async def search(trunk: trunkline.Trunk, _: Mortal) -> None:
     await trunk.search("echo")
 
@@ -137,6 +155,20 @@ SCENARIOS = {
     "asks anything": Scenario(ask_anything),
     "tells much": Scenario(tell_much, ("modern",)),
     "tells": Scenario(tell),
+    "calls together": Scenario(
+        call_together,
+        ("legacy",),
+        slowly("ping"),
+        options={"versions": ["2025-03-26"]},
+        policy={"servers": {"fake": {"batch": {"size": 20, "milliseconds": 100}}}},
+    ),
+    "ends while it is asked": Scenario(
+        end_while_it_is_asked,
+        ("legacy",),
+        slowly("ping"),
+        options={"versions": ["2025-03-26"]},
+        final=True,
+    ),
     "searches": Scenario(search, ("modern",)),
 }
 

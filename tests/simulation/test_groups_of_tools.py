@@ -90,10 +90,15 @@ async def test_a_call_that_may_have_run_goes_nowhere_else_and_one_that_only_read
     }
     async with connect(first, second, **groups) as trunk:
         await trunk.ready()
-        first.fault("search", Fault.crash_after_commit)
+        first.fault("search", Fault.crash_after_commit, times=1)
         reply = await trunk.call("search")
         assert (reply.text, reply.attempts) == ("b", 2)
-        await trunk.ready("a")
+        await asyncio.sleep(5)
+        first.fault("search", Fault.rpc_error(-32603, "out of memory"), times=1)
+        assert (await trunk.call("search")).text == "b"
+        first.fault("search", Fault.rpc_error(-32602, "no such thing"))
+        with pytest.raises(trunkline.ServerError):
+            await trunk.call("search")
         first.fault("send", Fault.crash_after_commit)
         with pytest.raises(trunkline.OutcomeUnknownError):
             await trunk.call("send")

@@ -162,9 +162,3 @@ def test_a_budget_counts_the_last_ten_seconds() -> None:
     budget.roll(20.0)
     budget.calls += 5
     assert [budget.take(20.0), budget.take(20.0)] == [True, False]
-
-
-def test_second_retries_leave_half_of_a_budget_to_first_ones() -> None:
-    budget = Budget(0.0, 1.0)
-    assert [budget.take(0.0, 2) for _ in range(6)] == [True] * 5 + [False]
-    assert [budget.take(0.0, 1) for _ in range(6)] == [True] * 5 + [False]

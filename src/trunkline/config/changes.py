@@ -11,7 +11,7 @@ from trunkline.config.settings import ServerPolicy
 _OF_CALLS = frozenset(
     (
         *("timeout", "idle", "trust", "retry", "breaker", "limit", "route", "hedge"),
-        *("cache", "prefetch", "coalesce"),
+        *("cache", "prefetch", "coalesce", "batch"),
     )
 )
 """Settings of a server that hold from the next call on, whatever it is connected by."""

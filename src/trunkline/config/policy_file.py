@@ -132,15 +132,16 @@ class _PolicyFile:
             yield self._table(pattern, raw, (*path, pattern), rules)
 
     def _groups(self, content: Mapping[str, Any], path: KeyPath) -> Iterator[Table]:
-        for table in self._named(content, path, GROUP_RULES):
-            if not table.pattern or "." in table.pattern:
+        for name, raw in content.items():
+            table = self._table(name, raw, (*path, name), GROUP_RULES)
+            if not name or "." in name:
                 fix = "Call it by a word without a dot: what has one names a server and its tool."
                 self._refuse("this cannot be the name of a group", table.path, fix)
-            elif not table.values.get("tools"):
+            elif table.values.get("tools"):
+                yield table
+            elif isinstance(raw, Mapping) and not raw.get("tools"):
                 fix = 'Write tools = ["a.search", "b.search"].'
                 self._refuse("a group needs tools", table.path, fix)
-            else:
-                yield table
 
     def _table(self, pattern: str, raw: object, path: KeyPath, rules: Mapping[str, Rule]) -> Table:
         values = dict(self._values(self._object(raw, path), path, rules))
@@ -166,7 +167,10 @@ class _PolicyFile:
                 if prefix or not self._misplaced(key, path):
                     self._unknown(where, heads, what="key")
             elif (rule := rules.get(prefix + key)) is None:
-                yield from self._values(self._object(value, where), where, rules, f"{prefix}{key}.")
+                inner = f"{prefix}{key}."
+                yield from self._values(
+                    self._object(_members(value, inner, rules), where), where, rules, inner
+                )
             elif rule.accepts(value):
                 yield prefix + key, rule.convert(value)
             else:
@@ -208,6 +212,20 @@ class _PolicyFile:
         field = describe_path(path) or None
         error = ConfigError(message, field=field, source=self._source, line=line, column=column, hint=hint)
         self._mistakes.append(error)
+
+
+def _members(value: object, prefix: str, rules: Mapping[str, Rule]) -> object:
+    """Give a group that code wrote as an object, such as `RetrySettings`, as the table it stands for."""
+    group = next((one for one in GROUPS if isinstance(value, one.kind)), None)
+    if group is None:
+        return value
+    usual = group.kind()
+    members = {key: getattr(value, key) for key in group.rules}
+    return {
+        key: member
+        for key, member in members.items()
+        if prefix + key in rules or member != getattr(usual, key)
+    }
 
 
 def _header(path: KeyPath) -> str:

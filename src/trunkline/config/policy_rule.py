@@ -16,6 +16,7 @@ from trunkline.config.policy_value import (
     FILES_OR_OFF,
     HINTS,
     INTEGER,
+    MILLISECONDS,
     PART,
     PATH,
     PROXY,
@@ -45,6 +46,7 @@ from trunkline.config.routing_value import (
     STICKS_TO,
     STRATEGY,
 )
+from trunkline.core.batch import BatchSettings
 from trunkline.core.breaker import BreakerSettings
 from trunkline.core.cache_settings import CacheSettings
 from trunkline.core.limit import LimitSettings
@@ -112,6 +114,12 @@ GROUPS = (
             "files": FILES_OR_OFF,
         },
         about="How much of the machine a server may take that is a process of ours, with all it starts.",
+    ),
+    Group(
+        name="batch",
+        kind=BatchSettings,
+        rules={"size": FEW, "milliseconds": MILLISECONDS},
+        about="How calls of a server's tools are grouped, to leave together.",
     ),
     Group(
         name="retry",

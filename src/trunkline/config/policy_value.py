@@ -20,7 +20,8 @@ MAX_SECONDS = 1_000_000_000
 
 _MOST_CONNECTIONS = 1000
 """Most connections of one endpoint."""
-
+_MOST_MILLISECONDS = 10_000
+"""Longest wait for other calls: more is no batching but standing still."""
 
 LEAST_MEMORY = 1_000_000
 """Less memory than that no program can do with: who writes less has forgotten the unit."""
@@ -212,6 +213,13 @@ REPLICAS = Rule(
             ]
         },
     },
+)
+MILLISECONDS = Rule(
+    f"a number of milliseconds from 0, which is off, to {_MOST_MILLISECONDS}",
+    lambda value: _is_zero(value) or (_is_seconds(value) and value <= _MOST_MILLISECONDS),  # type: ignore[operator]
+    float,
+    "5",
+    {"type": "number", "minimum": 0, "maximum": _MOST_MILLISECONDS},
 )
 SHARE = Rule(
     "a number from 0, which is none, to 1",

@@ -7,6 +7,7 @@ from typing import Literal
 import msgspec
 
 from trunkline.config.replicas import ReplicaPolicy
+from trunkline.core.batch import BatchSettings
 from trunkline.core.breaker import BreakerSettings
 from trunkline.core.cache_settings import CacheSettings
 from trunkline.core.fallback import Alternative, Cause
@@ -61,6 +62,8 @@ class ServerPolicy(msgspec.Struct, frozen=True, kw_only=True):
     """How the server is trusted, and how we show who we are."""
     pool: PoolSettings = PoolSettings()
     """How many connections each endpoint may have."""
+    batch: BatchSettings = BatchSettings()
+    """How calls of its tools are grouped, to leave together."""
     limits: Limits = Limits()
     """How much the server may send."""
     process: ProcessLimits = ProcessLimits()

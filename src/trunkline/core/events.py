@@ -12,6 +12,7 @@ import msgspec
 from trunkline.core.breaker import BreakerPhase
 from trunkline.core.call import LogLevel
 from trunkline.core.status import State
+from trunkline.core.timing import Timing
 from trunkline.errors import Delivery
 
 
@@ -71,6 +72,8 @@ class CallFinished(Event, frozen=True, kw_only=True):
     attempts: int = 1
     replica: str = ""
     """The connection its last attempt went to, as in the status of a server that has several; else ""."""
+    timing: Timing | None = None
+    """Where they went."""
 
 
 class Degraded(Event, frozen=True, kw_only=True):

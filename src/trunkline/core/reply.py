@@ -9,6 +9,7 @@ import msgspec
 
 from trunkline.core.content import Content, parse_content, render_content
 from trunkline.core.task import Task
+from trunkline.core.timing import Timing
 
 
 class Reply(msgspec.Struct, frozen=True, kw_only=True):
@@ -38,6 +39,8 @@ class Reply(msgspec.Struct, frozen=True, kw_only=True):
     era: str = ""
     """Protocol revision the answer came in, such as `2025-11-25`."""
     transport: str = ""
+    timing: Timing | None = None
+    """Where the time of the call went."""
     task: Task | None = None
     """What a detached call gave in place of its result, or None."""
 

@@ -29,23 +29,22 @@ class Breaker(msgspec.Struct, frozen=True, kw_only=True):
     def wrap(self, inner: Service) -> Service:
         """Refuse a call at once while a breaker is open; else count how `inner` ends."""
         server, tool = self.server or _never(), self.tool or _never()
-        time = asyncio.get_running_loop().time
 
         async def breaker(call: Call) -> Reply:
             if call.one_way:
                 return await inner(call)
             first, second = server.ticket, tool.ticket
             if not first or not second:
-                first, second = _enter(server, tool, time())
+                first, second = _enter(server, tool, _now())
             before = call.flight.attempts
             try:
                 reply = await inner(call)
             except BaseException as error:  # boundary: a breaker counts every end, and raises it again
-                sent, now = call.flight.attempts > before, time()
+                sent, now = call.flight.attempts > before, _now()
                 _leave(server, first, "server", error, call, now, sent=sent)
                 _leave(tool, second, "tool", error, call, now, sent=sent)
                 raise
-            now = call.flight.answered or time()
+            now = call.flight.answered or _now()
             if first == server.ticket and now < server.quiet_until:
                 server.passed += 1
             else:
@@ -128,3 +127,7 @@ def _leave(
         state.release(ticket)
     else:
         state.succeed(now, ticket)
+
+
+def _now() -> float:
+    return asyncio.get_running_loop().time()

@@ -71,7 +71,7 @@ class _Alarm:
     def error(self) -> DeadlineExceededError:
         """Give the error that tells what was waited for and what is known of the delivery."""
         call, flight = self._call, self._call.flight
-        sent = flight.delivery in ("unknown", "answered")
+        sent = flight.known in ("unknown", "answered")
         if self._reason == "total":
             message = f"no answer within {round(call.deadline - flight.started, 2):g} s ({flight.phase})"
         else:

@@ -27,8 +27,8 @@ _OF_THE_TASK = (asyncio.CancelledError, KeyboardInterrupt, SystemExit)
 _FAREWELL = 1.0
 """Seconds that the last caller waits for a request to be taken back."""
 _FACTS = (
-    *("attempts", "delivery", "phase", "plain", "request_id"),
-    *("stderr", "task", "waited", "sent", "answered"),
+    *("attempts", "delivery", "doubtful", "phase", "plain", "request_id", "replica", "stderr", "task"),
+    *("queued", "connected", "paused", "earlier", "sent", "wrote", "answered", "server"),
 )
 """What a caller's flight takes over from the one it shared."""
 
@@ -255,6 +255,11 @@ def _tell(shared: Flight, own: Flight) -> None:
     for fact in _FACTS:
         setattr(own, fact, getattr(shared, fact))
     own.activity = max(own.activity, shared.activity)
+    left = shared.wrote or shared.sent
+    if left and own.started > left:
+        # It joined what was sent already: for it, the exchange began with its call, and nothing before.
+        own.queued = own.connected = own.paused = own.earlier = 0.0
+        own.sent, own.wrote = own.started, 0.0
 
 
 def _copy(reply: Reply, body: bytes | None) -> tuple[bytes | None, Any]:

@@ -20,7 +20,6 @@ class Limiter:
 
     def __init__(self, settings: LimitSettings) -> None:
         self._state = LimitState(settings)
-        self._loop = asyncio.get_running_loop()
         self._timer: asyncio.TimerHandle | None = None
 
     def __repr__(self) -> str:
@@ -37,7 +36,7 @@ class Limiter:
         Raises:
             RejectedError: with the code `rate_limited`, `queue_full` or `queue_timeout`.
         """
-        now = self._loop.time()
+        now = _now()
         entry, *victims = self._state.arrive(now, call.principal.name, priority, call.deadline - now)
         for victim in victims:
             self._settle(victim)
@@ -51,7 +50,7 @@ class Limiter:
         """A call has ended."""
         overloaded = error is not None and (call.flight.expired is not None or _is_overload(error))
         answered = error is None or (isinstance(error, CallError) and error.delivery == "answered")
-        self._state.leave(self._loop.time(), entry, answered=answered, overloaded=overloaded, waited=waited)
+        self._state.leave(_now(), entry, answered=answered, overloaded=overloaded, waited=waited)
         self._serve()
 
     @property
@@ -70,7 +69,7 @@ class Limiter:
         return self._state.status()
 
     async def _wait(self, entry: Entry, call: Call) -> None:
-        flight, state, loop = call.flight, self._state, self._loop
+        flight, state, loop = call.flight, self._state, asyncio.get_running_loop()
         entry.waiter = waiter = loop.create_future()
         flight.phase = state.phase()
         flight.connecting = True
@@ -91,19 +90,19 @@ class Limiter:
                 alarm.cancel()
             flight.connecting = False
             flight.activity = now = loop.time()
-            flight.waited += now - entry.since
+            flight.queued += now - entry.since
 
     def _return(self, entry: Entry) -> None:
-        self._state.leave(self._loop.time(), entry, answered=False, overloaded=False, waited=0.0)
+        self._state.leave(_now(), entry, answered=False, overloaded=False, waited=0.0)
         self._serve()
 
     def _give_up(self, entry: Entry) -> None:
         if not entry.running:
-            self._state.give_up(self._loop.time(), entry, timed_out=True)
+            self._state.give_up(_now(), entry, timed_out=True)
             self._settle(entry)
 
     def _serve(self) -> None:
-        for entry in self._state.serve(self._loop.time()):
+        for entry in self._state.serve(_now()):
             self._settle(entry)
         self._plan()
 
@@ -112,8 +111,8 @@ class Limiter:
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
-        if (due := self._state.due(self._loop.time())) is not None:
-            self._timer = self._loop.call_at(due, self._serve)
+        if (due := self._state.due(_now())) is not None:
+            self._timer = asyncio.get_running_loop().call_at(due, self._serve)
 
     @staticmethod
     def _settle(entry: Entry) -> None:
@@ -168,3 +167,7 @@ def _is_overload(error: BaseException) -> bool:
     if isinstance(error, RejectedError):
         return error.delivery != "never_sent"
     return isinstance(error, UnavailableError | OutcomeUnknownError) and error.status in (502, 503, 504)
+
+
+def _now() -> float:
+    return asyncio.get_running_loop().time()

@@ -146,7 +146,7 @@ class Retrying(msgspec.Struct, frozen=True, kw_only=True):
             wait += min(max(asked, 0.0), self.retry_after_max)
         if self.timeout is not None and elapsed + wait >= self.timeout:
             return None
-        if self.budget is not None and not self.budget.take(now, retry):
+        if self.budget is not None and not self.budget.take(now):
             return None
         return wait
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable
 
 from msgspec.structs import replace
@@ -27,6 +28,7 @@ from trunkline.runtime.stacks import Stacks
 from trunkline.runtime.substitutes import Aim, make_child
 from trunkline.runtime.tool_lists import SEPARATOR, no_server
 from trunkline.supervision.fleet import Fleet, Server
+from trunkline.supervision.outcome import speaks_against
 
 _OF_ONE_SERVER = (
     UnavailableError,
@@ -93,8 +95,8 @@ class Grouping:
         """See `groups.Caller`."""
         if error.delivery in ("never_sent", "refused") and isinstance(error, _OF_ONE_SERVER):
             return True
-        safety, codes = (
-            self._stacks.safety(child),
-            self._policy.for_tool(child.server, child.name).retry.codes,
-        )
-        return may_repeat(error, safety, codes) != "never"
+        safety = self._stacks.safety(child)
+        if safety != "once" and speaks_against(error, child, asyncio.get_running_loop().time()):
+            return True
+        retry = self._policy.for_tool(child.server, child.name).retry
+        return may_repeat(error, safety, retry.codes) != "never"

@@ -43,7 +43,7 @@ class Handle:
     @property
     def delivery(self) -> Delivery:
         """What is known of the request by now; also after `cancel`."""
-        return self.flight.delivery
+        return self.flight.known
 
     def cancel(self, reason: str = "the caller cancelled the call") -> bool:
         """End the call, at the server too; False when it has ended already.

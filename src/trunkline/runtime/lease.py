@@ -14,6 +14,7 @@ from trunkline.core.principal import Principal
 from trunkline.core.reply import Reply
 from trunkline.core.status import ServerStatus
 from trunkline.errors import CallError, DeadlineExceededError
+from trunkline.runtime.batching import Batching
 from trunkline.runtime.calls import Calls
 from trunkline.runtime.detaching import Detaching
 from trunkline.runtime.handle import Handles
@@ -60,7 +61,7 @@ class Leasing:
         return Lease(self, server, timeout)
 
 
-class Lease(Calls, Requests, Detaching):
+class Lease(Calls, Batching, Requests, Detaching):
     """One connection for one holder, between entering and leaving `async with`."""
 
     def __init__(self, owner: Leasing, server: str, timeout: float | None) -> None:

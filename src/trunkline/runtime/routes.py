@@ -123,6 +123,10 @@ class Routes:
             service=self.stacks.of_server(server),
         )
 
+    def batch_size(self, server: str) -> int:
+        """Give how many calls of a server may leave in one message."""
+        return self._policy.for_server(server).batch.size
+
     def own_tool(self, server: str, tool: str) -> str:
         """Give the public name of a tool of this very server.
 

@@ -27,6 +27,7 @@ from trunkline.errors import (
 from trunkline.pipeline.middleware import Function, Middleware
 from trunkline.runtime.around import Around, middleware_of
 from trunkline.runtime.assembly import assemble, check_required, client_identity
+from trunkline.runtime.batching import Batching
 from trunkline.runtime.breakers import Breakers
 from trunkline.runtime.cached import Cached
 from trunkline.runtime.calls import Calls
@@ -60,7 +61,9 @@ from trunkline.telemetry.tracer import Tracing
 from trunkline.telemetry.wire_log import WireTarget
 
 
-class Trunk(Calls, Requests, Watching, Detaching, Inspecting, Leasing, Reloading, Around, Breakers, Cached):
+class Trunk(
+    Calls, Batching, Requests, Watching, Detaching, Inspecting, Leasing, Reloading, Around, Breakers, Cached
+):
     """Many servers behind one front door; made by `connect`, used as an async context manager.
 
     Entering returns at once: servers connect in the background, and a call waits for its own server

@@ -140,6 +140,7 @@ class Admission:
 
     def _take(self, waiter: Waiter, place: int) -> Member | None:
         """Give one who is at this place in the line what it wants, if that can be had now."""
+        waiter.for_connection = False
         if not waiter.leases and 0 < self._limit <= self.running:
             waiter.flight.phase = (
                 f"waiting for its turn: {self.running} running, as many as max_concurrency allows"
@@ -182,6 +183,7 @@ class Admission:
             return members[choice.member]
         leased = sum(one.leased for one in members)
         what = f"{leased} of {len(members)} leased" if leased else "one is being opened"
+        waiter.for_connection = not leased
         flight.phase = f"waiting for a connection: {what}"
         return None
 

@@ -145,7 +145,7 @@ class Fleet:
         connection = supervisor.live or await supervisor.connect(call.flight)
         flight = call.flight
         flight.attempts += 1
-        flight.sent = self._time()
+        flight.sent, flight.wrote = self._time(), 0.0
         try:
             reply = await connection.call(call)
         except (UnavailableError, OutcomeUnknownError):

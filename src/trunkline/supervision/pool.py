@@ -224,11 +224,13 @@ class Pool:
             UnavailableError: none could be opened; `__cause__` is the reason.
         """
         flight.connecting = True
+        begun = self._loop.time()
         try:
             await self.settled()
         finally:
             flight.connecting = False
-            flight.activity = self._loop.time()
+            flight.activity = now = self._loop.time()
+            flight.connected += now - begun
         return self.live or await self.members[self._standing.home].supervisor.connect(flight)
 
     def _make(

@@ -190,7 +190,7 @@ class Supervisor(Restartable):
             outcome = await asyncio.shield(self._attempt)
         finally:
             flight.connecting = False
-            flight.waited += self._loop.time() - begun
+            flight.connected += self._loop.time() - begun
             flight.phase = f"waiting for the server: {self._opening.phase}"
         if isinstance(outcome, TrunklineError):
             raise self._unavailable(outcome)

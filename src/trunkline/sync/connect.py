@@ -8,6 +8,7 @@ from typing import Any
 
 from trunkline.core.handlers import Handlers
 from trunkline.core.principal import Principal
+from trunkline.pipeline.middleware import Function, Middleware
 from trunkline.runtime.connect import connect as connect_async
 from trunkline.runtime.egress import Contexts
 from trunkline.store.port import Store
@@ -34,6 +35,7 @@ def connect(
     remember: bool = False,
     store: Store | None = None,
     watch: bool = False,
+    middleware: Sequence[Middleware | Function] = (),
     cache: ReplyStore | None = None,
 ) -> Trunk:
     """Open many MCP servers as one catalog: `with connect("mcp.json") as trunk: ...`.
@@ -41,7 +43,8 @@ def connect(
     Returns at once and open: servers connect in the background, on a daemon thread and an event loop
     that belong to this trunk. `close()` or leaving `with` ends them; so does the end of the interpreter.
     The arguments are those of `trunkline.connect`. Async handlers run on the trunk's
-    thread and must not block it; sync ones run in threads of their own and may use the trunk.
+    thread and must not block it; sync ones run in threads of their own and may use the trunk. Middleware
+    is async, and runs on the trunk's thread.
 
     Raises:
         ConfigError: a file cannot be used, or `require` names no server.
@@ -65,6 +68,7 @@ def connect(
             remember=remember,
             store=store,
             watch=watch,
+            middleware=middleware,
             cache=cache,
         )
     )

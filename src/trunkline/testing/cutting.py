@@ -1,7 +1,7 @@
 """Where programs wait, and at which turns of the loop to cut them short so that every such place is met.
 
-    lookout = Lookout(SOURCE)
-    seen = [...]                       # at each turn: lookout.find_of(task), or lookout.find_all(loop)
+    with Lookout(SOURCE).watching(loop) as lookout:
+        seen = [...]                   # at each turn: lookout.find_of(task), or lookout.find_all()
     for turn in choose_turns(seen):    # few turns, every place
         ...                            # play it again, and cancel, or lose the peer, at this turn
     uncut = [one for one in find_awaits(path) if ...]
@@ -16,8 +16,9 @@ import asyncio
 import functools
 import gc
 from collections.abc import Collection, Iterator
+from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Self
 
 Place = tuple[str, int]
 """A file, relative to its source folder, and a line."""
@@ -68,11 +69,30 @@ class Lookout:
     def __init__(self, source: Path, among: Collection[Place] | None = None) -> None:
         self._source = source
         self._among = None if among is None else frozenset(among)
+        self._tasks: set[asyncio.Task[Any]] = set()
         self._known: dict[asyncio.Task[Any], tuple[object, frozenset[Place]]] = {}
 
-    def find_all(self, loop: asyncio.AbstractEventLoop) -> frozenset[Place]:
-        """Give the places at which any task of a loop waits."""
-        found = [places for task in asyncio.all_tasks(loop) if (places := self.find_of(task))]
+    @contextmanager
+    def watching(self, loop: asyncio.AbstractEventLoop) -> Iterator[Self]:
+        """Watch the tasks of a loop that begin while the body runs."""
+
+        def begin(loop: asyncio.AbstractEventLoop, work: Any, **options: Any) -> asyncio.Task[Any]:
+            task: asyncio.Task[Any] = asyncio.Task(work, loop=loop, **options)
+            self._tasks.add(task)
+            return task
+
+        # Asking asyncio for all tasks at every turn would take longer than all else.
+        before = loop.get_task_factory()
+        loop.set_task_factory(begin)
+        try:
+            yield self
+        finally:
+            loop.set_task_factory(before)
+
+    def find_all(self) -> frozenset[Place]:
+        """Give the places at which any task that is watched waits."""
+        self._tasks = {task for task in self._tasks if not task.done()}
+        found = [places for task in self._tasks if (places := self.find_of(task))]
         return frozenset().union(*found)
 
     def find_of(self, task: asyncio.Task[Any]) -> frozenset[Place]:

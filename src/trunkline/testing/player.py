@@ -86,27 +86,30 @@ class Player:
     async def _play(self, scenario: RealScenario) -> int:
         """Work with a new server, again and again until nothing new is met; tell how often it was cut."""
         options = {**self._options, **scenario.options}
-        async with (
-            scenario.serve() as (entry, lose),
-            trunkline.connect({"fake": entry}, **options) as trunk,
-        ):
-            for times in range(MOST_PLAYS):
-                stage = Stage(trunk, lose, asyncio.ensure_future(scenario.work(trunk, lose)), [])
-                try:
-                    async with asyncio.timeout(LONGEST):
-                        await self._work(scenario, stage)
-                except TimeoutError:
-                    raise AssertionError("it hung") from None
-                if not self._has_cut:
-                    return times
-                if scenario.final or stage.closing:
-                    return times + 1
+        async with scenario.serve() as (entry, lose):
+            with self._make_lookout().watching(asyncio.get_running_loop()) as lookout:
+                async with trunkline.connect({"fake": entry}, **options) as trunk:
+                    return await self._play_in(scenario, trunk, lose, lookout)
+
+    async def _play_in(
+        self, scenario: RealScenario, trunk: trunkline.Trunk, lose: Lose, lookout: Lookout
+    ) -> int:
+        for times in range(MOST_PLAYS):
+            stage = Stage(trunk, lose, asyncio.ensure_future(scenario.work(trunk, lose)), [], lookout)
+            try:
+                async with asyncio.timeout(LONGEST):
+                    await self._work(scenario, stage)
+            except TimeoutError:
+                raise AssertionError("it hung") from None
+            if not self._has_cut:
+                return times
+            if scenario.final or stage.closing:
+                return times + 1
         raise AssertionError("there is always something new")
 
     async def _work(self, scenario: RealScenario, stage: Stage) -> None:
         self._has_cut = False
-        look = functools.partial(self._look, stage, self._make_lookout())
-        with _before_each_turn(look):
+        with _before_each_turn(functools.partial(self._look, stage)):
             outcome = (await asyncio.gather(stage.task, return_exceptions=True))[0]
         self._judge(outcome)
         if stage.closing:
@@ -120,13 +123,13 @@ class Player:
         elif isinstance(outcome, BaseException):
             raise AssertionError("it fails when nobody cuts it") from outcome
 
-    def _look(self, stage: Stage, lookout: Lookout) -> None:
+    def _look(self, stage: Stage) -> None:
         """Cut in the first way in which it meets somebody new."""
         if self._has_cut or stage.task.done():
             return
         done = self._found.places
         for cut in CUTS:
-            found = places_before(cut, stage, lookout)
+            found = places_before(cut, stage)
             if not found <= done[cut] | (done[cancel] if cut is close else set()):
                 done[cut] |= found
                 self._has_cut = True

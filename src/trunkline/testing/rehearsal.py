@@ -135,19 +135,13 @@ class Rehearsal:
         scenario.arrange(peer.server)
         before = asyncio.all_tasks()
         handlers = replace(self._handlers, **scenario.handlers)
-        async with trunkline.connect({"fake": peer}, handlers=handlers, policy=scenario.policy) as trunk:
-            stage = Stage(trunk, peer.kill, asyncio.ensure_future(scenario.work(trunk, peer)), [])
-            turns = itertools.count()
-            loop.on_turn = lambda: stage.task.done() or look(next(turns), stage)
-            try:
-                async with asyncio.timeout(LONGEST):
-                    outcome = (await asyncio.gather(stage.task, return_exceptions=True))[0]
-                    if stage.closing:
-                        await stage.closing[0]
-                    elif not scenario.final:
-                        await works_again(trunk, "fake.echo", patience=60, pause=5, tries=4)
-            except TimeoutError:
-                raise AssertionError("it hung") from None
+        with self._make_lookout().watching(loop) as lookout:
+            async with trunkline.connect({"fake": peer}, handlers=handlers, policy=scenario.policy) as trunk:
+                task = asyncio.ensure_future(scenario.work(trunk, peer))
+                stage = Stage(trunk, peer.kill, task, [], lookout)
+                turns = itertools.count()
+                loop.on_turn = lambda: task.done() or look(next(turns), stage)
+                outcome = await _end(stage, final=scenario.final)
         for _ in range(10):
             await asyncio.sleep(0)
         if left := asyncio.all_tasks() - before:
@@ -160,10 +154,8 @@ class Rehearsal:
         """Give, for each turn, where whoever asks waits, and where anybody does."""
         seen: list[tuple[frozenset[Place], frozenset[Place]]] = []
 
-        lookout = self._make_lookout()
-
         def note(_: int, stage: Stage) -> None:
-            own, every = (places_before(cut, stage, lookout) for cut in (cancel, close))
+            own, every = (places_before(cut, stage) for cut in (cancel, close))
             seen.append((own, every))
 
         outcome = self.play(scenario, family, note)
@@ -178,8 +170,22 @@ class Rehearsal:
         def look(now: int, stage: Stage) -> None:
             nonlocal found
             if now == turn:
-                found = places_before(cut, stage, self._make_lookout())
+                found = places_before(cut, stage)
                 cut(stage)
 
         check_outcome(self.play(scenario, family, look))
         return found
+
+
+async def _end(stage: Stage, *, final: bool) -> Any:
+    """Give how it ended, once the server could be called again."""
+    try:
+        async with asyncio.timeout(LONGEST):
+            outcome = (await asyncio.gather(stage.task, return_exceptions=True))[0]
+            if stage.closing:
+                await stage.closing[0]
+            elif not final:
+                await works_again(stage.trunk, "fake.echo", patience=60, pause=5, tries=4)
+    except TimeoutError:
+        raise AssertionError("it hung") from None
+    return outcome

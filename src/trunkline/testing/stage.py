@@ -22,6 +22,8 @@ class Stage(NamedTuple):
     task: asyncio.Task[Any]
     closing: list[asyncio.Task[None]]
     """Takes the task that closes the trunk, once there is one."""
+    lookout: Lookout
+    """Sees where anybody waits."""
 
 
 Cut = Callable[[Stage], None]
@@ -67,11 +69,9 @@ class Cuts:
         return any(wait.is_among(places) for places in self.places.values())
 
 
-def places_before(cut: Cut, stage: Stage, lookout: Lookout) -> frozenset[Place]:
+def places_before(cut: Cut, stage: Stage) -> frozenset[Place]:
     """Give the places at which this cut would meet somebody."""
-    if cut is cancel:
-        return lookout.find_of(stage.task)
-    return lookout.find_all(stage.task.get_loop())
+    return stage.lookout.find_of(stage.task) if cut is cancel else stage.lookout.find_all()
 
 
 def check_outcome(outcome: object) -> None:

@@ -28,6 +28,7 @@ from trunkline.protocol.frames import (
 )
 from trunkline.protocol.lines import Endless, Oversized
 from trunkline.protocol.multiplexer import Multiplexer
+from trunkline.transport.bundling import join_bundle
 from trunkline.transport.link import Inbox, Request, advance, report_log
 from trunkline.transport.share import SHARE, Share
 
@@ -325,7 +326,8 @@ class StreamCore:
             self.notify(encode_notification("notifications/cancelled", params))
 
     def _send(self, body: bytes, flight: Flight | None) -> None:
-        if self._paused or self._outbox or len(self._exchanges) > 1:
+        bundled = flight is not None and flight.bundle is not None
+        if self._paused or self._outbox or len(self._exchanges) > 1 or bundled:
             self._outbox.append((body, flight))
             if not self._paused and not self._flush_scheduled:
                 self._flush_scheduled = True
@@ -337,7 +339,7 @@ class StreamCore:
 
     def _flush(self) -> None:
         self._flush_scheduled = False
-        outbox = self._outbox
+        outbox, now = self._outbox, self._loop.time()
         while outbox and not self._paused and not self._lost.done():
             batch: list[bytes] = []
             size = 0
@@ -345,6 +347,11 @@ class StreamCore:
                 body, flight = outbox.popleft()
                 if flight is not None:
                     flight.delivery = "unknown"
+                    if not flight.wrote:
+                        flight.wrote = now
+                        flight.queued += now - flight.sent
+                    if flight.bundle is not None:
+                        body = join_bundle(body, flight.bundle, outbox, now)
                 batch.append(body)
                 size += len(body)
             batch.append(b"")

@@ -46,6 +46,8 @@ class Pieces:
             return await self._get(request)
         message = await request.json()
         await asyncio.sleep(0.002)
+        if isinstance(message, list):
+            return await self._answer_together(request, message)
         number = message.get("id")
         if message["method"] == "initialize":
             self.sessions += 1
@@ -89,6 +91,20 @@ class Pieces:
         if name != "torn":
             return await self._pieces(request, reply)
         self.reply = reply
+        return await self._stream(request, ["retry: 5\nid: a\ndata:\n\n"])
+
+    async def _answer_together(self, request: web.Request, messages: list[Any]) -> web.StreamResponse:
+        names = [one.get("params", {}).get("name") for one in messages]
+        if request.headers.get("Mcp-Session-Id") != str(self.sessions):
+            return web.Response(status=404)
+        if "lost" in names and self.sessions < 2:
+            self.sessions += 1
+            return web.Response(status=404)
+        result = {"content": [{"type": "text", "text": "together"}]}
+        replies = [{"jsonrpc": "2.0", "id": one["id"], "result": result} for one in messages]
+        if "torn" not in names:
+            return await self._pieces(request, [*[json.loads(LOG)] * 100 * ("batch" in names), *replies])
+        self.reply = replies
         return await self._stream(request, ["retry: 5\nid: a\ndata:\n\n"])
 
     async def _get(self, request: web.Request) -> web.StreamResponse:
@@ -162,6 +178,25 @@ async def call_bare_names(trunk: trunkline.Trunk, _: Lose) -> None:
         await trunk.call("fake.ghost", timeout=10)
 
 
+async def call_together(trunk: trunkline.Trunk, _: Lose) -> None:
+    """Have batches answered whole, torn and taken up again, and a session lost under one."""
+    for one, other in (("echo", "batch"), ("torn", "torn"), ("lost", "echo")):
+        async with trunk.batch() as batch:
+            calls = [batch.call(f"fake.{tool}", timeout=10) for tool in (one, other)]
+        for call in calls:
+            await call
+
+
+async def end_together(trunk: trunkline.Trunk, _: Lose) -> None:
+    async with trunk.batch() as batch:
+        batch.call("fake.echo", timeout=10)
+    late = trunk.batch()
+    late.call("fake.torn", timeout=10)
+    late.send()
+    await asyncio.sleep(0.004)
+    await trunk.remove("fake")
+
+
 def over_http(places: Any, family: str, *, json: bool) -> Any:
     return places.behind(lambda: places.make_server(family).http(json=json))
 
@@ -227,8 +262,11 @@ def make_scenarios(places: Any, works: Any, known: Any) -> dict[str, dict[str, R
             "much": RealScenario(streams, works.send_much),
             "pieces": RealScenario(pieces, lose_things),
             "pieces in batches": RealScenario(batches, read_batches),
+            "pieces together": RealScenario(batches, call_together),
+            "pieces together, logged": RealScenario(batches, call_together, options=logged),
             "pieces in arrays": RealScenario(pieces, read_an_array),
             "pieces, logged": RealScenario(pieces, listen, options=logged),
+            "pieces together, to their end": RealScenario(batches, end_together, final=True),
             "pieces, to their end": RealScenario(pieces, end_without_a_session, final=True),
             "to its end": RealScenario(streams, works.end, final=True),
         },

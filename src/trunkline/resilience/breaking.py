@@ -1,4 +1,4 @@
-"""A breaker for coroutines of the application's own: a decorator and a context manager in one."""
+"""A breaker for coroutines of an application's own: `@trunkline.breaker(...)`, and `async with` it."""
 
 from __future__ import annotations
 
@@ -6,9 +6,9 @@ import asyncio
 import functools
 import inspect
 import os
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable, Coroutine
 from types import TracebackType
-from typing import ParamSpec, Self, TypeVar
+from typing import Any, ParamSpec, Self, TypeVar
 
 from trunkline.core.breaker import BreakerPhase, BreakerSettings, BreakerStatus
 from trunkline.errors import CallError
@@ -16,12 +16,12 @@ from trunkline.pipeline.breaker import refusal
 from trunkline.pipeline.breaker_state import REFUSED, BreakerState, OnChange
 from trunkline.pipeline.breaker_verdict import fails
 
-Parameters = ParamSpec("Parameters")
-Value = TypeVar("Value")
-Kinds = type[BaseException] | tuple[type[BaseException], ...]
+P = ParamSpec("P")
+T = TypeVar("T")
+On = type[BaseException] | tuple[type[BaseException], ...]
 
 
-class FunctionBreaker:
+class Breaking:
     """One breaker; every function it decorates and every block it guards counts in it.
 
     `@db` on a coroutine function, or `async with db:` around a block. While it is open both raise
@@ -30,7 +30,7 @@ class FunctionBreaker:
     """
 
     def __init__(
-        self, settings: BreakerSettings, *, name: str, on: Kinds | None, on_change: OnChange | None
+        self, settings: BreakerSettings, *, name: str, on: On | None, on_change: OnChange | None
     ) -> None:
         self.name = name
         self._settings = settings
@@ -39,19 +39,18 @@ class FunctionBreaker:
         self._state: BreakerState | None = None
         self._inside: dict[asyncio.Task[object] | None, list[int]] = {}
 
-    def __call__(
-        self, function: Callable[Parameters, Awaitable[Value]]
-    ) -> Callable[Parameters, Awaitable[Value]]:
+    def __call__(self, function: Callable[P, Coroutine[Any, Any, T]]) -> Callable[P, Coroutine[Any, Any, T]]:
         """Guard a coroutine function; what it gives has its signature.
 
         Raises:
             TypeError: it is no coroutine function.
         """
-        if not inspect.iscoroutinefunction(function):
-            raise TypeError(f"a breaker guards coroutine functions, not {function!r}")
+        called = type(function).__call__
+        if not (inspect.iscoroutinefunction(function) or inspect.iscoroutinefunction(called)):
+            raise TypeError(f"`trunkline.breaker` is for `async def` functions; {function!r} is none")
 
         @functools.wraps(function)
-        async def guarded(*args: Parameters.args, **kwargs: Parameters.kwargs) -> Value:
+        async def guarded(*args: P.args, **kwargs: P.kwargs) -> T:
             async with self:
                 return await function(*args, **kwargs)
 
@@ -132,7 +131,7 @@ class FunctionBreaker:
 def breaker(
     *,
     name: str = "",
-    on: Kinds | None = None,
+    on: On | None = None,
     failure_rate: float = 0.8,
     least_calls: int = 50,
     window: float = 10.0,
@@ -141,7 +140,7 @@ def breaker(
     jitter: bool = False,
     probe_timeout: float = 10.0,
     on_change: OnChange | None = None,
-) -> FunctionBreaker:
+) -> Breaking:
     """Make a breaker for coroutines of your own: `@breaker(consecutive=5)`, or `async with db:`.
 
     Args:
@@ -166,7 +165,7 @@ def breaker(
         jitter=jitter,
         probe_timeout=probe_timeout,
     )
-    return FunctionBreaker(settings, name=name, on=on, on_change=on_change)
+    return Breaking(settings, name=name, on=on, on_change=on_change)
 
 
 def _now() -> float:

@@ -1,0 +1,83 @@
+"""Calls that are made in place of others, cut short at every place where something waits."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any
+
+import pytest
+
+import trunkline
+from trunkline.pipeline import latencies
+from trunkline.testing import FakeServer, Fault
+from trunkline.testing.cutting import Place, choose_turns
+from trunkline.testing.mortal import Mortal
+from trunkline.testing.rehearsal import Rehearsal, Scenario
+
+POLICY = {
+    "defaults": {"trust": True, "retry": {"attempts": 1}},
+    "tools": {
+        "fake.second": {"fallback": ["fake.slow"], "read_only": True},
+        "fake.third": {"fallback": ["slow"], "read_only": True},
+        "fake.uneven": {"hedge": {"share": 1.0}, "read_only": True},
+        "fake.slow": {"hedge": {"share": 1.0}},
+    },
+    "groups": {"either": {"tools": ["fake.second", "fake.slow"], "strategy": "failover"}},
+}
+
+
+async def take_another(trunk: trunkline.Trunk, _: Mortal) -> None:
+    async def function(*_: object) -> str:
+        await asyncio.sleep(0.5)
+        return "mine"
+
+    await trunk.call("fake.second", timeout=60)
+    await trunk.call("fake.second", fallback=[function], timeout=60)
+    await trunk.call("fake.third", timeout=60)
+
+
+async def take_either(trunk: trunkline.Trunk, _: Mortal) -> None:
+    await trunk.call("either", timeout=60)
+
+
+async def ask_twice(trunk: trunkline.Trunk, _: Mortal) -> None:
+    for _number in range(2):
+        await trunk.call("fake.uneven", timeout=60)
+
+
+def refuse(server: FakeServer) -> None:
+    server.fault("second", Fault.rpc_error(-32603, "out of order"), times=9)
+    server.fault("third", Fault.crash_before_reply)
+
+
+def hang_at_times(server: FakeServer) -> None:
+    calls = iter(range(1000))
+
+    @server.tool("uneven")
+    async def uneven(_: dict[str, Any]) -> str:
+        await asyncio.sleep(3 if next(calls) == 1 else 0.1)
+        return "done"
+
+
+MODULES = (
+    *("pipeline/fallback.py", "pipeline/hedge.py"),
+    *("runtime/grouping.py", "runtime/groups.py", "runtime/substitutes.py"),
+)
+SCENARIOS = (
+    Scenario(take_another, ("modern",), refuse, policy=POLICY),
+    Scenario(take_either, ("modern",), refuse, policy=POLICY),
+    Scenario(ask_twice, ("modern",), hang_at_times, policy=POLICY),
+)
+
+
+def choose(seen: list[frozenset[Place]]) -> list[int]:
+    """Meet the places of these modules; what waits within is cut by others."""
+    return choose_turns([frozenset(place for place in places if place[0] in MODULES) for places in seen])
+
+
+@pytest.mark.timeout(300)
+def test_whatever_waits_for_what_stands_in_for_an_answer_can_be_cancelled_and_lose_its_server(
+    rehearsal: Rehearsal, awaits: Any, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr(latencies, "FEWEST", 1)
+    awaits.check("substitutes", (rehearsal.cut_everywhere(one, choose) for one in SCENARIOS))
