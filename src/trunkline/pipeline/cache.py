@@ -109,14 +109,15 @@ class Cache(msgspec.Struct, frozen=True, kw_only=True):
         settings, shelf = self.settings, self.shelf
 
         async def fetch(call: Call) -> Reply:
-            if (key := shelf.key_of(call)) is None:
-                return await inner(call)
-            question = shelf.ask(key)
+            key = shelf.key_of(call)
+            question = None if key is None else shelf.ask(key)
             try:
                 reply = await inner(call)
-                shelf.keep(question, call, reply, settings, foreseen=foreseen)
+                if question is not None:
+                    shelf.keep(question, call, reply, settings, foreseen=foreseen)
             finally:
-                shelf.answered(question)
+                if question is not None:
+                    shelf.answered(question)
             return reply
 
         return fetch

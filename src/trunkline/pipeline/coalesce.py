@@ -34,9 +34,8 @@ class Coalesce(msgspec.Struct, frozen=True, kw_only=True):
         shelf, flights, allows = self.shelf, self.flights, self.allows
 
         async def coalesce(call: Call) -> Reply:
-            if call.max_age == 0 or not is_plain(call) or not allows(call):
-                return await inner(call)
-            if (key := shelf.key_of(call)) is None:
+            asks_anew = call.max_age == 0 or not is_plain(call) or not allows(call)
+            if asks_anew or (key := shelf.key_of(call)) is None:
                 return await inner(call)
             shared = (key.own, call.log_level)
             shelf.shared += shared in flights

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
+from functools import partial
 from typing import ClassVar
 
 import msgspec
@@ -12,12 +13,15 @@ from trunkline.core.call import Call
 from trunkline.core.reply import Reply
 from trunkline.errors import CallError
 from trunkline.pipeline.cache import Allows, invalidating, is_plain, refresh, stand_in
+from trunkline.pipeline.cache_key import Key
 from trunkline.pipeline.deadline import Deadline
 from trunkline.pipeline.far_shelf import FarShelf
 from trunkline.pipeline.flights import Flights
 from trunkline.pipeline.freshness import is_away
 from trunkline.pipeline.service import Service
 from trunkline.pipeline.shelf import Shelf, make_reply
+
+Keyed = Callable[[Key, Call], Awaitable[Reply]]
 
 
 class FarCache(msgspec.Struct, frozen=True, kw_only=True):
@@ -50,29 +54,29 @@ class FarCache(msgspec.Struct, frozen=True, kw_only=True):
         look, fetch = self._looking(inner), self._fetching(inner)
 
         async def cache(call: Call) -> Reply:
-            if not is_plain(call) or not self.allows(call) or (key := await far.key_of(call)) is None:
+            kept = is_plain(call) and self.allows(call)
+            if not kept or (key := await far.key_of(call)) is None:
                 return await inner(call)
             if call.max_age == 0:
-                return await fetch(call)
+                return await fetch(key, call)
             shared = (key.own, "look", call.max_age, call.log_level)
             shelf.shared += shared in flights
-            return await flights.share(shared, call, look)
+            return await flights.share(shared, call, partial(look, key))
 
         return cache
 
-    def _looking(self, inner: Service) -> Service:
+    def _looking(self, inner: Service) -> Keyed:
         settings, shelf, far = self.settings, self.shelf, self.far
-        bounded = Deadline().wrap(self._fetching(inner))
+        fetch = self._fetching(inner)
 
-        async def look(call: Call) -> Reply:
-            if (key := await far.key_of(call)) is None:
-                return await inner(call)
+        async def look(key: Key, call: Call) -> Reply:
             entry, age, verdict, mark = await far.find(key, settings, call.max_age)
             if entry is not None and verdict == "fresh":
                 shelf.hits += 1
                 return make_reply(entry, call, age, stale=False)
             if entry is not None and verdict == "stale":
                 shelf.stale_hits += 1
+                bounded = Deadline().wrap(partial(fetch, key))
                 shelf.refreshed += refresh(self.flights, key, call, bounded)
                 return make_reply(entry, call, age, stale=True)
             shelf.misses += 1
@@ -88,12 +92,10 @@ class FarCache(msgspec.Struct, frozen=True, kw_only=True):
 
         return look
 
-    def _fetching(self, inner: Service) -> Service:
+    def _fetching(self, inner: Service) -> Keyed:
         settings, far = self.settings, self.far
 
-        async def fetch(call: Call) -> Reply:
-            if (key := await far.key_of(call)) is None:
-                return await inner(call)
+        async def fetch(key: Key, call: Call) -> Reply:
             found = await far.find(key, settings, None)
             reply = await inner(call)
             await far.keep(key, call, reply, settings, found.mark)

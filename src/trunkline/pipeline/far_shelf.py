@@ -68,7 +68,7 @@ class FarShelf:
 
     async def key_of(self, call: Call) -> Key | None:
         """Give the key of a call; None for one that cannot be kept, or while the place cannot be used."""
-        keys = self.keys or await self.ready()
+        keys = await self.ready()
         return None if keys is None else keys.of(call, self.place)
 
     async def find(self, key: Key, settings: CacheSettings, max_age: float | None) -> Finding:
@@ -112,9 +112,7 @@ class FarShelf:
         self._shelf.stored += done
 
     async def forget(self, concerned: Callable[[str], bool]) -> int:
-        """Forget the answers whose keys are meant; how many, as far as is known."""
-        if await self.ready() is None:
-            return 0
+        """Forget the answers whose keys are meant, once it is ready; how many, as far as is known."""
         count = await self._guarded(lambda: self._store.drop(self.place, concerned), 0)
         self._shelf.invalidated += count
         return count

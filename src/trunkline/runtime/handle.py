@@ -107,6 +107,7 @@ class Handles:
         async with asyncio.TaskGroup() as group:
             self._group = self._owner = group
             fleet = group.create_task(self._fleet.run())
+            fleet.add_done_callback(self._end_errands)
             await self._stopping.wait()
             self._group = None
             for task, handle in self._running.items():
@@ -118,9 +119,6 @@ class Handles:
                 await asyncio.wait(set(self._farewells))
             self._owner = None
             self._fleet.stop()
-            await asyncio.wait({fleet})
-            for errand in self._errands:
-                errand.cancel()
 
     def stop(self) -> None:
         """End every call and every server; `run` returns when all have ended."""
@@ -167,6 +165,10 @@ class Handles:
         task = self._owner.create_task(farewell, name="farewell")
         self._farewells.add(task)
         task.add_done_callback(self._farewells.discard)
+
+    def _end_errands(self, _: asyncio.Task[None]) -> None:
+        for errand in self._errands:
+            errand.cancel()
 
     def _settle(self, handle: Handle, task: asyncio.Task[None]) -> None:
         del self._running[task]
