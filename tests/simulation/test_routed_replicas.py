@@ -67,6 +67,8 @@ class Node:
         async def read(_: dict[str, Any]) -> str:
             self.calls += 1
             await asyncio.sleep(1000 if self.broken == "hangs" else self.takes)
+            if self.broken == "refuses":
+                raise RpcError(-32000, "not now")
             if self.broken == "fails":
                 raise RpcError(-32603, "out of memory")
             return self.name
@@ -180,6 +182,28 @@ async def test_what_no_replica_can_do_is_told_at_once():
         assert "tag:gpu" in caught.value.message
 
 
+async def test_a_call_that_waits_for_its_turn_is_told_when_no_replica_can_do_it():
+    tools = {"db.write": {"route": {"needs": ["tag:gpu"]}}}
+    async with connect(nodes(), tools=tools, max_concurrency=1, pool={"max": 1}) as trunk:
+        await all_up(trunk)
+        running = trunk.start("db.read")
+        with pytest.raises(trunkline.UnavailableError) as caught:
+            await trunk.call("db.write")
+        assert caught.value.code == "no_capable_replica"
+        assert (await running).text in "abc"
+        assert trunk.status()["db"].waiting == 0
+
+
+async def test_a_retry_goes_to_another_replica():
+    replicas = nodes()
+    replicas[0].broken = "refuses"
+    async with connect(replicas, route={"strategy": "failover"}, retry={"codes": ["server_error"]}) as trunk:
+        await all_up(trunk)
+        for _ in range(4):
+            reply = await trunk.call("db.read")
+            assert (reply.text, reply.attempts) == ("b", 2)
+
+
 async def drive(trunk: trunkline.Trunk, tool: str, *, rate: float, seconds: float) -> list[str | Exception]:
     """Make calls at an even rate; give each answer or error."""
     ends: list[str | Exception] = []
@@ -201,6 +225,7 @@ STRATEGIES = ("least_loaded", "latency", "failover")
 
 
 @pytest.mark.soak
+@pytest.mark.timeout(600)
 @pytest.mark.parametrize("strategy", [*STRATEGIES, "weighted", "sticky", "capability", "geography"])
 async def test_replicas_killed_in_turn_for_ten_minutes_cost_no_more_than_one_call_in_a_thousand(
     strategy: str,

@@ -12,7 +12,7 @@ from msgspec import Struct
 
 from trunkline.core.call import Flight
 from trunkline.core.pool import PoolSettings
-from trunkline.supervision.choosing import WAIT, Choice, choose, choose_lease
+from trunkline.supervision.choosing import WAIT, Choice, choose, choose_lease, follow
 from trunkline.supervision.member import Member
 from trunkline.supervision.waiting import Waiter, Waiting
 
@@ -108,6 +108,30 @@ def test_where_the_server_keeps_state_the_other_endpoint_is_used_when_this_one_i
     assert choose(members, home=0, stateless=False) == Choice(1)
     members[1].rank = None
     assert choose(members, home=0, stateless=False).member == 0
+
+
+def test_where_requests_stand_alone_a_call_goes_where_it_has_not_failed():
+    members = [One(), One(load=5), One(load=3)]
+    assert choose(members, home=0, stateless=True, avoid=(0,)) == Choice(2)
+    assert choose(members, home=0, stateless=True, avoid=(0, 1, 2)) == Choice(0)
+
+
+def test_a_given_order_is_followed_past_what_is_leased_or_down_or_where_the_call_has_failed():
+    members = [One(leased=True), One(**DOWN), One(load=9), One()]
+    assert follow(members, (0, 1, 2, 3)) == Choice(2)
+    assert follow(members, (0, 1, 2, 3), avoid=(2,)) == Choice(3)
+    assert follow(members, (2, 1), avoid=(2,)) == Choice(2)
+    assert follow(members, (0,)) == WAIT
+
+
+def test_what_a_given_order_names_is_connected_and_company_is_sent_for_where_it_is_busy():
+    down = One(rank=None, startable=True)
+    assert follow([down, One(rank=None, startable=True)], (1, 0)) == Choice(start=(1, 0))
+    assert follow([One(rank=None)], (0,)) == Choice(0)
+    busy = [One(load=1), One(**DOWN, startable=True), One(**DOWN, startable=True, endpoint=1)]
+    assert follow(busy, (0, 1, 2)) == Choice(0, (1,))
+    busy[0].load = 0
+    assert follow(busy, (0, 1, 2)) == Choice(0)
 
 
 def test_what_is_at_home_waits_for_it_while_it_is_leased():
