@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from trunkline.core.budget import Budget as Budget
     from trunkline.core.cache_settings import CacheSettings as CacheSettings
     from trunkline.core.cache_stats import CacheStats as CacheStats
+    from trunkline.core.call import Call as Call
     from trunkline.core.call import Log as Log
     from trunkline.core.call import Progress as Progress
     from trunkline.core.completion import CompletionReply as CompletionReply
@@ -55,6 +56,9 @@ if TYPE_CHECKING:
     from trunkline.core.resource import ResourceContent as ResourceContent
     from trunkline.core.resource import Template as Template
     from trunkline.core.retry import RetrySettings as RetrySettings
+    from trunkline.core.routing import EjectionSettings as EjectionSettings
+    from trunkline.core.routing import HedgeSettings as HedgeSettings
+    from trunkline.core.routing import RouteSettings as RouteSettings
     from trunkline.core.sampling import Root as Root
     from trunkline.core.sampling import SampleRequest as SampleRequest
     from trunkline.core.sampling import SampleResult as SampleResult
@@ -130,6 +134,10 @@ _HOMES = {
     "ReplyCache": "runtime.cached",
     "ReplyStore": "store.replies",
     "Lease": "runtime.lease",
+    "Call": "core.call",
+    "EjectionSettings": "core.routing",
+    "HedgeSettings": "core.routing",
+    "RouteSettings": "core.routing",
     "Log": "core.call",
     "LogLine": "core.journal",
     "Match": "catalog.search",

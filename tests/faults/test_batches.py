@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import json
-import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any
@@ -23,19 +22,6 @@ PING = {"jsonrpc": "2.0", "id": "q2", "method": "ping"}
 TOLD = {"jsonrpc": "2.0", "method": "notifications/told", "params": {"n": 1}}
 BAD: list[Any] = [5, {"jsonrpc": "2.0", "id": 77, "result": {}, "method": 7}]
 CARRIERS = ("memory", "stdio", "websocket", "json", "sse", "older")
-RELAY = """
-import socket, sys, threading
-line = socket.create_connection(("127.0.0.1", int(sys.argv[1])))
-def send():
-    for frame in sys.stdin.buffer:
-        line.sendall(frame)
-    line.shutdown(socket.SHUT_WR)
-threading.Thread(target=send, daemon=True).start()
-while data := line.recv(65536):
-    sys.stdout.buffer.write(data)
-    sys.stdout.buffer.flush()
-"""
-"""A process that speaks for a server in this one."""
 
 
 class Batching:
@@ -83,11 +69,6 @@ class Batching:
         if carrier == "memory":
             yield self
             return
-        if carrier == "stdio":
-            async with await asyncio.start_server(self._relayed, "127.0.0.1", 0) as listener:
-                port = listener.sockets[0].getsockname()[1]
-                yield {"command": sys.executable, "args": ["-I", "-S", "-c", RELAY, str(port)]}
-            return
         app = web.Application()
         if carrier == "websocket":
             app.router.add_get("/mcp", self._web_socket)
@@ -103,10 +84,6 @@ class Batching:
             yield {"url": url, **({"type": "sse"} if carrier == "older" else {})}
         finally:
             await runner.cleanup()
-
-    async def _relayed(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        await self.serve(reader.readline, lambda frame: writer.write(frame + b"\n"))
-        writer.close()
 
     async def _web_socket(self, request: web.Request) -> web.WebSocketResponse:
         response = web.WebSocketResponse(protocols=("mcp",))
@@ -144,14 +121,15 @@ class Batching:
 
 
 @pytest.mark.parametrize("carrier", CARRIERS)
-async def test_everything_in_a_batch_is_taken_also_what_comes_after_the_answer(carrier: str):
+async def test_everything_in_a_batch_is_taken_also_what_comes_after_the_answer(carrier: str, relayed: Any):
     told: list[Any] = []
     handlers = trunkline.Handlers(
         roots=lambda _: ["file:///work"],
         notifications={"notifications/told": lambda _, params: told.append(params)},
     )
     server = Batching()
-    async with server.reached(carrier) as entry, trunkline.connect({"b": entry}, handlers=handlers) as trunk:
+    way = relayed(server) if carrier == "stdio" else server.reached(carrier)
+    async with way as entry, trunkline.connect({"b": entry}, handlers=handlers) as trunk:
         assert json.loads((await trunk.call("b.echo", {"n": 1}, timeout=20)).text) == {"n": 1}
         await asyncio.wait_for(server.complete.wait(), 20)
         assert trunk.status()["b"].era == "2025-03-26"
@@ -163,9 +141,10 @@ async def test_everything_in_a_batch_is_taken_also_what_comes_after_the_answer(c
 
 @pytest.mark.parametrize("carrier", CARRIERS)
 @pytest.mark.parametrize("revision", ["2024-11-05", "2025-06-18", "2025-11-25"])
-async def test_with_another_revision_an_array_is_no_message(carrier: str, revision: str):
+async def test_with_another_revision_an_array_is_no_message(carrier: str, revision: str, relayed: Any):
     server = Batching(revision)
-    async with server.reached(carrier) as entry, trunkline.connect({"b": entry}) as trunk:
+    way = relayed(server) if carrier == "stdio" else server.reached(carrier)
+    async with way as entry, trunkline.connect({"b": entry}) as trunk:
         with pytest.raises(trunkline.ProtocolError) as caught:
             await trunk.call("b.echo", timeout=20)
         assert trunk.status()["b"].state == "ready"

@@ -10,7 +10,7 @@ from collections.abc import Callable
 from functools import partial
 from importlib import import_module
 from pkgutil import iter_modules
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import pytest
 from hypothesis import given, settings
@@ -20,6 +20,7 @@ from msgspec.structs import replace
 from trunkline import pipeline
 from trunkline.core.breaker import BreakerSettings
 from trunkline.core.budget import Budget
+from trunkline.core.cache_settings import CacheSettings
 from trunkline.core.call import Call
 from trunkline.core.limit import LimitSettings
 from trunkline.core.reply import Reply
@@ -28,14 +29,23 @@ from trunkline.core.tool import Tool
 from trunkline.errors import CallError, UnavailableError
 from trunkline.pipeline.breaker import Breaker
 from trunkline.pipeline.breaker_state import BreakerState
+from trunkline.pipeline.cache import Cache
+from trunkline.pipeline.cache_index import Index
+from trunkline.pipeline.cache_key import Keys
+from trunkline.pipeline.coalesce import Coalesce
 from trunkline.pipeline.deadline import Deadline
+from trunkline.pipeline.far_cache import FarCache
+from trunkline.pipeline.far_shelf import FarShelf
+from trunkline.pipeline.flights import Flights
 from trunkline.pipeline.limit import Limit, Limiter
 from trunkline.pipeline.middleware import Middleware, own_layers
 from trunkline.pipeline.observe import Observe
 from trunkline.pipeline.retry import Retry
 from trunkline.pipeline.service import POINTS, Layer, Service, in_order, stack
+from trunkline.pipeline.shelf import Shelf
 from trunkline.pipeline.validate import Validate
 from trunkline.pipeline.verdict import Safety
+from trunkline.store.replies import Found
 from trunkline.telemetry.journal import Journal
 from trunkline.testing.law_play import ENDS, Act, Asked, Build, End, play
 from trunkline.testing.laws import UNKNOWN, Promise, check_layer, check_middleware, check_play
@@ -72,11 +82,64 @@ def own(point: str) -> Layer:
     return layer
 
 
+SHARED = Promise(changes=True, shares=True)
+
+
 class Row(NamedTuple):
     """One layer as it stands in a stack, and what it promises."""
 
     make: Callable[[], Layer]
     promise: Promise = Promise()
+
+
+class Nowhere:
+    """A place for answers that keeps none."""
+
+    async def salt(self) -> bytes:
+        return bytes(32)
+
+    async def get(self, _: str) -> Found:
+        return Found(None, 0)
+
+    async def put(self, *_: object) -> bool:
+        return False
+
+    async def drop(self, *_: object) -> int:
+        return 0
+
+    async def close(self) -> None:
+        return None
+
+
+def flights() -> Flights:
+    return Flights(lambda work, name: asyncio.get_running_loop().create_task(work, name=name))
+
+
+def shelf() -> Shelf:
+    return Shelf("s", "place", Keys(b"salt"), Index(9, 9_999), lambda: asyncio.get_running_loop().time())
+
+
+def cache(**settings: Any) -> Cache:
+    kept = CacheSettings(ttl=60.0, **settings)
+    return Cache(settings=kept, shelf=shelf(), flights=flights(), allows=lambda _: True)
+
+
+def far_cache() -> FarCache:
+    counts = shelf()
+    return FarCache(
+        settings=CacheSettings(ttl=60.0),
+        shelf=counts,
+        far=FarShelf(counts, Nowhere(), lambda _: "place", lambda: 0.0),
+        flights=flights(),
+        allows=lambda _: True,
+    )
+
+
+def write() -> Cache:
+    async def forget() -> None:
+        return None
+
+    return replace(cache(), settings=CacheSettings(invalidates=("x",)), allows=lambda _: False, forget=forget)
 
 
 ROWS = {
@@ -87,6 +150,12 @@ ROWS = {
     "retry of reads": Row(lambda: retry("read"), Promise(tries=3, repeats=True)),
     "breaker": Row(lambda: Breaker(server=breaker_state(), tool=breaker_state())),
     "limit": Row(lambda: Limit(limiters=(Limiter(LIMITS), Limiter(LIMITS)))),
+    "cache": Row(cache, SHARED),
+    "cache that stands in": Row(lambda: cache(stale_if_error=60.0), SHARED),
+    "cache of what may not be kept": Row(lambda: replace(cache(), allows=lambda _: False)),
+    "cache that forgets": Row(write),
+    "cache elsewhere": Row(far_cache, SHARED),
+    "coalesce": Row(lambda: Coalesce(shelf=shelf(), flights=flights(), allows=lambda _: True), SHARED),
     "middleware at first": Row(lambda: own("first")),
     "middleware at call": Row(lambda: own("call")),
     "middleware at attempt": Row(lambda: own("attempt")),
@@ -105,6 +174,8 @@ def promised(rows: list[Row]) -> Promise:
         promise = Promise(
             tries=promise.tries * row.promise.tries,
             repeats=promise.repeats or row.promise.repeats,
+            changes=promise.changes or row.promise.changes,
+            shares=promise.shares or row.promise.shares,
             deadline=promise.deadline or row.promise.deadline,
         )
     return promise

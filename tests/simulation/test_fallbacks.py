@@ -188,3 +188,14 @@ async def test_arguments_are_checked_although_the_tool_was_not_listed_when_it_wa
         with pytest.raises(trunkline.InvalidArgumentsError):
             await trunk.call("a.read", {})
         assert fake.ledger.calls == []
+
+
+async def test_calls_that_run_on_their_own_have_alternatives_too():
+    first, second = server("a"), server("b")
+    async with connect(first, second) as trunk:
+        await trunk.ready()
+        first.fault("read", Fault.rpc_error(-32000, "busy"))
+        handle = trunk.start("a.read", fallback=["b"])
+        assert (await handle).text == "b read"
+        with pytest.raises(TypeError):
+            trunk.start("a.read", fallback="b")  # type: ignore[arg-type]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import itertools
+import random
 from collections import Counter
 from collections.abc import Awaitable, Callable
 from typing import Any
@@ -11,6 +12,7 @@ from typing import Any
 import pytest
 
 import trunkline
+from trunkline.runtime import assembly, layering
 from trunkline.testing import FakeServer
 from trunkline.testing.script import RpcError
 
@@ -18,6 +20,14 @@ pytestmark = pytest.mark.anyio
 
 Receive = Callable[[], Awaitable[bytes]]
 Send = Callable[[bytes], None]
+
+
+@pytest.fixture(autouse=True)
+def _lots(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Draw the same lots every time."""
+    draw = random.Random(7).random
+    for module in (assembly, layering):
+        monkeypatch.setattr(module, "_draw", draw)
 
 
 class Node:
@@ -190,6 +200,26 @@ async def drive(trunk: trunkline.Trunk, tool: str, *, rate: float, seconds: floa
 STRATEGIES = ("least_loaded", "latency", "failover")
 
 
+@pytest.mark.soak
+@pytest.mark.parametrize("strategy", [*STRATEGIES, "weighted", "sticky", "capability", "geography"])
+async def test_replicas_killed_in_turn_for_ten_minutes_cost_no_more_than_one_call_in_a_thousand(
+    strategy: str,
+):
+    replicas = nodes()
+    async with connect(replicas, route={"strategy": strategy}) as trunk:
+        await all_up(trunk)
+        failed = calls = 0
+        for minute in range(10):
+            victim = replicas[minute % 3]
+            asyncio.get_running_loop().call_later(1.0, victim.kill)
+            ends = await drive(trunk, "db.read", rate=50, seconds=40)
+            victim.dead = False
+            ends += await drive(trunk, "db.read", rate=50, seconds=20)
+            calls += len(ends)
+            failed += sum(isinstance(one, Exception) for one in ends)
+        assert failed <= calls / 1000
+
+
 @pytest.mark.parametrize("strategy", STRATEGIES)
 async def test_one_of_three_killed_costs_no_more_than_one_read_only_call_in_a_thousand(strategy: str):
     replicas = nodes()
@@ -225,3 +255,26 @@ async def test_a_replica_that_is_connected_and_does_not_work_is_left_out_and_tri
         await asyncio.sleep(40)
         assert (await spread(trunk, 100))["b"] > 10
         assert not any(one.ejected for one in trunk.status()["db"].members)
+
+
+async def test_why_and_the_journal_say_which_replica_a_call_went_to():
+    replicas = nodes()
+    async with connect(replicas, route={"strategy": "failover"}, retry={"delay": 0}) as trunk:
+        await all_up(trunk)
+        events = trunk.events()
+        replicas[0].kill()
+        reply = await trunk.call("db.read")
+        assert reply.text == "b"
+        record = trunk.journal.find(reply.call_id)
+        assert record is not None
+        assert record.replica == "2"
+        assert "it went to replica 2 (Node)" in trunk.why(reply.call_id).notes
+        ended = [event async for event in first(events, trunkline.CallFinished)]
+        assert [event.replica for event in ended] == ["2"]
+
+
+async def first(events: Any, kind: type) -> Any:
+    async for event in events:
+        if isinstance(event, kind):
+            yield event
+            return

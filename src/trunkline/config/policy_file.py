@@ -132,15 +132,16 @@ class _PolicyFile:
             yield self._table(pattern, raw, (*path, pattern), rules)
 
     def _groups(self, content: Mapping[str, Any], path: KeyPath) -> Iterator[Table]:
-        for table in self._named(content, path, GROUP_RULES):
-            if not table.pattern or "." in table.pattern:
+        for name, raw in content.items():
+            table = self._table(name, raw, (*path, name), GROUP_RULES)
+            if not name or "." in name:
                 fix = "Call it by a word without a dot: what has one names a server and its tool."
                 self._refuse("this cannot be the name of a group", table.path, fix)
-            elif not table.values.get("tools"):
+            elif table.values.get("tools"):
+                yield table
+            elif isinstance(raw, Mapping) and not raw.get("tools"):
                 fix = 'Write tools = ["a.search", "b.search"].'
                 self._refuse("a group needs tools", table.path, fix)
-            else:
-                yield table
 
     def _table(self, pattern: str, raw: object, path: KeyPath, rules: Mapping[str, Rule]) -> Table:
         values = dict(self._values(self._object(raw, path), path, rules))

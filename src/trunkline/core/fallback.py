@@ -51,6 +51,15 @@ class FunctionCall(msgspec.Struct, frozen=True):
 Alternative = OtherTool | Constant | FunctionCall
 
 
+def read_fallback(given: Sequence[object], on: Collection[str]) -> dict[str, Any]:
+    """Give what a caller says of alternatives as it stands in a call.
+
+    Raises:
+        TypeError, ValueError: it cannot be understood.
+    """
+    return {"fallback": read_alternatives(given), "fallback_on": check_causes(on)}
+
+
 def read_alternatives(given: Sequence[object]) -> tuple[Alternative, ...]:
     """Give what was written: a str names a tool, a callable is called, anything else is a value.
 

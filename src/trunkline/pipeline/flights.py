@@ -22,6 +22,8 @@ from trunkline.pipeline.service import Service
 Spawn = Callable[[Coroutine[Any, Any, None], str], "asyncio.Task[None]"]
 """Runs a coroutine in a task of its owner, under a name; raises UnavailableError when that has ended."""
 
+_OF_THE_TASK = (asyncio.CancelledError, KeyboardInterrupt, SystemExit)
+"""What is not for those who wait, but for whoever runs the task."""
 _FAREWELL = 1.0
 """Seconds that the last caller waits for a request to be taken back."""
 _FACTS = (
@@ -162,9 +164,9 @@ class _Shared:
             while True:
                 try:
                     reply = await self._run(replace(self.call, flight=self._flight))
-                except (
-                    Exception
-                ) as error:  # boundary: it is for those who wait, not for the owner of the task
+                except _OF_THE_TASK:
+                    raise
+                except BaseException as error:  # boundary: it is for those who wait, not for the owner
                     if not self._inherit(error):
                         self._fail(error)
                         return
@@ -190,15 +192,18 @@ class _Shared:
                 body, raw = _copy(reply, body)
                 own = replace(reply, raw=raw)
             first = False
-            seat.outcome.set_result(
-                own if own.call_id == seat.call.id else replace(own, call_id=seat.call.id)
-            )
+            if own.call_id not in ("", seat.call.id):
+                own = replace(own, call_id=seat.call.id)
+            seat.outcome.set_result(own)
 
-    def _fail(self, error: Exception) -> None:
+    def _fail(self, error: BaseException) -> None:
         self._flights.close(self)
         waiting = [seat for seat in self._seats if not seat.outcome.done()]
-        for place, seat in enumerate(waiting):
-            seat.outcome.set_exception(error if place == len(waiting) - 1 else _copy_error(error))
+        # The error itself is for whoever led, of whose call it tells.
+        waiting.sort(key=lambda seat: seat.call is not self.call)
+        copies = [_copy_error(error) for _ in waiting[1:]]
+        for seat, own in zip(waiting, (error, *copies), strict=False):
+            seat.outcome.set_exception(own)
 
     def _lapse(self, end: BaseException) -> None:
         """The task itself ended: its owner closes, or what it ran ceased without a word."""
@@ -210,7 +215,7 @@ class _Shared:
             return
         self._fail(_ended(self._flight))
 
-    def _inherit(self, error: Exception) -> bool:
+    def _inherit(self, error: BaseException) -> bool:
         """Go on for the caller with most time, if the request had less; the others get the error."""
         if not isinstance(error, CallError) or not error.retryable:
             return False
@@ -266,7 +271,7 @@ def _copy(reply: Reply, body: bytes | None) -> tuple[bytes | None, Any]:
         return None, copy.deepcopy(reply.raw)
 
 
-def _copy_error(error: Exception) -> Exception:
+def _copy_error(error: BaseException) -> BaseException:
     """Give an error of its own to each: facts are written into errors, and tracebacks."""
     kind = type(error)
     own = kind.__new__(kind, *error.args)

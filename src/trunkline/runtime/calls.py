@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import asyncio
 import contextvars
-from collections.abc import AsyncGenerator, Collection, Iterator, Mapping, Sequence
+from collections.abc import AsyncGenerator, Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
+from functools import partial
 from typing import TYPE_CHECKING, Any, TypeVar, overload
 
 from msgspec.structs import replace
 
 from trunkline.core.call import Call, Flight, LogLevel
+from trunkline.core.fallback import Cause, read_fallback
 from trunkline.core.principal import Principal
 from trunkline.core.reply import Reply
 from trunkline.errors import TrunklineError
@@ -23,7 +25,6 @@ from trunkline.runtime.routes import Route, Routes
 from trunkline.supervision.fleet import Fleet
 
 if TYPE_CHECKING:
-    from trunkline.core.fallback import Cause
     from trunkline.runtime.callable import ToolFunction
     from trunkline.runtime.stream import Event
 
@@ -139,7 +140,7 @@ class Calls:
         route = self._routes.recall(tool) or await self._routes.find(tool, timeout)
         call = self._make_call(route, arguments, timeout, asked, priority=priority, max_age=max_age)
         if fallback is not None:
-            route, call = self._falling(route, call, fallback, fallback_on)
+            route, call = self._falling(route, call, **read_fallback(fallback, fallback_on))
         if on_progress is None:
             return await route.service(call)
         return await call_with_progress(route.service, call, on_progress)
@@ -182,12 +183,14 @@ class Calls:
         priority: int | None = None,
         cache: bool = True,
         max_age: float | None = None,
+        fallback: Sequence[object] | None = None,
+        fallback_on: Collection[Cause] = (),
     ) -> Handle:
         """Start a call and return at once; awaiting the handle gives the Reply, or raises as `call` does.
 
         The call belongs to the trunk: it runs whether or not anybody waits for it, and ends at the
         latest when the trunk is closed. `handle.progress` is a stream of Progress, and
-        `handle.cancel("reason")` ends the call at the server too.
+        `handle.cancel("reason")` ends the call at the server too. For `fallback` see `call`.
 
         Args:
             timeout, cache, max_age: as in `call`.
@@ -196,7 +199,10 @@ class Calls:
             UnavailableError: the trunk is closed.
         """
         age = max_age if cache else 0.0
-        return self._launch(tool, arguments, timeout, Feed(), priority=priority, max_age=age)
+        falling = None
+        if fallback is not None:
+            falling = partial(self._falling, **read_fallback(fallback, fallback_on))
+        return self._launch(tool, arguments, timeout, Feed(), priority=priority, max_age=age, falling=falling)
 
     def stream(
         self,
@@ -273,14 +279,9 @@ class Calls:
         reply = await self.call(tool, arguments, timeout=timeout, on_progress=on_progress, **rest)
         return convert_reply(reply, wanted)
 
-    def _falling(
-        self, route: Route, call: Call, given: Sequence[object], on: Collection[Cause]
-    ) -> tuple[Route, Call]:
-        """Give the way by which these alternatives are tried."""
-        from trunkline.core.fallback import check_causes, read_alternatives
-
-        made = replace(call, fallback=read_alternatives(given), fallback_on=check_causes(on))
-        return replace(route, service=self._routes.falling(route)), made
+    def _falling(self, route: Route, call: Call, **how: Any) -> tuple[Route, Call]:
+        """Give the way by which alternatives of the caller are tried."""
+        return replace(route, service=self._routes.falling(route)), replace(call, **how)
 
     def _launch(
         self,
@@ -291,6 +292,7 @@ class Calls:
         log_level: LogLevel | None = None,
         priority: int | None = None,
         max_age: float | None = None,
+        falling: Callable[[Route, Call], tuple[Route, Call]] | None = None,
     ) -> Handle:
         flight = Flight(self._loop.time())
         handle = Handle(next(self._call_ids), tool, flight, progress)
@@ -302,6 +304,8 @@ class Calls:
             made = self._make_call(
                 route, given, timeout, flight.started, flight, priority=priority, max_age=max_age
             )
+            if falling is not None:
+                route, made = falling(route, made)
             return await route.service(replace(made, id=handle.call_id, log_level=log_level))
 
         self._handles.start(handle, call)

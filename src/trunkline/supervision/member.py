@@ -152,7 +152,7 @@ class Member:
         return MemberStatus(
             name=self.name,
             state=status.state,
-            healthy=self.rank == 0,
+            healthy=self.rank == 0 and not self.ejection.out,
             since=status.since,
             endpoint=settings.shown,
             region=settings.region,

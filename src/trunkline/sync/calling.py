@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import inspect
 import logging
-from collections.abc import AsyncGenerator, Generator, Mapping, Sequence
+from collections.abc import AsyncGenerator, Collection, Generator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from typing import Any, TypeVar, overload
 
 from trunkline.core.call import LogLevel, Progress
 from trunkline.core.completion import CompletionReply
+from trunkline.core.fallback import Cause
 from trunkline.core.principal import Principal
 from trunkline.core.prompt import Prompt, PromptReply
 from trunkline.core.reply import Reply
@@ -52,6 +53,8 @@ class Calling:
         as_: None = None,
         cache: bool = True,
         max_age: float | None = None,
+        fallback: Sequence[object] | None = None,
+        fallback_on: Collection[Cause] = (),
     ) -> Reply: ...
 
     @overload
@@ -66,6 +69,8 @@ class Calling:
         as_: type[Value],
         cache: bool = True,
         max_age: float | None = None,
+        fallback: Sequence[object] | None = None,
+        fallback_on: Collection[Cause] = (),
     ) -> Value: ...
 
     @overload
@@ -80,6 +85,8 @@ class Calling:
         as_: Any,
         cache: bool = True,
         max_age: float | None = None,
+        fallback: Sequence[object] | None = None,
+        fallback_on: Collection[Cause] = (),
     ) -> Any: ...
 
     @mirrors(AsyncTrunk.call)
@@ -94,24 +101,20 @@ class Calling:
         as_: Any = None,
         cache: bool = True,
         max_age: float | None = None,
+        fallback: Sequence[object] | None = None,
+        fallback_on: Collection[Cause] = (),
     ) -> Any:
+        rest: dict[str, Any] = {"priority": priority, "cache": cache, "max_age": max_age}
+        rest |= {"fallback": fallback, "fallback_on": fallback_on}
         if on_progress is None or inspect.iscoroutinefunction(on_progress):
             return self._thread.run(
                 lambda: self._trunk.call(
-                    tool,
-                    arguments,
-                    timeout=timeout,
-                    on_progress=on_progress,
-                    priority=priority,
-                    as_=as_,
-                    cache=cache,
-                    max_age=max_age,
+                    tool, arguments, timeout=timeout, on_progress=on_progress, as_=as_, **rest
                 )
             )
         if as_ is not None:
             check_type(as_)
-        handle = self.start(tool, arguments, timeout=timeout, priority=priority, cache=cache, max_age=max_age)
-        return self._call_watched(handle, on_progress, as_)
+        return self._call_watched(self.start(tool, arguments, timeout=timeout, **rest), on_progress, as_)
 
     @mirrors(AsyncTrunk.call_many)
     def call_many(
@@ -139,12 +142,12 @@ class Calling:
         priority: int | None = None,
         cache: bool = True,
         max_age: float | None = None,
+        fallback: Sequence[object] | None = None,
+        fallback_on: Collection[Cause] = (),
     ) -> Handle:
-        handle = self._thread.ask(
-            lambda: self._trunk.start(
-                tool, arguments, timeout=timeout, priority=priority, cache=cache, max_age=max_age
-            )
-        )
+        rest: dict[str, Any] = {"priority": priority, "cache": cache, "max_age": max_age}
+        rest |= {"fallback": fallback, "fallback_on": fallback_on}
+        handle = self._thread.ask(lambda: self._trunk.start(tool, arguments, timeout=timeout, **rest))
         return Handle(self._thread, handle, self)
 
     @mirrors(AsyncTrunk.start_task)

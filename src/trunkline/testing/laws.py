@@ -42,6 +42,8 @@ class Promise(msgspec.Struct, frozen=True, kw_only=True):
     """Whether all calls of the play are known to be safe to repeat, so that law 3 asks nothing."""
     changes: bool = False
     """Whether it is there to change calls, replies or errors, so that law 1 asks for no delay only."""
+    shares: bool = False
+    """Whether a call of the service may be for several callers: it goes on when one of them leaves."""
     deadline: bool = False
     """Whether it ends calls when their time is over."""
 
@@ -87,7 +89,7 @@ def check_play(played: Played, promise: Promise) -> None:
     """Hold that no law was broken in a play."""
     for told in played.told:
         _check_tries(told, promise)
-        _check_outcome(told, played)
+        _check_outcome(told, played, promise)
         _check_end(told, promise)
     if played.left:
         raise AssertionError(f"law 4: left behind: {'; '.join(played.left)}")
@@ -104,7 +106,7 @@ def _check_tries(told: Told, promise: Promise) -> None:
     _hold(not cut, "law 4: it was tried again after a cancellation", told)
 
 
-def _check_outcome(told: Told, played: Played) -> None:
+def _check_outcome(told: Told, played: Played, promise: Promise) -> None:
     outcome, own = told.outcome, [one.gave for one in told.tries]
     if isinstance(outcome, Reply):
         about = {"principal": told.asked.principal, "arguments": {"number": told.asked.number}}
@@ -122,6 +124,8 @@ def _check_outcome(told: Told, played: Played) -> None:
     else:
         known = isinstance(outcome, asyncio.CancelledError)
         _hold(known, f"law 5: an exception that nobody raised: {outcome!r}", told)
+    if promise.shares and isinstance(outcome, asyncio.CancelledError):
+        return
     foreign = [gave for gave in own if isinstance(gave, Foreign)]
     _hold(all(outcome is one for one in foreign), "law 5: an unknown exception was swallowed", told)
 

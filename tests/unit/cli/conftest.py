@@ -134,6 +134,7 @@ class FakeTrunk:
             era="2025-11-25",
             transport="stdio",
             warnings=self.world.warnings,
+            degraded=self.world.degraded,
         )
 
     async def read(
@@ -180,6 +181,7 @@ class World:
         self.configure("git", "time")
         self.statuses: dict[str, ServerStatus] = {}
         self.warnings: tuple[str, ...] = ()
+        self.degraded = ""
         self.answer: Any = {"content": [{"type": "text", "text": "done"}]}
         self.progress: list[Progress] = []
         self.resources: tuple[Resource, ...] = ()

@@ -135,6 +135,17 @@ def test_warnings_of_a_reply_go_to_standard_error_and_into_the_envelope(
     assert document["meta"]["warnings"] == list(world.warnings)
 
 
+def test_what_is_less_than_was_asked_for_is_one_warning_and_stands_in_the_envelope(
+    trunkline: Trunkline, world: Any
+) -> None:
+    world.degraded = "git.log failed (unavailable);\x1b[31m answered by mirror.log"
+    run = trunkline("call", "git.log", "path=.")
+    assert (run.code, run.out) == (0, "done\n")
+    assert run.err == "trunkline: warning: degraded: git.log failed (unavailable); answered by mirror.log\n"
+    document = trunkline("call", "git.log", "path=.", "--json").document
+    assert (document["ok"], document["meta"]["degraded"]) == (True, world.degraded)
+
+
 def test_a_tools_own_error_is_printed_and_exits_five(trunkline: Trunkline, world: Any) -> None:
     world.answer = {"content": [{"type": "text", "text": "no repository"}], "isError": True}
     run = trunkline("call", "git.log", "{}")

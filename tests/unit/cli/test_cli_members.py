@@ -56,6 +56,11 @@ def test_a_single_connection_is_shown_while_it_is_leased_only():
     assert "leased" in render_status({"db": leased}, plain).splitlines()[2]
 
 
+def test_a_replica_that_is_left_out_says_so():
+    left_out = replace(SHARED, members=(replace(WELL, healthy=False, ejected=True), ILL))
+    assert "  1  ready   ejected  eu" in render_status({"db": left_out}, plain)
+
+
 def test_watching_tells_of_a_connection_that_went_down_and_of_no_passing_of_time():
     later = replace(SHARED, members=(replace(WELL, since=5.0, calls=0), replace(ILL, since=5.0)))
     assert list(find_changes({"db": SHARED}, {"db": later})) == []

@@ -6,6 +6,17 @@ from trunkline.runtime.diagnostics.diagnostic import Diagnostic
 
 DIAGNOSTICS = (
     Diagnostic(
+        code="no_capable_replica",
+        title="No replica has all that a call needs",
+        causes=(
+            "`needs` of its route asks for a mark, a capability or a version that none of them has.",
+            "The replicas that have it were removed from the configuration.",
+        ),
+        fix="Mark a replica with `tags`, or ask for less in `needs` of the route.",
+        command="trunkline status SERVER",
+        example="db.train: no replica has all that this call needs: tag:gpu",
+    ),
+    Diagnostic(
         code="no_runtime",
         title="No runtime runs that could be asked",
         causes=(
