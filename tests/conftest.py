@@ -166,7 +166,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 
 def pytest_collection_finish() -> None:
-    """Keep the thousands of collected tests out of Python's collections of garbage, each a third of a second."""
+    """Keep the thousands of collected tests out of collections of garbage, each a third of a second."""
     gc.collect()
     gc.freeze()
 

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+import time
+from collections.abc import Callable, Coroutine
+from functools import partial
 from typing import Any
 
 import pytest
@@ -250,19 +252,53 @@ def test_a_probe_that_one_of_two_breakers_refuses_leaves_the_other_its_slot() ->
     run(body)
 
 
-def test_of_a_thousand_calls_at_once_exactly_one_finds_out_whatever_the_schedule() -> None:
-    async def body() -> tuple[int, int]:
-        state, peer = BreakerState(EAGER, 0.0), Peer()
-        service = Breaker(tool=state).wrap(peer)
-        state.fail(0.0, state.ticket)
-        await asyncio.sleep(5)
-        peer.hold = asyncio.Event()
-        calls = [asyncio.ensure_future(service(make_call())) for _ in range(50)]
-        await asyncio.sleep(0.1)
-        peer.hold.set()
-        ends = await asyncio.gather(*calls, return_exceptions=True)
-        return peer.calls, sum(isinstance(end, RejectedError) for end in ends)
+async def find_out(arrivals: int) -> tuple[int, int]:
+    """Let calls arrive at once at a breaker that waits for one; give how many were made, and turned away."""
+    state, peer = BreakerState(EAGER, 0.0), Peer()
+    service = Breaker(tool=state).wrap(peer)
+    state.fail(0.0, state.ticket)
+    await asyncio.sleep(5)
+    peer.hold = asyncio.Event()
+    calls = [asyncio.ensure_future(service(make_call())) for _ in range(arrivals)]
+    await asyncio.sleep(0.1)
+    peer.hold.set()
+    ends = await asyncio.gather(*calls, return_exceptions=True)
+    return peer.calls, sum(isinstance(end, RejectedError) for end in ends)
 
-    for seed in range(20):
-        with asyncio.Runner(loop_factory=lambda seed=seed: VirtualTimeLoop(seed=seed)) as runner:  # type: ignore[misc]
-            assert runner.run(body()) == (1, 49)
+
+def run_seeded(body: Coroutine[Any, Any, tuple[int, int]], seed: int) -> tuple[int, int]:
+    with asyncio.Runner(loop_factory=partial(VirtualTimeLoop, seed=seed)) as runner:
+        return runner.run(body)
+
+
+def test_of_many_calls_at_once_exactly_one_finds_out_whatever_the_schedule() -> None:
+    assert run_seeded(find_out(1000), 0) == (1, 999)
+    for seed in range(100):
+        assert run_seeded(find_out(20), seed) == (1, 19)
+
+
+@pytest.mark.soak
+@pytest.mark.timeout(3600)
+def test_of_a_thousand_calls_at_once_exactly_one_finds_out_in_a_thousand_schedules() -> None:
+    for seed in range(1000):
+        assert run_seeded(find_out(1000), seed) == (1, 999)
+
+
+@pytest.mark.alone
+def test_the_check_of_a_breaker_costs_at_most_two_microseconds() -> None:
+    async def body() -> float:
+        async def answer(call: Call) -> Reply:
+            call.flight.answered = moment
+            return reply
+
+        reply, call, moment = make_reply(), make_call(), asyncio.get_running_loop().time()
+        guarded = Breaker(server=BreakerState(BreakerSettings(), moment), tool=BreakerState(EAGER, moment))
+        service, spent = guarded.wrap(answer), []
+        for one in (answer, service) * 5:
+            begun = time.process_time()
+            for _ in range(20_000):
+                await one(call)
+            spent.append((time.process_time() - begun) / 20_000)
+        return min(spent[1::2]) - min(spent[::2])
+
+    assert asyncio.run(body()) <= 2e-6

@@ -183,6 +183,8 @@ def test_every_value_remembers_file_line_and_table(tmp_path: Path) -> None:
         "limit.adaptive": (False, "default"),
         "limit.adaptive_min": (1, "default"),
         "limit.adaptive_max": (200, "default"),
+        "batch.milliseconds": (0.0, "default"),
+        "batch.size": (20, "default"),
         "coalesce": (False, "default"),
         "cache.ttl": (0.0, "default"),
         "cache.hints": ("shorten", "default"),
@@ -222,6 +224,8 @@ def test_every_value_remembers_file_line_and_table(tmp_path: Path) -> None:
         "read_only": (False, "default"),
         "idempotent": (False, "default"),
         "idempotency_key": ("", "default"),
+        "fallback": ((), "default"),
+        "fallback_on": ((), "default"),
     }
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -112,20 +112,24 @@ def _clear(servers: list[str], settings: Settings, terminal: Terminal) -> int:
         forget_names(environ, [entry for entry in config.entries if entry.name in servers] if config else [])
     else:
         config = None
-        count = store.clear()
+        count = len(_servers_of(entry.key for entry in store.kept()))
+        store.clear()
         forget_names(environ)
     answers = forget_answers(environ, servers, config)
     if settings.as_json:
         terminal.print_document({"ok": True, "cleared": count, "answers": answers})
     else:
-        terminal.print_text(f"forgot {count} {'memory' if count == 1 else 'memories'} in {store.folder}")
+        terminal.print_text(f"forgot {count} {'server' if count == 1 else 'servers'} in {store.folder}")
         if answers:
             terminal.print_text(f"forgot {answers} {'answer' if answers == 1 else 'answers'} kept on disk")
     return OK
 
 
 def _forget(servers: list[str], store: FileStore, config: Config | None) -> int:
-    """Forget what is kept under these names, and what the servers that have them now are known as."""
+    """Forget what is kept under these names, and what the servers that have them now are known as.
+
+    Gives how many servers that were: what is run or reached, of which there may be several under a name.
+    """
     from trunkline.cli.caching_view import read_entries
     from trunkline.core.principal import LOCAL
     from trunkline.errors import NotFoundError
@@ -134,12 +138,13 @@ def _forget(servers: list[str], store: FileStore, config: Config | None) -> int:
     remembering = Remembering(store, LOCAL)
     entries = {entry.name: entry for entry in config.entries} if config else {}
     kept = read_entries(store)
-    count = 0
+    forgotten: set[str] = set()
     for server in servers:
         own = {entry.key for entry in kept if entry.server == server}
         if config is not None and server in entries:
             own.add(remembering.key_of(entries[server], config.policy))
-        keys = [entry.key for entry in kept if entry.key in own or entry.key.partition(".")[0] in own]
+        own = _servers_of(own)
+        keys = [entry.key for entry in kept if entry.key.partition(".")[0] in own]
         if not keys and server not in entries:
             raise NotFoundError(
                 "nothing is remembered of a server of this name, and none is configured",
@@ -148,8 +153,13 @@ def _forget(servers: list[str], store: FileStore, config: Config | None) -> int:
             )
         for key in keys:
             store.drop(key)
-        count += len(keys)
-    return count
+        forgotten |= _servers_of(keys)
+    return len(forgotten)
+
+
+def _servers_of(keys: Iterable[str]) -> set[str]:
+    """Give the servers that memories are of: how it is reached, and what it lists, are two of one."""
+    return {key.partition(".")[0] for key in keys}
 
 
 def _find_config(settings: Settings) -> Config | None:

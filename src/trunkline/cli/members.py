@@ -11,7 +11,7 @@ from trunkline.core.status import MemberStatus, ServerStatus
 
 
 def member_lines(status: ServerStatus) -> Iterator[str]:
-    """Give a line for each connection if there are several, for each breaker not closed, and for who waits."""
+    """Give a line for each connection if there are several, each breaker not closed, and those who wait."""
     members = status.members
     if len(members) > 1 or any(one.leased for one in members):
         yield from (f"  {text}" for text in align([_row(one) for one in members]))

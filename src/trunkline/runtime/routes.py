@@ -163,10 +163,9 @@ class Routes:
             DeadlineExceededError: some server was still connecting when the time was over.
         """
         allowed = self._policy.for_server("").timeout if timeout is None else timeout
-        supervisor = None if server is None else self._fleet.get(server)
         try:
             async with asyncio.timeout(allowed):
-                await (self._settled() if supervisor is None else supervisor.settled())
+                await (self._settled() if server is None else self._fleet.settled(server))
         except TimeoutError:
             late = [name for name, status in self._fleet.status().items() if status.state == "connecting"]
             raise DeadlineExceededError(

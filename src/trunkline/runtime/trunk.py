@@ -197,6 +197,7 @@ class Trunk(
             UnavailableError: to who calls from now on, with `delivery="never_sent"`.
         """
         if self._root is not None:
+            self._files.stop()
             await self._fleet.drain(grace)
         await self.aclose()
 
@@ -349,7 +350,7 @@ class Trunk(
                 await supervisor.listed()
 
     async def _ready_one(self, server: str) -> None:
-        error = await self._supervisor(server).settled()
+        error = await self._fleet.settled(self._supervisor(server).settings.name)
         if isinstance(error, ConfigError):
             raise error
         if error is not None:

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 
 _MOST_CALLS = 5
 _MOST_WARNINGS = 5
+_MOST_MEMBERS = 8
 _CALL_ID = re.compile(r"[0-9a-f]{6}-[0-9a-f]+(\.[0-9]+)*")
 _DOWN = ("stopped", "backoff", "failed", "draining")
 
@@ -147,7 +148,7 @@ def _explain_server(name: str, known: Knowledge) -> Why:
     if status.last_check is not None:
         notes.append(f"it answered last {status.last_check:.0f} s ago")
     notes += _guards_of(status)
-    notes += _left_out(name, known)
+    notes += [*_sick_members(status), *_left_out(name, known)]
     return Why(
         about="server",
         name=name,
@@ -176,6 +177,20 @@ def _guards_of(status: ServerStatus) -> list[str]:
 
 def _count(number: int, what: str) -> str:
     return f"{number} {what}{'' if number == 1 else 's'}"
+
+
+def _sick_members(status: ServerStatus) -> list[str]:
+    """Tell of connections that ought to be there and are not well, while others are."""
+    sick = [one for one in status.members if one.state != "ready" and one.last_error is not None]
+    if len(status.members) < 2:
+        return []
+    found = []
+    for one in sick[:_MOST_MEMBERS]:
+        where = f" ({sanitize_text(one.endpoint)})" if one.endpoint else ""
+        text = f"connection {one.name}{where} is {one.state}: {sanitize_text(one.last_error or '')}"
+        again = "" if one.retry_in is None else f"; it is tried again in {one.retry_in:.0f} s"
+        found.append(text + again)
+    return found + ([f"and {len(sick) - len(found)} more"] if len(sick) > len(found) else [])
 
 
 def _left_out(server: str, known: Knowledge) -> list[str]:

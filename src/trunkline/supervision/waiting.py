@@ -80,9 +80,11 @@ class Waiting:
         self._leave(waiter)
         waiter.future.set_exception(error)
 
-    def fail(self, error: Callable[[], Any]) -> None:
-        """Tell all who wait that there is nothing to wait for."""
+    def fail(self, error: Callable[[], Any], but: Callable[[Waiter], bool] = lambda _: False) -> None:
+        """Tell all who wait, but for these, that there is nothing to wait for."""
         for waiter in self:
+            if but(waiter):
+                continue
             self._leave(waiter)
             if not waiter.future.done():
                 waiter.future.set_exception(error())

@@ -36,8 +36,8 @@ DIAGNOSTICS = (
             "More is called at a time than the server can do.",
             "The call waited and made room for one of greater priority, or of somebody who waits for less.",
         ),
-        fix="Call less at a time, or raise `limit.concurrency` if the server can do more; `limit.queue` is how "
-        "many may wait.",
+        fix="Call less at a time, or raise `limit.concurrency` if the server can do more; as many as "
+        "`limit.queue` may wait.",
         command="trunkline config explain SERVER.TOOL",
         example="10 calls run and 100 wait, as many as may",
     ),
