@@ -25,6 +25,7 @@ from trunkline.core.call import Call
 from trunkline.core.limit import LimitSettings
 from trunkline.core.reply import Reply
 from trunkline.core.retry import RetrySettings
+from trunkline.core.routing import HedgeSettings, RouteSettings
 from trunkline.core.tool import Tool
 from trunkline.errors import CallError, UnavailableError
 from trunkline.pipeline.breaker import Breaker
@@ -34,6 +35,7 @@ from trunkline.pipeline.cache_index import Index
 from trunkline.pipeline.cache_key import Keys
 from trunkline.pipeline.coalesce import Coalesce
 from trunkline.pipeline.deadline import Deadline
+from trunkline.pipeline.fallback import Fallback
 from trunkline.pipeline.far_cache import FarCache
 from trunkline.pipeline.far_shelf import FarShelf
 from trunkline.pipeline.flights import Flights
@@ -41,6 +43,7 @@ from trunkline.pipeline.limit import Limit, Limiter
 from trunkline.pipeline.middleware import Middleware, own_layers
 from trunkline.pipeline.observe import Observe
 from trunkline.pipeline.retry import Retry
+from trunkline.pipeline.route import Route
 from trunkline.pipeline.service import POINTS, Layer, Service, in_order, stack
 from trunkline.pipeline.shelf import Shelf
 from trunkline.pipeline.validate import Validate
@@ -75,6 +78,10 @@ LIMITS = LimitSettings(concurrency=50, principal_concurrency=50, rate=1000, prin
 
 def breaker_state() -> BreakerState:
     return BreakerState(BreakerSettings(), 0.0)
+
+
+async def nobody(*_: object) -> Reply:
+    raise AssertionError("there is nobody else to ask")
 
 
 def own(point: str) -> Layer:
@@ -156,6 +163,12 @@ ROWS = {
     "cache that forgets": Row(write),
     "cache elsewhere": Row(far_cache, SHARED),
     "coalesce": Row(lambda: Coalesce(shelf=shelf(), flights=flights(), allows=lambda _: True), SHARED),
+    "fallback": Row(lambda: Fallback(ask=nobody)),
+    "route": Row(lambda: Route(settings=RouteSettings(strategy="sticky"))),
+    "route that hedges": Row(
+        lambda: Route(hedging=HedgeSettings(share=0.5), may_hedge=lambda _: True, budget=Budget()),
+        Promise(tries=2, repeats=True),
+    ),
     "middleware at first": Row(lambda: own("first")),
     "middleware at call": Row(lambda: own("call")),
     "middleware at attempt": Row(lambda: own("attempt")),

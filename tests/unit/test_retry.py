@@ -140,7 +140,8 @@ async def test_a_tool_with_a_key_gets_the_same_one_for_all_tries_and_is_repeated
 
 
 async def test_when_everything_fails_a_server_gets_a_fifth_more_and_no_more() -> None:
-    async with mock({"db.read": lost()}, policy=READ_ONLY) as trunk:
+    policy = READ_ONLY | {"defaults": {"breaker": {"enabled": False}}}
+    async with mock({"db.read": lost()}, policy=policy) as trunk:
 
         async def call() -> None:
             with pytest.raises(OutcomeUnknownError):
