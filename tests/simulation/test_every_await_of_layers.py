@@ -9,9 +9,6 @@ from typing import Any
 import pytest
 
 import trunkline
-from trunkline.core.call import Call
-from trunkline.core.reply import Reply
-from trunkline.pipeline.service import Service
 from trunkline.testing import FakeServer, Fault
 from trunkline.testing.mortal import Mortal
 from trunkline.testing.rehearsal import Rehearsal, Scenario
