@@ -61,7 +61,7 @@ SCENARIOS = {
     "gives up what it keeps": Scenario(give_up, ("modern",), policy=KEPT),
     "shares": Scenario(call_at_once, ("modern",), policy=rules(read_only=True, coalesce=True)),
     "shares nothing": Scenario(call_fresh, ("modern",), policy=rules(read_only=True, coalesce=True)),
-    "draws keys": Scenario(call_twice, ("modern",), policy=rules(idempotency_argument="n")),
+    "draws keys": Scenario(call_twice, ("modern",), policy=rules(idempotency_key="n")),
     "tells": Scenario(tell, ("modern",)),
 }
 
