@@ -14,6 +14,7 @@ from trunkline.testing import FakeServer
 from trunkline.testing.streams import Quirks, StreamServer, serve_streams
 
 pytestmark = pytest.mark.anyio
+ONE_TRY = {"defaults": {"retry": {"attempts": 1}}}
 
 
 def offering() -> FakeServer:
@@ -97,7 +98,7 @@ async def test_a_stream_without_ids_that_broke_fails_what_was_in_flight_and_is_o
 
 
 async def test_a_post_to_a_forgotten_stream_was_refused_and_the_next_call_opens_another():
-    async with served() as (server, streams), connect(streams) as trunk:
+    async with served() as (server, streams), connect(streams, policy=ONE_TRY) as trunk:
         await trunk.ready()
         (session,) = streams.sessions.values()
         streams.sessions.clear()

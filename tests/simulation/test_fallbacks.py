@@ -40,7 +40,7 @@ async def test_policy_names_another_tool_which_is_called_through_its_own_stack()
     async with connect(first, second, tools={"a.read": {"fallback": ["b.read"]}}) as trunk:
         await trunk.ready()
         events = trunk.events()
-        assert (await trunk.call("a.read")).degraded == ""
+        assert (await trunk.call("a.read")).reason == ""
         first.fault("read", Fault.crash_before_reply)
         reply = await trunk.call("a.read")
         assert (reply.text, reply.tool, reply.server) == ("b read", "b.read", "b")

@@ -115,9 +115,10 @@ async def test_a_cancelled_call_is_not_sent_again() -> None:
 
 async def test_the_last_error_says_that_an_earlier_try_may_have_run() -> None:
     async with mock({"db.read": in_turn(lost(), unreachable())}, policy=READ_ONLY) as trunk:
-        with pytest.raises(UnavailableError) as caught:
+        with pytest.raises(OutcomeUnknownError) as caught:
             await trunk.call("db.read")
-    assert caught.value.delivery == "unknown"
+    assert (caught.value.delivery, caught.value.attempts) == ("unknown", 3)
+    assert type(caught.value.__cause__) is UnavailableError
 
 
 async def test_codes_of_the_policy_are_repeated() -> None:

@@ -145,7 +145,7 @@ def invalidating(inner: Service, forget: Callable[[], Awaitable[None]]) -> Servi
         try:
             return await inner(call)
         finally:
-            if call.flight.delivery in ("unknown", "answered") or call.flight.attempts > 1:
+            if call.flight.known in ("unknown", "answered") or call.flight.attempts > 1:
                 await forget()
 
     return invalidate

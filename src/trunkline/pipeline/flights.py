@@ -281,6 +281,6 @@ def _copy_error(error: BaseException) -> BaseException:
 
 
 def _ended(flight: Flight) -> CallError:
-    if flight.delivery == "never_sent":
+    if flight.known == "never_sent":
         return UnavailableError("the runtime was closed before the call was sent", code="closed")
     return OutcomeUnknownError("the runtime was closed before the answer")

@@ -67,6 +67,8 @@ class _Repeat:
         self._call = call
         self._inner = inner
         self._loop = asyncio.get_running_loop()
+        self._doubt: CallError | None = None
+        """The last failure of a try that may have run."""
         self._refused = False
         self._last_chance = False
 
@@ -78,8 +80,7 @@ class _Repeat:
             self._note(failure)
             wait = self._wait(failure, retry)
             if wait is None:
-                self._tell_truth(failure)
-                raise failure
+                raise self._told(failure)
             await self._rest(wait, retry)
             try:
                 return await self._inner(self._call)
@@ -87,12 +88,11 @@ class _Repeat:
                 failure = error
 
     def _note(self, failure: CallError) -> None:
-        """Remember what is known of this try, and begin the next one with nothing sent."""
-        flight = self._call.flight
+        """Remember what is known of this try."""
         if failure.delivery == "unknown":
-            flight.doubtful = True
+            self._doubt = failure
+            self._call.flight.doubtful = True
         self._refused = self._refused or failure.delivery == "refused"
-        flight.delivery = "never_sent"
 
     def _wait(self, failure: CallError, retry: int) -> float | None:
         """Give the seconds until the next try, or None for none."""
@@ -120,10 +120,13 @@ class _Repeat:
             flight.answering -= 1
             flight.activity = self._loop.time()
         flight.paused += wait
+        flight.delivery = "never_sent"
 
-    def _tell_truth(self, failure: CallError) -> None:
-        """Let the last error say what is known of all tries: an earlier one may have run."""
-        if self._call.flight.doubtful and failure.delivery in ("never_sent", "refused"):
-            failure.delivery = "unknown"
-        elif self._refused and failure.delivery == "never_sent":
+    def _told(self, failure: CallError) -> CallError:
+        """Give the error that says what is known of all tries: an earlier one may have run."""
+        if self._doubt is not None and failure.delivery in ("never_sent", "refused"):
+            self._doubt.__cause__ = failure
+            return self._doubt
+        if self._refused and failure.delivery == "never_sent":
             failure.delivery = "refused"
+        return failure
