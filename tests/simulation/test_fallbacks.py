@@ -52,7 +52,7 @@ async def test_policy_names_another_tool_which_is_called_through_its_own_stack()
         (child,) = trunk.journal.calls(tool="b.read")
         (parent,) = trunk.journal.calls(tool="a.read", most=1)
         assert child.call_id.startswith(f"{parent.call_id}.")
-        assert parent.reason == reply.reason
+        assert parent.degraded == reply.reason
         assert any("in its place" in note for note in trunk.why(parent.call_id).notes)
         assert trunk.why(child.call_id).about == "call"
 

@@ -11,6 +11,7 @@ from collections.abc import Callable
 
 from trunkline.core.batch import Bundle
 from trunkline.core.call import Flight
+from trunkline.errors import OutcomeUnknownError, UnavailableError
 from trunkline.transport.link import Link, Request
 
 _PATIENCE = 1.0
@@ -37,7 +38,7 @@ class Batches:
     async def admit(self, flight: Flight) -> None:
         """Take the mark of a bundle off a call, unless the server reads batches; waits to know it."""
         if self._has_batches() and self._reads is None:
-            if self._asking is None:
+            if self._asking is None or self._asking.done():
                 self._asking = asyncio.get_running_loop().create_task(self._ask())
             flight.phase = "finding out whether the server reads batches"
             await asyncio.wait({self._asking})
@@ -60,15 +61,19 @@ class Batches:
             pings.add(loop.create_task(self._ping(self._encode("ping", flight))))
         try:
             await asyncio.wait(pings, timeout=_PATIENCE)
-            self._reads = all(ping.done() and ping.result() for ping in pings)
+            told = [ping.result() if ping.done() else False for ping in pings]
+            self._reads = None if None in told else all(told)
         finally:
             for ping in pings:
                 ping.cancel()
             await asyncio.wait(pings)
 
-    async def _ping(self, request: Request) -> bool:
+    async def _ping(self, request: Request) -> bool | None:
+        """Say whether it was answered; None where the link was lost, which tells nothing of batches."""
         try:
             frame = await self._link.request(request)
+        except (OutcomeUnknownError, UnavailableError) as error:
+            return None if error.status is None else False
         except Exception:  # boundary: whatever goes wrong, calls are sent one by one and meet it themselves
             return False
         # An error that names no request is about the array as a whole.
