@@ -150,6 +150,15 @@ async def test_an_operator_holds_a_breaker_open_or_closed_also_where_policy_want
             trunk.breaker("nobody")
 
 
+async def test_a_server_that_is_removed_takes_what_was_counted_of_it_along() -> None:
+    async with trunkline.connect({"s": make_server()}) as trunk:
+        trunk.breaker("s").force_open()
+        await trunk.remove("s")
+        await trunk.add("s", make_server())
+        assert trunk.status()["s"].breaker == "closed"
+        assert (await trunk.call("s.good")).text == "fine"
+
+
 async def test_other_requests_pass_the_breaker_of_the_server_too() -> None:
     async with trunkline.connect({"s": make_server()}) as trunk:
         trunk.breaker("s").force_open()

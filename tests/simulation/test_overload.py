@@ -128,6 +128,18 @@ def test_three_times_overload_for_half_a_minute_leaves_nine_tenths_of_the_capaci
     run(body)
 
 
+@pytest.mark.soak
+@pytest.mark.timeout(600)
+def test_the_same_holds_in_real_time() -> None:
+    async def body() -> Tally:
+        limits = Limit(limiters=(Limiter(LimitSettings(concurrency=SLOTS, queue=20)),))
+        return await offer(stack([Deadline(), limits], Server()), 3 * CAPACITY, ["a", "b", "c"])
+
+    tally = asyncio.run(body())
+    assert tally.good >= 0.9 * CAPACITY * LASTS
+    assert sorted(tally.waits)[int(0.99 * len(tally.waits))] <= 0.005
+
+
 def test_without_a_limit_the_same_overload_leaves_next_to_nothing() -> None:
     async def body() -> None:
         tally = await offer(stack([Deadline()], Server()), 3 * CAPACITY, ["a", "b", "c"])

@@ -18,7 +18,7 @@ from trunkline.pipeline.bucket import Bucket
 from trunkline.pipeline.deadline import Deadline
 from trunkline.pipeline.fair_queue import FairQueue
 from trunkline.pipeline.limit import Limit, Limiter
-from trunkline.pipeline.limit_state import Entry
+from trunkline.pipeline.limit_state import Entry, LimitState
 from trunkline.pipeline.service import stack
 from trunkline.testing.virtual_time import VirtualTimeLoop
 
@@ -247,6 +247,37 @@ def test_a_cancelled_call_gives_back_its_slot_or_its_place(moment: float) -> Non
         assert (limiter.status().running, limiter.status().waiting) == (0, 0)
 
     run(body)
+
+
+def test_a_call_that_is_cancelled_in_the_moment_its_turn_comes_gives_the_turn_on() -> None:
+    async def body() -> None:
+        peer = Peer()
+        service, limiter = limited(peer, concurrency=1)
+        first, second, third = (asyncio.ensure_future(service(make_call(name))) for name in "123")
+        await asyncio.sleep(0.5)
+        serve = limiter._serve
+
+        def serve_and_cancel() -> None:
+            serve()
+            second.cancel()
+
+        limiter._serve = serve_and_cancel  # type: ignore[method-assign]
+        await asyncio.wait({first, second, third}, timeout=10)
+        assert second.cancelled()
+        assert third.done()
+        assert peer.began == ["1", "3"]
+        assert (limiter.status().running, limiter.status().waiting) == (0, 0)
+
+    run(body)
+
+
+def test_who_comes_just_when_the_rate_allows_one_more_does_not_pass_those_who_wait() -> None:
+    state = LimitState(LimitSettings(rate=1.0, burst=1))
+    state.arrive(0.0, "a", 0, 60.0)
+    (waiting,) = state.arrive(0.1, "a", 0, 60.0)
+    (late,) = state.arrive(1.0, "b", 0, 60.0)
+    assert not late.running
+    assert list(state.serve(1.0)) == [waiting]
 
 
 def test_the_silence_of_a_call_is_not_counted_while_it_waits_for_its_turn() -> None:

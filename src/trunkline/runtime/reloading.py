@@ -17,6 +17,7 @@ from trunkline.core.status import ConfigStatus
 from trunkline.errors import ConfigError
 from trunkline.runtime.caching import Caching
 from trunkline.runtime.followed_files import FollowedFiles
+from trunkline.runtime.layering import Layering
 from trunkline.runtime.routes import Routes
 from trunkline.supervision.fleet import Fleet
 from trunkline.supervision.settings import ServerSettings
@@ -35,6 +36,7 @@ class Reloading:
     _fleet: Fleet
     _routes: Routes
     _caching: Caching
+    _layering: Layering
 
     async def reload(self) -> Changes:
         """Read the configuration again and bring servers in line with it; give what was done.
@@ -69,6 +71,7 @@ class Reloading:
                 self._fleet.add(self._assemble(entry))
             elif entry.name in changes.adjusted:
                 self._fleet.adjust(self._assemble(entry))
+        self._layering.forget(self._fleet.servers)
         self._routes.forget()
         return changes
 

@@ -314,6 +314,7 @@ class Trunk(
             raise no_server(name, self._fleet)
         await self._fleet.remove(name)
         self._caching.drop_server(name)
+        self._layering.forget(self._fleet.servers)
         self._routes.forget()
 
     def _make_fleet(self) -> Fleet:
