@@ -153,14 +153,18 @@ def _self_check(rows: Sequence[calls.RowResult]) -> list[Verdict]:
 
 def _options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m bench", description=__doc__)
-    parser.add_argument("sections", nargs="*", help="as --only; `layers` alone writes its table into the docs")
+    parser.add_argument(
+        "sections", nargs="*", help="as --only; `layers` alone writes its table into the docs"
+    )
     parser.add_argument("--quick", action="store_true", help="fewer and shorter rounds, under about 90 s")
     parser.add_argument("--soak", action="store_true", help="only memory, over a million calls")
     parser.add_argument("--self-check", action="store_true", help="only calls: the floor against itself")
     parser.add_argument("--uvloop", action="store_true", help="all contenders on uvloop")
     parser.add_argument("--no-gate", action="store_true", help="exit 0 whatever the verdicts are")
     parser.add_argument(
-        "--only", default="", help="sections: calls,layers,large,startup,attached,fleet,neighbor,memory,catalog"
+        "--only",
+        default="",
+        help="sections: calls,layers,large,startup,attached,fleet,neighbor,memory,catalog",
     )
     parser.add_argument("--rows", default="", help="only calls whose label contains this")
     parser.add_argument("--contenders", default=",".join(CONTENDERS), help=f"default: {','.join(CONTENDERS)}")

@@ -1,8 +1,9 @@
 """What each layer of the pipeline costs: CPU per call with nothing within it, also in units of this machine.
 
-`python -m bench layers` prints the table and writes it into the docs. Layers are those that `trunkline.connect`
-compiles for a policy. The unit is fixed work of the same kind, so that a budget in microseconds holds alike on
-slow machines: where the unit takes longer than on the machine that the budgets are for, so may a layer.
+`python -m bench layers` prints the table and writes it into the docs. Layers are those that
+`trunkline.connect` compiles for a policy. The unit is fixed work of the same kind, so that a budget in
+microseconds holds alike on slow machines: where the unit takes longer than on the machine that the budgets
+are for, so may a layer.
 """
 
 from __future__ import annotations
@@ -58,9 +59,17 @@ ROWS = (
     Row("cache", "a miss, kept", tool={"read_only": True, "cache": {"ttl": 3600}}, varies=True),
     Row("coalesce", "nothing to share", tool={"read_only": True, "coalesce": True}, varies=True),
     Row("retry", "the first try is answered"),
-    Row("route", "least loaded, with a hedge that is not needed", tool={"read_only": True, "hedge": {"share": 0.02}}),
+    Row(
+        "route",
+        "least loaded, with a hedge that is not needed",
+        tool={"read_only": True, "hedge": {"share": 0.02}},
+    ),
     Row("breaker", "closed, of the server and of the tool", must_us=2.0),
-    Row("limit", "concurrency and rate, nobody waits", server={"limit": {"concurrency": 100, "rate": 1_000_000}}),
+    Row(
+        "limit",
+        "concurrency and rate, nobody waits",
+        server={"limit": {"concurrency": 100, "rate": 1_000_000}},
+    ),
 )
 
 
@@ -92,7 +101,7 @@ def measure_unit() -> float:
     def work() -> None:
         for _ in range(2):
             found = json.loads(json.dumps(document))
-            found["params"] = {**found["params"], "more": [one for one in range(20)]}
+            found["params"] = {**found["params"], "more": list(range(20))}
 
     return min(_spent(lambda: [work() for _ in range(100)]) / 100 for _ in range(_ROUNDS))
 
