@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import itertools
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -107,6 +108,40 @@ async def test_over_tcp_no_cut_makes_a_call_happen_twice_or_its_verdict_a_lie(fa
 @pytest.mark.parametrize("family", ["legacy", "modern"])
 async def test_over_tcp_ten_thousand_cut_calls_are_accounted_for(family: str):
     await make_cut_calls(family, 5_000)
+
+
+@pytest.mark.soak
+@pytest.mark.timeout(600)
+@pytest.mark.parametrize(
+    ("share", "success", "most"), [(0.05, 0.9995, 1.15), (0.1, 0.998, 1.15), (0.2, 0.97, 1.25), (1.0, 0, 1.25)]
+)
+async def test_over_tcp_reads_of_three_replicas_survive_faults(share: float, success: float, most: float):
+    """The same as in virtual time, see `test_faulty_replicas`, with real sockets and as fast as they allow."""
+    faults = (Toxic.reset(), Toxic.reset(-1, way="up"), Toxic.cut(60), Toxic.http_status(503))
+    async with AsyncExitStack() as stack:
+        proxies = []
+        for seed in range(3):
+            server = FakeServer("db", eras=["modern"], ttl_ms=3_600_000, keep=10)
+            server.tool("get", returns="row")
+            url = await stack.enter_async_context(server.http())
+            proxy = ToxicProxy(urlsplit(url).port or 0, Toxics(seed=seed))
+            proxies.append(await stack.enter_async_context(proxy))
+        first, *others = [proxy.url() for proxy in proxies]
+        policy = {
+            "servers": {"db": {"replicas": others, "health_check_interval": 0}},
+            "tools": {"db.get": {"read_only": True}},
+        }
+        trunk = await stack.enter_async_context(trunkline.connect({"db": {"url": first}}, policy=policy))
+        await trunk.ready()
+        for proxy, fault in itertools.product(proxies, faults):
+            proxy.toxics.add(fault, share=1 - (1 - share) ** (1 / len(faults)))
+        before = sum(proxy.toxics.exchanges for proxy in proxies)
+        calls = [("db.get", None)] * 20_000
+        outcomes = await trunk.call_many(calls, max_concurrency=20, timeout=30)
+        requests = sum(proxy.toxics.exchanges for proxy in proxies) - before
+    assert sum(isinstance(one, trunkline.Reply) for one in outcomes) >= success * len(calls)
+    # Every second allows ten retries besides, so a slow machine allows more for each call.
+    assert requests <= most * len(calls) + 10 * sum(outcome.elapsed or 0 for outcome in outcomes) / 20
 
 
 def test_the_same_seed_strikes_the_same_exchanges_in_about_the_share_asked_for():
