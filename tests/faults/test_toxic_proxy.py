@@ -113,10 +113,11 @@ async def test_over_tcp_ten_thousand_cut_calls_are_accounted_for(family: str):
 @pytest.mark.soak
 @pytest.mark.timeout(600)
 @pytest.mark.parametrize(
-    ("share", "success", "most"), [(0.05, 0.9995, 1.15), (0.1, 0.998, 1.15), (0.2, 0.97, 1.25), (1.0, 0, 1.25)]
+    ("share", "success", "most"),
+    [(0.05, 0.9995, 1.15), (0.1, 0.998, 1.15), (0.2, 0.97, 1.25), (1.0, 0, 1.25)],
 )
 async def test_over_tcp_reads_of_three_replicas_survive_faults(share: float, success: float, most: float):
-    """The same as in virtual time, see `test_faulty_replicas`, with real sockets and as fast as they allow."""
+    """The same as in virtual time, see `test_faulty_replicas`, with real sockets, as fast as they allow."""
     faults = (Toxic.reset(), Toxic.reset(-1, way="up"), Toxic.cut(60), Toxic.http_status(503))
     async with AsyncExitStack() as stack:
         proxies = []
