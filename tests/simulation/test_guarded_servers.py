@@ -240,16 +240,32 @@ async def test_a_rejected_call_says_when_to_come_back_and_counts_against_no_brea
         await trunk.call("s.good")
 
 
-async def test_other_settings_hold_from_the_next_call_on_and_who_waits_stays() -> None:
-    trunk = trunkline.connect({"s": make_server()}, policy={"servers": {"s": {"limit": {"concurrency": 1}}}})
-    async with trunk:
+@pytest.mark.parametrize("limit", [{"concurrency": 3}, {"rate": 1000}, {}], ids=str)
+@pytest.mark.parametrize("whose", [("servers", "s"), ("tools", "s.slow")], ids=str)
+async def test_other_limits_hold_at_once_and_who_waits_goes_on(whose: Any, limit: dict[str, Any]) -> None:
+    place, name = whose
+    policy: dict[str, Any] = {place: {name: {"limit": {"concurrency": 1}}}}
+    async with trunkline.connect({"s": make_server()}, policy=policy) as trunk:
         await trunk.ready()
         calls = [asyncio.ensure_future(trunk.call("s.slow")) for _ in range(3)]
         await asyncio.sleep(0.5)
-        trunk._policy_source = {"servers": {"s": {"limit": {"concurrency": 3}}}}
+        policy[place][name]["limit"] = limit
         changes = await trunk.reload()
         assert changes.changed == ()
-        await trunk.call("s.good")
         assert trunk.status()["s"].waiting == 0
         replies = await asyncio.gather(*calls)
         assert max(reply.elapsed for reply in replies) < 2.6
+
+
+async def test_a_breaker_that_is_switched_off_or_opens_for_less_lets_calls_through_again() -> None:
+    policy: dict[str, Any] = {"defaults": {"breaker": {"least_calls": 4, "open_for": 1000}}}
+    async with trunkline.connect({"s": make_server()}, policy=policy) as trunk:
+        assert await fail(trunk, "s.bad", 5) == ["server_error"] * 4 + ["breaker_open"]
+        policy["defaults"]["breaker"] = {"open_for": 3}
+        await trunk.reload()
+        await asyncio.sleep(3)
+        assert await fail(trunk, "s.bad", 2) == ["server_error", "breaker_open"]
+        policy["defaults"]["breaker"] = {"enabled": False}
+        await trunk.reload()
+        assert trunk.status()["s"].open_tools == {}
+        assert await fail(trunk, "s.bad", 60) == ["server_error"] * 60

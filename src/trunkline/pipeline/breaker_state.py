@@ -143,11 +143,15 @@ class BreakerState:
             self._admit_all(now)
 
     def adjust(self, settings: BreakerSettings, now: float) -> None:
-        """Go by other settings from now on, and count anew."""
+        """Go by other settings from now on, and count anew; without a breaker all may pass at once."""
         self.settings = settings
         self._scale = STEPS / settings.window
         if self.ticket:
             self._admit_all(now)
+        elif self.state == "open":
+            self._until = min(self._until, now + settings.open_for)
+        if not settings.enabled and self.state in ("open", "half_open"):
+            self._close(now, "it was switched off")
 
     def retry_after(self, now: float) -> float | None:
         """Give the seconds until a call may be let through; None where nobody knows."""

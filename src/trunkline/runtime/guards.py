@@ -10,6 +10,7 @@ from typing import Any
 
 from msgspec.structs import replace
 
+from trunkline.config.policy import Policy
 from trunkline.config.settings import ServerPolicy, ToolPolicy
 from trunkline.core.breaker import BreakerPhase, BreakerSettings
 from trunkline.core.events import BreakerChanged, Event, EventSink, ServerChanged
@@ -55,6 +56,18 @@ class Guards:
                 if server == event.server:
                     state.renew(now)
 
+    def adopt(self, policy: Policy) -> None:
+        """Follow another policy at once: those who wait are not held back by what no longer holds."""
+        for (server, tool), state in self._breakers.items():
+            of = policy.for_tool(server, tool) if tool else policy.for_server(server)
+            if state.settings != of.breaker:
+                state.adjust(of.breaker, self._time())
+        for (server, tool), limiter in self._limiters.items():
+            whole = policy.for_server(server).limit
+            wanted = _own_limit(policy.for_tool(server, tool).limit, whole) if tool else whole
+            if limiter.settings != wanted:
+                limiter.adjust(wanted)
+
     def breaker_layer(
         self, server: str, tool: str, of_server: ServerPolicy, of_tool: ToolPolicy | None
     ) -> Breaker | None:
@@ -68,12 +81,8 @@ class Guards:
     ) -> Limit | None:
         """Give the layer for the calls of a tool, or of all that is no tool; None where there is no limit."""
         whole, own = of_server.limit, of_server.limit if of_tool is None else of_tool.limit
-        limiters = []
-        # What a tool has from its server alone is the server's to hold.
-        if replace(own, priority=whole.priority) != whole and not own.is_off:
-            limiters.append(self._limiter((server, tool), own))
-        if not whole.is_off:
-            limiters.append(self._limiter((server, ""), whole))
+        wanted = (((server, tool), _own_limit(own, whole)), ((server, ""), whole))
+        limiters = [self._limiter(key, settings) for key, settings in wanted if not settings.is_off]
         return Limit(limiters=tuple(limiters), priority=own.priority) if limiters else None
 
     def breaker(self, server: str, tool: str, settings: BreakerSettings) -> BreakerState:
@@ -83,8 +92,6 @@ class Guards:
             _make_room(self._breakers, lambda state: state.state == "closed")
             told = partial(self._tell, server, tool)
             state = self._breakers[server, tool] = BreakerState(settings, self._time(), self._draw, told)
-        elif state.settings != settings:
-            state.adjust(settings, self._time())
         return state
 
     def forget(self, servers: Collection[str]) -> None:
@@ -125,8 +132,6 @@ class Guards:
         if limiter is None:
             _make_room(self._limiters, lambda limiter: not limiter.busy)
             limiter = self._limiters[key] = Limiter(settings)
-        elif limiter.settings != settings:
-            limiter.adjust(settings)
         return limiter
 
     def _tell(
@@ -137,6 +142,11 @@ class Guards:
         line = escape_text(f"{name}: breaker {state}{': ' + reason if reason else ''}")
         logger.log(level, "%s", line, extra={"server": server})
         self._events.put(BreakerChanged(server=server, tool=tool, state=state, before=before, reason=reason))
+
+
+def _own_limit(own: LimitSettings, whole: LimitSettings) -> LimitSettings:
+    """Give the limit of a tool alone: what it has from its server is the server's to hold."""
+    return LimitSettings() if replace(own, priority=whole.priority) == whole else own
 
 
 def _make_room(kept: dict[Key, Any], is_idle: Callable[[Any], bool]) -> None:
