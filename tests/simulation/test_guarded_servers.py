@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 import trunkline
+from trunkline.runtime import guards
 from trunkline.testing import FakeServer
 
 pytestmark = pytest.mark.anyio
@@ -157,6 +158,44 @@ async def test_a_server_that_is_removed_takes_what_was_counted_of_it_along() -> 
         await trunk.add("s", make_server())
         assert trunk.status()["s"].breaker == "closed"
         assert (await trunk.call("s.good")).text == "fine"
+
+
+async def test_names_that_nobody_knows_take_no_breaker_from_a_tool_that_is_called(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(guards, "_MOST", 10)
+    async with trunkline.connect({"s": make_server()}) as trunk:
+        assert (await trunk.call("s.good")).text == "fine"
+        early = trunk.breaker("s.good")
+        await fail(trunk, "s.nobody", 1)
+        for number in range(30):
+            await fail(trunk, f"s.nobody{number}", 1)
+        trunk.breaker("s.good").force_open()
+        assert await fail(trunk, "s.good", 1) == ["breaker_open"]
+        assert early.status.state == "forced_open"
+        early.reset()
+        assert (await trunk.call("s.good")).text == "fine"
+
+
+@pytest.mark.parametrize("end", ["aclose", "remove", "reload"])
+async def test_who_waits_for_the_rate_of_a_server_that_is_ended_waits_no_longer(end: str) -> None:
+    policy = {"servers": {"s": {"limit": {"rate": 0.01, "burst": 1}}}}
+    servers = {"s": make_server(), "t": make_server()}
+    async with trunkline.connect(servers, policy=policy) as trunk:
+        await trunk.call("s.good")
+        waiting = [asyncio.ensure_future(trunk.call("s.good")) for _ in range(3)]
+        await asyncio.sleep(1)
+        if end == "reload":
+            del servers["s"]
+            await trunk.reload()
+        else:
+            await (trunk.aclose() if end == "aclose" else trunk.remove("s"))
+        async with asyncio.timeout(1):
+            ends = await asyncio.gather(*waiting, return_exceptions=True)
+    assert {(one.delivery, one.attempts) for one in ends if isinstance(one, trunkline.CallError)} == {
+        ("never_sent", 0)
+    }
+    assert len(ends) == 3
 
 
 async def test_other_requests_pass_the_breaker_of_the_server_too() -> None:

@@ -44,6 +44,8 @@ class Guards:
         self._time = asyncio.get_running_loop().time
         self._breakers: dict[Key, BreakerState] = {}
         self._limiters: dict[Key, Limiter] = {}
+        self.renew_stacks: Callable[[], None] = lambda: None
+        """Has stacks made anew, where those there are hold what is kept here no longer, or lack what is."""
 
     watched = True
 
@@ -89,17 +91,22 @@ class Guards:
         """Give a breaker, making it where there is none."""
         state = self._breakers.get((server, tool))
         if state is None:
-            _make_room(self._breakers, lambda state: state.state == "closed")
+            self._make_room(self._breakers, lambda state: state.state == "closed")
+            if not settings.enabled:
+                self.renew_stacks()
             told = partial(self._tell, server, tool)
             state = self._breakers[server, tool] = BreakerState(settings, self._time(), self._draw, told)
         return state
 
     def forget(self, servers: Collection[str]) -> None:
-        """Drop what is kept of any server but these."""
+        """Drop what is kept of any server but these; who waits for the turn of one has it at once."""
         kept: dict[Key, Any]
+        gone = [limiter for key, limiter in self._limiters.items() if key[0] not in servers]
         for kept in (self._breakers, self._limiters):
             for key in [key for key in kept if key[0] not in servers]:
                 del kept[key]
+        for limiter in gone:
+            limiter.adjust(LimitSettings())
 
     def show(self, statuses: Mapping[str, ServerStatus]) -> dict[str, ServerStatus]:
         """Add what is known here to how servers are doing."""
@@ -130,9 +137,16 @@ class Guards:
     def _limiter(self, key: Key, settings: LimitSettings) -> Limiter:
         limiter = self._limiters.get(key)
         if limiter is None:
-            _make_room(self._limiters, lambda limiter: not limiter.busy)
+            self._make_room(self._limiters, lambda limiter: not limiter.busy)
             limiter = self._limiters[key] = Limiter(settings)
         return limiter
+
+    def _make_room(self, kept: dict[Key, Any], is_idle: Callable[[Any], bool]) -> None:
+        if len(kept) < _MOST:
+            return
+        for key in [key for key, one in kept.items() if key[1] and is_idle(one)]:
+            del kept[key]
+        self.renew_stacks()
 
     def _tell(
         self, server: str, tool: str, before: BreakerPhase, state: BreakerPhase, reason: str | None
@@ -147,9 +161,3 @@ class Guards:
 def _own_limit(own: LimitSettings, whole: LimitSettings) -> LimitSettings:
     """Give the limit of a tool alone: what it has from its server is the server's to hold."""
     return LimitSettings() if replace(own, priority=whole.priority) == whole else own
-
-
-def _make_room(kept: dict[Key, Any], is_idle: Callable[[Any], bool]) -> None:
-    if len(kept) >= _MOST:
-        for key in [key for key, one in kept.items() if key[1] and is_idle(one)]:
-            del kept[key]
