@@ -187,6 +187,7 @@ async def test_a_call_that_waits_for_its_turn_is_told_when_no_replica_can_do_it(
     async with connect(nodes(), tools=tools, max_concurrency=1, pool={"max": 1}) as trunk:
         await all_up(trunk)
         running = trunk.start("db.read")
+        await asyncio.sleep(0.001)
         with pytest.raises(trunkline.UnavailableError) as caught:
             await trunk.call("db.write")
         assert caught.value.code == "no_capable_replica"
