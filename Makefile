@@ -12,8 +12,12 @@ BIN := .venv/bin
 PY := $(BIN)/python
 INSTALL = $(BIN)/uv pip sync --quiet --require-hashes --compile-bytecode
 PYTEST = $(PY) -m pytest
+# Most tests wait for another process or a timer: two of them for each processor keep it busy.
+WORKERS = $(shell $(PY) -c 'import os; print(min(8, 2 * os.cpu_count()))')
 
 export UV_SYSTEM_CERTS = 1
+# Empty counts as unset: the hundreds of processes that the tests start need not compile the sources each.
+export PYTHONDONTWRITEBYTECODE =
 
 .PHONY: help demo test check bench lab soak docs lock peers clean
 
@@ -23,9 +27,14 @@ help: ## show this list
 demo: .venv/.ready .peers/.ready ## the main job, on real servers
 	@$(PY) -m demo
 
-test: check .venv/.ready .peers/.ready ## everything CI runs: check, then the whole test suite
-	$(PYTEST) tests -n auto --maxprocesses 8 --dist worksteal -m "not soak and not alone"
+test: .venv/.ready ## everything CI runs: check, then the whole test suite
+	@$(MAKE) -j 2 check .peers/.ready .compiled
+	$(PYTEST) tests -n $(WORKERS) --dist worksteal -m "not soak and not alone"
 	$(PYTEST) tests -m "alone and not soak"
+
+.PHONY: .compiled
+.compiled: .venv/.ready
+	@$(PYTEST) -q --collect-only tests >/dev/null || true
 
 check: .venv/.ready ## format, lint, types, import rule, lock, repository rules; a minute at most
 	$(BIN)/ruff format --check .

@@ -8,7 +8,7 @@ import time
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from bench import attached, calls, catalog, fleet, large, memory, neighbor, report, startup
+from bench import attached, calls, catalog, fleet, large, layers, memory, neighbor, report, startup
 from bench.contenders import CONTENDERS
 from bench.target import ROOT
 from bench.verdict import Verdict
@@ -83,6 +83,14 @@ class Run:
         print(found.describe())
         self._keep("catalog", found, catalog.judge(found))
 
+    def measure_layers(self) -> None:
+        found = layers.measure()
+        print(f"{layers.format_table(found)}\nthe unit takes {layers.measure_unit():.1f} us here")
+        if "layers" in self.options.sections:
+            layers.write_page(found)
+            print(f"written: {layers.PAGE.relative_to(ROOT)}")
+        self._keep("layers", found, layers.judge(found))
+
     def _keep(self, section: str, found: Any, verdicts: Sequence[Verdict]) -> None:
         self.sections[section] = found
         self.verdicts += verdicts
@@ -97,7 +105,8 @@ def main() -> int:
     )
     print(f"{report.HEAD}\n{facts}{report.busy()}")
     for name, (title, measure) in _sections(run).items():
-        if options.only and name not in options.only.split(","):
+        wanted = [*options.sections, *filter(None, options.only.split(","))]
+        if wanted and name not in wanted:
             continue
         print(f"\n== {title}", flush=True)
         start = time.perf_counter()
@@ -115,6 +124,7 @@ def main() -> int:
 def _sections(run: Run) -> dict[str, tuple[str, Callable[[], None]]]:
     every = {
         "calls": ("Small calls: CPU and wall time", run.measure_calls),
+        "layers": ("What each layer costs", run.measure_layers),
         "large": ("One large result over stdio", run.measure_large),
         "startup": ("Start-up, bytecode compiled beforehand", run.measure_startup),
         "attached": ("A call on servers kept warm", run.measure_attached),
@@ -143,13 +153,18 @@ def _self_check(rows: Sequence[calls.RowResult]) -> list[Verdict]:
 
 def _options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m bench", description=__doc__)
+    parser.add_argument(
+        "sections", nargs="*", help="as --only; `layers` alone writes its table into the docs"
+    )
     parser.add_argument("--quick", action="store_true", help="fewer and shorter rounds, under about 90 s")
     parser.add_argument("--soak", action="store_true", help="only memory, over a million calls")
     parser.add_argument("--self-check", action="store_true", help="only calls: the floor against itself")
     parser.add_argument("--uvloop", action="store_true", help="all contenders on uvloop")
     parser.add_argument("--no-gate", action="store_true", help="exit 0 whatever the verdicts are")
     parser.add_argument(
-        "--only", default="", help="sections: calls,large,startup,attached,fleet,neighbor,memory,catalog"
+        "--only",
+        default="",
+        help="sections: calls,layers,large,startup,attached,fleet,neighbor,memory,catalog",
     )
     parser.add_argument("--rows", default="", help="only calls whose label contains this")
     parser.add_argument("--contenders", default=",".join(CONTENDERS), help=f"default: {','.join(CONTENDERS)}")

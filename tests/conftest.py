@@ -13,7 +13,7 @@ import signal
 import subprocess
 import threading
 import tomllib
-from collections.abc import AsyncIterator, Iterable, Iterator
+from collections.abc import AsyncIterator, Iterator
 from contextlib import suppress
 from pathlib import Path
 from typing import NamedTuple
@@ -22,15 +22,17 @@ import pytest
 from hypothesis import HealthCheck, settings
 
 import trunkline
-from trunkline.testing.cutting import Awaiting, find_awaits
+from trunkline.testing.cutting import Awaiting, Place, find_awaits
 from trunkline.testing.stage import Cuts
 
 settings.register_profile("a busy machine", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("a busy machine")
 
+# Begun in the background, where shells let programs ignore Ctrl-C, or by nohup; tests send both signals.
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
-    # Begun in the background, where shells let programs ignore Ctrl-C; tests press it.
     signal.signal(signal.SIGINT, signal.default_int_handler)
+if hasattr(signal, "SIGHUP") and signal.getsignal(signal.SIGHUP) is signal.SIG_IGN:
+    signal.signal(signal.SIGHUP, signal.SIG_DFL)
 
 ROOT = Path(__file__).resolve().parent.parent
 PROC = Path("/proc/self")
@@ -62,35 +64,38 @@ class Repository(NamedTuple):
     """Every file git tracks or would add, relative to `root`, sorted."""
 
 
-class Awaits(NamedTuple):
+class Awaits:
     """Which test cuts what waits in the source, as `tests/awaits.toml` says."""
 
-    source: Path
-    areas: dict[str, dict[str, list[str]]]
+    def __init__(self, source: Path, areas: dict[str, dict[str, list[str]]]) -> None:
+        self.source = source
+        self.areas = areas
+        self._answered: dict[str, dict[str, Awaiting]] = {}
 
-    def check(self, area: str, plays: Iterable[Cuts]) -> None:
-        """Hold that the plays of an area cut all that it answers for, and nothing that is left to others."""
-        found = Cuts()
-        for play in plays:
-            found.add(play)
-        missed = [name for name, one in self.answered_by(area).items() if found.miss(one)]
-        in_vain = [name for name, one in self.left_by(area).items() if not found.miss(one)]
-        assert (missed, in_vain) == ([], [])
+    def check(self, area: str, found: Cuts) -> None:
+        """Hold that what was found cuts all that an area answers for, and nothing that never waits."""
+        after_all = [name for name, one in self.answered_by("never").items() if found.meet(one)]
+        assert (self.missed(area, found), after_all) == ([], [])
+
+    def missed(self, area: str, found: Cuts) -> list[str]:
+        """Name what an area answers for and was not cut in both ways."""
+        return [name for name, one in self.answered_by(area).items() if found.miss(one)]
+
+    def places_of(self, area: str) -> set[Place]:
+        """Give where a play of an area is to look: what it answers for, and what is said never to wait."""
+        waits = (self.answered_by(area) | self.answered_by("never")).values()
+        return {place for one in waits for place in one.places}
 
     def answered_by(self, area: str) -> dict[str, Awaiting]:
         """Give what an area answers for, by its name."""
-        own = self.areas[area]
-        left = self.left_by(area)
-        waits = {name: one for module in own["modules"] for name, one in self.of(module).items()}
-        more = {name: self.of(name.partition(":")[0])[name] for name in own.get("more", [])}
-        return {name: one for name, one in (waits | more).items() if name not in left}
-
-    def left_by(self, area: str) -> dict[str, Awaiting]:
-        """Give what waits in the modules of an area and is left to others, by its name."""
-        others = [other for name, other in self.areas.items() if name != area]
-        left = {one for other in others for one in other.get("more", [])}
-        modules = self.areas[area]["modules"]
-        return {name: one for module in modules for name, one in self.of(module).items() if name in left}
+        if area not in self._answered:
+            own = self.areas[area]
+            others = [other for name, other in self.areas.items() if name != area]
+            left = {one for other in others for one in other.get("more", [])}
+            waits = {name: one for module in own["modules"] for name, one in self.of(module).items()}
+            more = {name: self.of(name.partition(":")[0])[name] for name in own.get("more", [])}
+            self._answered[area] = {name: one for name, one in waits.items() if name not in left} | more
+        return self._answered[area]
 
     def of(self, module: str) -> dict[str, Awaiting]:
         """Give what waits in a module, by its name; where the same text waits again, that has a number."""
@@ -160,6 +165,12 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         if "peers" in getattr(item, "fixturenames", ()):
             item.add_marker("peers")
+
+
+def pytest_collection_finish() -> None:
+    """Keep the thousands of tests out of Python's collections of garbage, each a third of a second."""
+    gc.collect()
+    gc.freeze()
 
 
 @pytest.fixture(autouse=True)

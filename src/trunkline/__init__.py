@@ -15,12 +15,19 @@ if TYPE_CHECKING:
     from trunkline.catalog.search import Match as Match
     from trunkline.config.replicas import Replica as Replica
     from trunkline.config.replicas import Replicas as Replicas
+    from trunkline.core.batch import BatchSettings as BatchSettings
+    from trunkline.core.breaker import BreakerSettings as BreakerSettings
+    from trunkline.core.breaker import BreakerStatus as BreakerStatus
+    from trunkline.core.budget import Budget as Budget
+    from trunkline.core.cache_settings import CacheSettings as CacheSettings
+    from trunkline.core.cache_stats import CacheStats as CacheStats
     from trunkline.core.call import Call as Call
     from trunkline.core.call import Log as Log
     from trunkline.core.call import Progress as Progress
     from trunkline.core.completion import CompletionReply as CompletionReply
     from trunkline.core.elicitation import ElicitRequest as ElicitRequest
     from trunkline.core.elicitation import ElicitResult as ElicitResult
+    from trunkline.core.events import BreakerChanged as BreakerChanged
     from trunkline.core.events import CallFinished as CallFinished
     from trunkline.core.events import ConfigChanged as ConfigChanged
     from trunkline.core.events import Degraded as Degraded
@@ -35,6 +42,8 @@ if TYPE_CHECKING:
     from trunkline.core.handlers import Handlers as Handlers
     from trunkline.core.journal import CallRecord as CallRecord
     from trunkline.core.journal import LogLine as LogLine
+    from trunkline.core.limit import LimitSettings as LimitSettings
+    from trunkline.core.prefetch import PrefetchSettings as PrefetchSettings
     from trunkline.core.principal import Principal as Principal
     from trunkline.core.prompt import Prompt as Prompt
     from trunkline.core.prompt import PromptArgument as PromptArgument
@@ -46,6 +55,7 @@ if TYPE_CHECKING:
     from trunkline.core.resource import Resource as Resource
     from trunkline.core.resource import ResourceContent as ResourceContent
     from trunkline.core.resource import Template as Template
+    from trunkline.core.retry import RetrySettings as RetrySettings
     from trunkline.core.routing import EjectionSettings as EjectionSettings
     from trunkline.core.routing import HedgeSettings as HedgeSettings
     from trunkline.core.routing import RouteSettings as RouteSettings
@@ -56,6 +66,8 @@ if TYPE_CHECKING:
     from trunkline.core.status import MemberStatus as MemberStatus
     from trunkline.core.status import ServerStatus as ServerStatus
     from trunkline.core.task import Task as Task
+    from trunkline.core.timing import Hop as Hop
+    from trunkline.core.timing import Timing as Timing
     from trunkline.core.tool import Tool as Tool
     from trunkline.core.why import Why as Why
     from trunkline.errors import AgentError as AgentError
@@ -76,6 +88,15 @@ if TYPE_CHECKING:
     from trunkline.errors import TrunklineError as TrunklineError
     from trunkline.errors import UnavailableError as UnavailableError
     from trunkline.errors import WorkflowError as WorkflowError
+    from trunkline.pipeline.middleware import Middleware as Middleware
+    from trunkline.resilience.breaking import Breaking as Breaking
+    from trunkline.resilience.breaking import breaker as breaker
+    from trunkline.resilience.retrying import Retrying as Retrying
+    from trunkline.resilience.retrying import retry as retry
+    from trunkline.runtime.batch import Batch as Batch
+    from trunkline.runtime.batch import BatchedCall as BatchedCall
+    from trunkline.runtime.breakers import BreakerSwitch as BreakerSwitch
+    from trunkline.runtime.cached import ReplyCache as ReplyCache
     from trunkline.runtime.connect import connect as connect
     from trunkline.runtime.events import Watch as Watch
     from trunkline.runtime.handle import Handle as Handle
@@ -85,15 +106,33 @@ if TYPE_CHECKING:
     from trunkline.store.files import FileStore as FileStore
     from trunkline.store.port import MemoryStore as MemoryStore
     from trunkline.store.port import Store as Store
+    from trunkline.store.redis_replies import RedisReplies as RedisReplies
+    from trunkline.store.replies import ReplyStore as ReplyStore
+    from trunkline.store.sqlite_replies import DiskReplies as DiskReplies
     from trunkline.supervision.restarting import Restarted as Restarted
     from trunkline.supervision.subscription import Subscription as Subscription
 
 _HOMES = {
+    "Budget": "core.budget",
+    "Middleware": "pipeline.middleware",
+    "RetrySettings": "core.retry",
+    "Retrying": "resilience.retrying",
+    "retry": "resilience.retrying",
+    "Batch": "runtime.batch",
+    "BatchSettings": "core.batch",
+    "BatchedCall": "runtime.batch",
     "Catalog": "catalog.catalog",
     "Handle": "runtime.handle",
     "Replica": "config.replicas",
     "Replicas": "config.replicas",
+    "CacheSettings": "core.cache_settings",
+    "CacheStats": "core.cache_stats",
     "CallRecord": "core.journal",
+    "DiskReplies": "store.sqlite_replies",
+    "PrefetchSettings": "core.prefetch",
+    "RedisReplies": "store.redis_replies",
+    "ReplyCache": "runtime.cached",
+    "ReplyStore": "store.replies",
     "Lease": "runtime.lease",
     "Call": "core.call",
     "EjectionSettings": "core.routing",
@@ -124,6 +163,13 @@ _HOMES = {
     "Event": "core.events",
     "ListChanged": "core.events",
     "ServerChanged": "core.events",
+    "BreakerChanged": "core.events",
+    "BreakerSettings": "core.breaker",
+    "BreakerStatus": "core.breaker",
+    "BreakerSwitch": "runtime.breakers",
+    "LimitSettings": "core.limit",
+    "Breaking": "resilience.breaking",
+    "breaker": "resilience.breaking",
     "CallFinished": "core.events",
     "ConfigChanged": "core.events",
     "LogMessage": "core.events",
@@ -144,6 +190,8 @@ _HOMES = {
     "ServerStatus": "core.status",
     "Task": "core.task",
     "TaskHandle": "runtime.task_handle",
+    "Hop": "core.timing",
+    "Timing": "core.timing",
     "Tool": "core.tool",
     "Trunk": "runtime.trunk",
     "connect": "runtime.connect",

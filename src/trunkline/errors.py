@@ -93,6 +93,7 @@ class CallError(TrunklineError):
         hint: one sentence that says what to do, or None.
         reply: the `Reply` that was read, where it could not become the type asked for; else None.
         task: handle of the task that the server made of the call and that may still run, or None.
+        timing: the `Timing` of the call: where its time went.
     """
 
     code = "call_error"
@@ -124,6 +125,7 @@ class CallError(TrunklineError):
         self.elapsed: float | None = None
         self.reply: Any = None
         self.task: str | None = None
+        self.timing: Any = None
         self.delivery: Delivery = delivery or self.default_delivery
         self.retryable = self.default_retryable if retryable is None else retryable
         self.retry_after = retry_after

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import gc
+import sys
 import time
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from pathlib import Path
 from typing import Any, NamedTuple, Protocol
@@ -46,6 +47,41 @@ def ways(*carriers: str, families: tuple[str, ...] = ("legacy", "modern")) -> li
         for family in families
         if (carrier, family) != ("older", "modern")
     ]
+
+
+RELAY = """
+import socket, sys, threading
+line = socket.create_connection(("127.0.0.1", int(sys.argv[1])))
+def send():
+    for frame in sys.stdin.buffer:
+        line.sendall(frame)
+    line.shutdown(socket.SHUT_WR)
+threading.Thread(target=send, daemon=True).start()
+while data := line.recv(65536):
+    sys.stdout.buffer.write(data)
+    sys.stdout.buffer.flush()
+"""
+"""A process that speaks for a peer in this one."""
+
+
+@asynccontextmanager
+async def relay(peer: Any) -> AsyncIterator[dict[str, Any]]:
+    async def accept(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        async def receive() -> bytes:
+            return (await reader.readline()).rstrip(b"\n")
+
+        await peer.serve(receive, lambda frame: writer.write(frame + b"\n"))
+        writer.close()
+
+    async with await asyncio.start_server(accept, "127.0.0.1", 0, limit=2**24) as listener:
+        port = listener.sockets[0].getsockname()[1]
+        yield {"command": sys.executable, "args": ["-I", "-S", "-c", RELAY, str(port)]}
+
+
+@pytest.fixture
+def relayed() -> Callable[[Any], AbstractAsyncContextManager[dict[str, Any]]]:
+    """Give what makes a command of a peer of this process: `async with relayed(peer) as entry`."""
+    return relay
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
@@ -94,12 +130,10 @@ async def _serve(server: FakeServer, way: Way, folder: Path) -> AsyncIterator[An
 
 
 @pytest.fixture
-def own_garbage() -> Iterator[None]:
-    """Keep the test runner's many objects out of Python's collections, whose time is measured here."""
+def own_garbage() -> None:
+    """Keep what the tests before have left out of Python's collections, whose time is measured here."""
     gc.collect()
     gc.freeze()
-    yield
-    gc.unfreeze()
 
 
 async def _until(condition: Callable[[], Any], seconds: float = 5.0) -> Any:

@@ -21,7 +21,7 @@ ROOTS = {"jsonrpc": "2.0", "id": "q1", "method": "roots/list"}
 PING = {"jsonrpc": "2.0", "id": "q2", "method": "ping"}
 TOLD = {"jsonrpc": "2.0", "method": "notifications/told", "params": {"n": 1}}
 BAD: list[Any] = [5, {"jsonrpc": "2.0", "id": 77, "result": {}, "method": 7}]
-CARRIERS = ("memory", "json", "sse", "older")
+CARRIERS = ("memory", "stdio", "websocket", "json", "sse", "older")
 
 
 class Batching:
@@ -70,6 +70,8 @@ class Batching:
             yield self
             return
         app = web.Application()
+        if carrier == "websocket":
+            app.router.add_get("/mcp", self._web_socket)
         app.router.add_post("/mcp", self._older_post if carrier == "older" else self._post(carrier))
         if carrier == "older":
             app.router.add_get("/mcp", self._older_stream)
@@ -77,10 +79,20 @@ class Batching:
         await runner.setup()
         await web.TCPSite(runner, "127.0.0.1", 0).start()
         try:
-            url = f"http://127.0.0.1:{runner.addresses[0][1]}/mcp"
+            scheme = "ws" if carrier == "websocket" else "http"
+            url = f"{scheme}://127.0.0.1:{runner.addresses[0][1]}/mcp"
             yield {"url": url, **({"type": "sse"} if carrier == "older" else {})}
         finally:
             await runner.cleanup()
+
+    async def _web_socket(self, request: web.Request) -> web.WebSocketResponse:
+        response = web.WebSocketResponse(protocols=("mcp",))
+        await response.prepare(request)
+        async for message in response:
+            for one in self.respond(message.json()):
+                await response.send_str("[]")
+                await response.send_json(one)
+        return response
 
     def _post(self, carrier: str) -> Any:
         async def handle(request: web.Request) -> web.Response:
@@ -109,14 +121,15 @@ class Batching:
 
 
 @pytest.mark.parametrize("carrier", CARRIERS)
-async def test_everything_in_a_batch_is_taken_also_what_comes_after_the_answer(carrier: str):
+async def test_everything_in_a_batch_is_taken_also_what_comes_after_the_answer(carrier: str, relayed: Any):
     told: list[Any] = []
     handlers = trunkline.Handlers(
         roots=lambda _: ["file:///work"],
         notifications={"notifications/told": lambda _, params: told.append(params)},
     )
     server = Batching()
-    async with server.reached(carrier) as entry, trunkline.connect({"b": entry}, handlers=handlers) as trunk:
+    way = relayed(server) if carrier == "stdio" else server.reached(carrier)
+    async with way as entry, trunkline.connect({"b": entry}, handlers=handlers) as trunk:
         assert json.loads((await trunk.call("b.echo", {"n": 1}, timeout=20)).text) == {"n": 1}
         await asyncio.wait_for(server.complete.wait(), 20)
         assert trunk.status()["b"].era == "2025-03-26"
@@ -128,15 +141,14 @@ async def test_everything_in_a_batch_is_taken_also_what_comes_after_the_answer(c
 
 @pytest.mark.parametrize("carrier", CARRIERS)
 @pytest.mark.parametrize("revision", ["2024-11-05", "2025-06-18", "2025-11-25"])
-async def test_with_another_revision_an_array_is_no_message(carrier: str, revision: str):
+async def test_with_another_revision_an_array_is_no_message(carrier: str, revision: str, relayed: Any):
     server = Batching(revision)
-    async with server.reached(carrier) as entry, trunkline.connect({"b": entry}) as trunk:
-        await trunk.ready("b", timeout=20)
-        with pytest.raises(trunkline.CallError) as caught:
-            await trunk.call("b.echo", timeout=0.2)
+    way = relayed(server) if carrier == "stdio" else server.reached(carrier)
+    async with way as entry, trunkline.connect({"b": entry}) as trunk:
+        with pytest.raises(trunkline.ProtocolError) as caught:
+            await trunk.call("b.echo", timeout=20)
         assert trunk.status()["b"].state == "ready"
-    assert caught.value.delivery == "unknown"
-    assert isinstance(caught.value, trunkline.ProtocolError) or carrier != "json"
+    assert (caught.value.code, caught.value.delivery) == ("malformed_answer", "unknown")
     assert server.answers == {}
 
 
@@ -149,6 +161,37 @@ async def test_calls_to_a_server_that_has_batches_are_sent_one_by_one(carrier: s
         *range(5)
     ]
     assert all(isinstance(message, dict) for message in server.sent)
+
+
+async def test_an_array_without_batches_fails_each_call_that_it_answers_and_no_other():
+    waiting: list[Any] = []
+
+    class Holding(Batching):
+        def respond(self, message: dict[str, Any]) -> list[Any]:
+            replies = super().respond(message)
+            if message["method"] != "tools/call":
+                return replies
+            waiting.append(replies[0][0])
+            return [[*waiting[:2], ROOTS, *BAD]] if len(waiting) == 3 else []
+
+    async with trunkline.connect({"b": Holding("2025-06-18")}) as trunk:
+        calls = [asyncio.create_task(trunk.call("b.echo", {"n": n}, timeout=20)) for n in range(3)]
+        outcomes = await asyncio.gather(*calls[:2], return_exceptions=True)
+        assert not calls[2].done()
+        calls[2].cancel()
+    assert [type(one) for one in outcomes] == [trunkline.ProtocolError] * 2
+    assert "array" in str(outcomes[0])
+
+
+async def test_a_discovery_that_is_answered_in_an_array_is_no_answer_of_a_modern_server():
+    class Wrapping(Batching):
+        def respond(self, message: dict[str, Any]) -> list[Any]:
+            replies = super().respond(message)
+            return [replies] if message["method"] == "server/discover" else replies
+
+    async with trunkline.connect({"b": Wrapping()}) as trunk:
+        assert (await trunk.call("b.echo", timeout=20)).text == "{}"
+        assert trunk.status()["b"].era == "2025-03-26"
 
 
 def test_a_message_that_nests_too_deep_costs_only_itself():

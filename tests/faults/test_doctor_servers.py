@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 from aiohttp import web
 
+from trunkline import Replicas
 from trunkline.config.loading import load
 from trunkline.runtime.diagnostics import DIAGNOSTICS
 from trunkline.runtime.doctor.background import Background
@@ -298,3 +299,13 @@ async def test_a_ping_that_is_not_answered_fails_last():
     server = offering(eras=["legacy"])
     server.fault("ping", Fault.rpc_error(-32601, "no"))
     assert (await checked(server)).ok
+
+
+async def test_a_replica_that_is_sick_is_found_beside_healthy_endpoints_and_a_pool_is_examined_once():
+    entry = Replicas(offering(), {"url": "http://127.0.0.1:1/mcp"}, offering())
+    policy = {"defaults": {"pool": {"max": 3}}}
+    checkups = await examine(load({"far": entry, "near": offering()}, policy=policy))
+    told = [(one.server, one.replica, one.ok) for one in checkups]
+    assert told == [("far", 0, True), ("far", 1, False), ("far", 2, True), ("near", 0, True)]
+    assert checkups[1].failure is not None
+    assert checkups[1].failure.code == "connect_failed"

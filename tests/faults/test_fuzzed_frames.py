@@ -5,9 +5,11 @@ from __future__ import annotations
 import asyncio
 import random
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Awaitable, Callable, Iterable, Iterator
+from functools import partial
 from typing import Any
 
+import aiohttp
 import msgspec
 import pytest
 
@@ -18,7 +20,9 @@ from trunkline.protocol.eras import ERAS
 from trunkline.protocol.lines import LineFramer
 from trunkline.transport.http_answer import AnswerReader
 from trunkline.transport.link import Inbox, Request
+from trunkline.transport.sse import SseLink, SseTransport
 from trunkline.transport.stream import StreamCore
+from trunkline.transport.websocket import WebSocketLink, WebSocketTransport
 
 pytestmark = pytest.mark.anyio
 
@@ -95,33 +99,129 @@ def good(number: int) -> bytes:
     return b'{"jsonrpc":"2.0","id":%d,"result":{"structuredContent":{"n":%d}}}' % (number, number)
 
 
-async def fuzz_a_stream(seed: int, count: int, revision: str) -> None:
-    """Feed a shared stream in random chunks, with calls in flight that are answered in random order."""
+async def taken(waiting: asyncio.Queue[Any], core: StreamCore) -> None:
+    """Wait until all that waits has been taken."""
+    while waiting.qsize() or core.behind:  # noqa: ASYNC110 - there is no event for it
+        await asyncio.sleep(0)
+    await asyncio.sleep(0)
+
+
+class Lines:
+    """What reads a pipe: frames end with newlines, wherever a piece ends."""
+
+    def __init__(self, chance: random.Random) -> None:
+        self.core = StreamCore("s", LIMITS, lambda _: None)
+        self._framer = LineFramer(LIMITS.frame_bytes)
+        self._chance = chance
+
+    async def open(self) -> StreamCore:
+        return self.core
+
+    async def feed(self, frames: list[bytes]) -> None:
+        stream = b"".join(frame + b"\n" for frame in frames)
+        while stream:
+            size = self._chance.randrange(1, 5_000)
+            self.core.receive(self._framer.feed(stream[:size]))
+            self.core.catch_up()
+            stream = stream[size:]
+
+    async def close(self) -> None:
+        """Nothing is open."""
+
+
+class Sockets:
+    """What reads a WebSocket: each frame is a message."""
+
+    closed = False
+
+    def __init__(self, _: random.Random) -> None:
+        self._waiting: asyncio.Queue[aiohttp.WSMessage] = asyncio.Queue()
+
+    async def open(self) -> WebSocketLink:
+        settings = WebSocketTransport(server="s", url="ws://s", limits=LIMITS, client=lambda _: self)  # type: ignore[arg-type, return-value]
+        self._link = await settings.open()
+        self.core = self._link._core
+        return self._link
+
+    async def ws_connect(self, *_: Any, **__: Any) -> Sockets:
+        return self
+
+    def receive(self) -> Any:
+        return self._waiting.get()
+
+    async def send_frame(self, *_: Any) -> None:
+        """Take everything at once."""
+
+    def get_extra_info(self, _: str) -> None:
+        """There is no socket."""
+
+    async def feed(self, frames: list[bytes]) -> None:
+        for frame in frames:
+            self._waiting.put_nowait(aiohttp.WSMessage(aiohttp.WSMsgType.TEXT, frame, None))
+        await taken(self._waiting, self.core)
+
+    async def close(self) -> None:
+        if not self.closed:
+            self.closed = True
+            await self._link.close()
+
+
+class Events:
+    """What reads an event stream beside the posts, in pieces of any size."""
+
+    def __init__(self, chance: random.Random) -> None:
+        self._chance = chance
+        self._waiting: asyncio.Queue[bytes] = asyncio.Queue()
+        self._waiting.put_nowait(b"event: endpoint\ndata: /posts\n\n")
+
+    async def open(self) -> SseLink:
+        settings = SseTransport(server="s", url="http://s/", limits=LIMITS, client=lambda _: self)  # type: ignore[arg-type, return-value]
+        self._link = await settings.open()
+        self.core = self._link._core
+        return self._link
+
+    async def get(self, *_: Any, **__: Any) -> Any:
+        return Response("text/event-stream", iter(self._waiting.get, None))
+
+    async def post(self, *_: Any, **__: Any) -> Any:
+        return Response("text/plain", iter([]))
+
+    async def feed(self, frames: list[bytes]) -> None:
+        stream = b"".join(b"event: message\ndata: " + frame + b"\n\n" for frame in frames)
+        while stream:
+            size = self._chance.randrange(1, 5_000)
+            self._waiting.put_nowait(stream[:size])
+            stream = stream[size:]
+        await taken(self._waiting, self.core)
+
+    async def close(self) -> None:
+        if self._link._closing is None:
+            await self._link.close()
+
+
+async def fuzz_a_stream(seed: int, count: int, carrier: Any, revision: str) -> None:
+    """Feed a shared stream, with calls in flight that are answered in random order."""
     chance = random.Random(-seed)
-    core = StreamCore("s", LIMITS, lambda _: None)
-    core.adopt(ERAS[revision])
-    framer = LineFramer(LIMITS.frame_bytes)
+    peer = carrier(chance)
+    link = await peer.open()
+    link.adopt(ERAS[revision])
     pending: dict[int, asyncio.Task[Any]] = {}
     fuzz = frames(seed, count, lambda: set(pending))
     while count > 0:
         for _ in range(5):
-            number = core.next_id()
-            pending[number] = asyncio.create_task(core.request(request(number)))  # type: ignore[arg-type]
+            number = link.next_id()
+            pending[number] = asyncio.create_task(link.request(request(number)))
         await asyncio.sleep(0)
-        stream = b"".join(frame + b"\n" for _, frame in zip(range(BURST), fuzz, strict=False))
+        await peer.feed([frame for _, frame in zip(range(BURST), fuzz, strict=False)])
         count -= BURST
-        while stream:
-            size = chance.randrange(1, 5_000)
-            core.receive(framer.feed(stream[:size]))
-            core.catch_up()
-            stream = stream[size:]
         assert not [number for number, task in pending.items() if task.done()]
         for number in chance.sample(sorted(pending), len(pending)):
-            core.receive(framer.feed(good(number) + b"\n"))
+            await peer.feed([good(number)])
             answer = await asyncio.wait_for(pending.pop(number), 5)
             assert answer.result == {"structuredContent": {"n": number}}
-    assert not core.lost
-    assert len(core.inbox._frames) <= 1_024
+    assert not peer.core.lost
+    assert len(peer.core.inbox._frames) <= 1_024
+    await peer.close()
 
 
 class Response:
@@ -130,18 +230,25 @@ class Response:
     status = 200
     headers: dict[str, str] = {}  # noqa: RUF012 - a stand-in
 
-    def __init__(self, content_type: str, chunks: list[bytes]) -> None:
+    def __init__(self, content_type: str, chunks: Iterable[bytes | Awaitable[bytes]]) -> None:
         self.content_type = content_type
-        self.content_length = sum(map(len, chunks))
+        self.content_length = sum(map(len, chunks)) if isinstance(chunks, list) else None
         self._chunks = chunks
         self.content = self
 
     async def iter_any(self) -> Any:
         for chunk in self._chunks:
-            yield chunk
+            yield chunk if isinstance(chunk, bytes) else await chunk
 
     async def read(self) -> bytes:
+        assert isinstance(self._chunks, list)
         return b"".join(self._chunks)
+
+    def at_eof(self) -> bool:
+        return True
+
+    def close(self) -> None:
+        """Nothing is open."""
 
 
 async def fuzz_event_streams(seed: int, count: int) -> None:
@@ -181,10 +288,9 @@ async def fuzz_bodies(seed: int, count: int) -> None:
 
 
 STREAMS = {
-    **{
-        f"stream {revision}": (lambda seed, count, revision=revision: fuzz_a_stream(seed, count, revision))
-        for revision in ("2025-03-26", "2025-11-25", "2026-07-28")
-    },
+    "stdio": partial(fuzz_a_stream, carrier=Lines, revision="2026-07-28"),
+    "websocket": partial(fuzz_a_stream, carrier=Sockets, revision="2025-03-26"),
+    "older": partial(fuzz_a_stream, carrier=Events, revision="2024-11-05"),
     "event streams": fuzz_event_streams,
     "bodies": fuzz_bodies,
 }

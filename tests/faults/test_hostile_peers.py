@@ -27,14 +27,17 @@ MIB = 1024 * 1024
 CAP = 4 * MIB
 LIMITS = {"limits": {"frame_bytes": CAP}, "max_restarts": 0}
 POLICY = {"servers": {"hostile": LIMITS}, "defaults": {"connect": 20}}
-DEADLINE = 0.3
+DEADLINE = 0.2
 PATIENCE = 20.0
 """Deadline of attacks that must end by themselves long before it."""
 SAMPLES = 100
 """Calls of the sibling, quiet and under attack; so many at least."""
 
-ATTEMPTS = 3
-"""A case that misses a figure is measured again: on a busy machine one of a few is undisturbed."""
+ATTEMPTS = 6
+"""A case that misses a figure is measured again: on a busy machine one of a few is undisturbed.
+
+Each figure has to hold in one of the attempts, not all in the same.
+"""
 LATE = 0.05
 LAG = 0.05
 GROWTH = 2 * CAP + 32 * MIB
@@ -55,13 +58,21 @@ SPOKEN: dict[Carrier, tuple[str, ...]] = {
     "websocket": ("modern",),
 }
 """Families that are attacked over each carrier: over HTTP one each, as the reading of answers is the same."""
-CASES = [
+ALL = [
     pytest.param(one, carrier, family, id=f"{one.id}-{carrier}-{family}")
     for one in HOSTILE
     for carrier in one.carriers
     for family in one.families
     if family in SPOKEN[carrier] or (len(one.families) == 1 and (carrier, family) != ("older", "modern"))
 ]
+CASES = [
+    case
+    for case in ALL
+    if case.values[1] != "stdio"
+    or case.values[2] == SPOKEN["stdio"][HOSTILE.index(case.values[0]) % 2]
+    or len(case.values[0].families) == 1
+]
+"""Over stdio one family each, in turn; `make soak` plays both."""
 
 
 class Figures(NamedTuple):
@@ -73,17 +84,19 @@ class Figures(NamedTuple):
     quiet: list[float]
     hostile: list[float]
 
-    def misses(self, slower: float) -> list[str]:
-        """Name what is over its limit."""
+    def misses(self, slower: float) -> dict[str, str]:
+        """Say, by the name of the figure, what is over its limit."""
         before, during = percentile(self.quiet, 99), percentile(self.hostile, 99)
-        held = {
-            f"{self.late * 1000:.0f} ms after the deadline": self.late <= LATE,
-            f"a turn of {self.lag * 1000:.0f} ms": self.lag <= LAG,
-            f"grown by {self.growth / MIB:.0f} MiB": self.growth <= GROWTH,
-            f"sibling's p99 {during * 1000:.1f} ms, quiet {before * 1000:.1f}": during
-            <= max(2 * before, before + slower),
+        over = {
+            "late": (self.late > LATE, f"{self.late * 1000:.0f} ms after the deadline"),
+            "lag": (self.lag > LAG, f"a turn of {self.lag * 1000:.0f} ms"),
+            "growth": (self.growth > GROWTH, f"grown by {self.growth / MIB:.0f} MiB"),
+            "sibling": (
+                during > max(2 * before, before + slower),
+                f"sibling's p99 {during * 1000:.1f} ms, quiet {before * 1000:.1f}",
+            ),
         }
-        return [what for what, holds in held.items() if not holds]
+        return {name: what for name, (missed, what) in over.items() if missed}
 
 
 @pytest.fixture(scope="module")
@@ -166,12 +179,8 @@ class Victim:
         return fair_time() - started
 
     async def sample(self, count: int) -> list[float]:
-        """Call the sibling so many times, with pauses."""
-        spans = []
-        for _ in range(count):
-            await asyncio.sleep(0.0005)
-            spans.append(await self.visit_sibling())
-        return spans
+        """Call the sibling so many times."""
+        return [await self.visit_sibling() for _ in range(count)]
 
     async def suffer(self, count: int) -> list[float]:
         """Call the sibling under one attack after the other, until all are over and it was called often."""
@@ -180,6 +189,7 @@ class Victim:
         while self.first is None or (len(spans) < count and time.monotonic() < until):
             attack = asyncio.create_task(self.attack())
             while not attack.done():
+                await asyncio.sleep(0.0005)
                 spans += await self.sample(1)
             await attack
         return spans
@@ -221,12 +231,14 @@ async def check(
 ) -> None:
     with elsewhere() as (foreign, listener):
         server = hostile_server(one.id, family=family, cap=CAP, elsewhere=foreign)
+        missed: dict[str, str] | None = None
         for _ in range(ATTEMPTS):
             with serve(server, one, carrier, folder, attacker) as entry:
-                misses = (await measure(one, entry, samples)).misses(slower)
-            if not misses:
+                now = (await measure(one, entry, samples)).misses(slower)
+            missed = {name: now[name] for name in now if missed is None or name in missed}
+            if not missed:
                 break
-        assert not misses
+        assert missed == {}
         assert not was_connected(listener)
 
 
@@ -239,7 +251,7 @@ async def test_a_hostile_server_harms_nobody(
 
 
 @pytest.mark.soak
-@pytest.mark.parametrize(("one", "carrier", "family"), CASES)
+@pytest.mark.parametrize(("one", "carrier", "family"), ALL)
 async def test_a_hostile_server_harms_nobody_for_long(
     one: Hostile, carrier: Carrier, family: Any, tmp_path: Any, attacker: ServerProcess
 ):

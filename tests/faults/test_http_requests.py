@@ -13,6 +13,7 @@ from trunkline.testing import FakeServer, Fault
 from trunkline.testing.http import HttpServer
 
 pytestmark = [pytest.mark.anyio, pytest.mark.over("json", "sse")]
+ONE_TRY = {"defaults": {"retry": {"attempts": 1}}}
 
 BREAKS = {
     "reset": Fault.reset,
@@ -115,7 +116,7 @@ async def test_an_http_status_decides_what_the_call_is_told_and_the_next_call_wo
 ):
     server = echoing(way.family)
     server.fault("echo", Fault.http_status(status, headers), nth=1)
-    async with reach(server, way) as trunk:
+    async with reach(server, way, policy=ONE_TRY) as trunk:
         with pytest.raises(trunkline.CallError) as caught:
             await trunk.call("fake.echo")
         assert type(caught.value) is kind

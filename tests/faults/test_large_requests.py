@@ -56,7 +56,7 @@ async def test_a_body_leaves_as_it_is_and_no_turn_of_the_loop_writes_much(size: 
     writer, flight = Writer(), Flight(0.0)
     counting = asyncio.ensure_future(writer.count_turns())
     await asyncio.sleep(0)
-    payload = TrackedBody(body, flight)
+    payload = TrackedBody(body, [flight])
     assert (payload.size, flight.delivery) == (size, "never_sent")
     await payload.write_with_length(writer, length)
     counting.cancel()

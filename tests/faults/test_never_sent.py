@@ -16,6 +16,7 @@ import trunkline
 from trunkline.testing import FakeServer, Fault
 
 pytestmark = pytest.mark.anyio
+ONE_TRY = {"defaults": {"retry": {"attempts": 1}}}
 
 PIPE = 70_000
 """More bytes than a pipe takes from us while nobody reads it."""
@@ -127,7 +128,7 @@ async def test_a_call_queued_behind_a_full_pipe_of_a_server_that_dies_was_never_
     server = FakeServer()
     server.tool("pid", reports="pid")
     server.tool("echo", reports="arguments")
-    async with trunkline.connect({"fake": server.to_stdio_entry(tmp_path)}) as trunk:
+    async with trunkline.connect({"fake": server.to_stdio_entry(tmp_path)}, policy=ONE_TRY) as trunk:
         pid = int((await trunk.call("fake.pid")).text)
         os.kill(pid, signal.SIGSTOP)
         filler = asyncio.create_task(trunk.call("fake.echo", {"fill": "x" * PIPE}))

@@ -14,6 +14,7 @@ from trunkline.testing import FakeServer
 from trunkline.testing.streams import Quirks, StreamServer, serve_streams
 
 pytestmark = pytest.mark.anyio
+ONE_TRY = {"defaults": {"retry": {"attempts": 1}}}
 
 
 def offering() -> FakeServer:
@@ -97,7 +98,7 @@ async def test_a_stream_without_ids_that_broke_fails_what_was_in_flight_and_is_o
 
 
 async def test_a_post_to_a_forgotten_stream_was_refused_and_the_next_call_opens_another():
-    async with served() as (server, streams), connect(streams) as trunk:
+    async with served() as (server, streams), connect(streams, policy=ONE_TRY) as trunk:
         await trunk.ready()
         (session,) = streams.sessions.values()
         streams.sessions.clear()
@@ -115,8 +116,11 @@ async def test_a_post_to_a_forgotten_stream_was_refused_and_the_next_call_opens_
 async def test_a_post_that_is_not_taken_fails_its_call_alone(status: int, kind: str):
     async with served() as (_, streams), connect(streams) as trunk:
         await trunk.ready()
+        before = len(streams.posts)
         slow = asyncio.create_task(trunk.call("older.slow"))
-        await asyncio.sleep(0.01)
+        async with asyncio.timeout(10):
+            while len(streams.posts) == before:  # noqa: ASYNC110 - there is no event to wait for
+                await asyncio.sleep(0)
         streams.quirks = streams.quirks._replace(status=status)
         with pytest.raises(trunkline.CallError) as caught:
             await trunk.call("older.echo")

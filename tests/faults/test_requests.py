@@ -12,6 +12,7 @@ import trunkline
 from trunkline.testing import FakeServer, Fault
 
 pytestmark = pytest.mark.anyio
+ONE_TRY = {"defaults": {"retry": {"attempts": 1}}}
 
 PICTURE = bytes(range(256)) * 40
 
@@ -150,7 +151,7 @@ async def test_a_server_lost_during_a_request_is_told_truly_and_the_next_one_wor
     way: Any, reach: Any, method: str, ask: Ask
 ):
     server = offering(eras=[way.family])
-    async with reach(server, way) as trunk:
+    async with reach(server, way, policy=ONE_TRY) as trunk:
         await trunk.ready()
         server.fault(method, Fault.crash_before_reply, times=1)
         with pytest.raises(trunkline.OutcomeUnknownError) as caught:
@@ -164,7 +165,7 @@ async def test_a_server_lost_during_a_request_is_told_truly_and_the_next_one_wor
 async def test_a_process_that_exits_during_a_request_is_told_truly(way: Any, reach: Any, method: str):
     server = offering(eras=[way.family])
     server.fault(method, Fault.crash_before_reply)
-    async with reach(server, way) as trunk:
+    async with reach(server, way, policy=ONE_TRY) as trunk:
         await trunk.ready()
         with pytest.raises(trunkline.OutcomeUnknownError) as caught:
             await ASKS[method](trunk)

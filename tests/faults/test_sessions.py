@@ -98,7 +98,9 @@ async def test_a_new_session_that_cannot_be_opened_leaves_the_call_refused(way: 
 
 async def test_a_new_session_that_never_opens_does_not_poison_later_calls(way: Any, reach: Any):
     server = echoing()
-    async with reach(server, way, policy={"servers": {"fake": {"connect": 0.5}}}) as trunk:
+    async with reach(
+        server, way, policy={"servers": {"fake": {"connect": 0.5, "retry": {"attempts": 1}}}}
+    ) as trunk:
         await trunk.ready()
         server.expire_sessions()
         server.fault("initialize", Fault.hang, nth=1)

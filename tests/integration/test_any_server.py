@@ -54,8 +54,12 @@ class Server(NamedTuple):
     transport: str
 
     @property
+    def kind(self) -> str:
+        return "everything" if self.library == "everything" else "shop"
+
+    @property
     def calls(self) -> tuple[tuple[str, dict[str, Any]], ...]:
-        return EVERYTHING_CALLS if self.library == "everything" else SHOP_CALLS
+        return EVERYTHING_CALLS if self.kind == "everything" else SHOP_CALLS
 
     def command(self, peers: Any, port: int) -> list[str]:
         if self.library == "everything":
@@ -130,57 +134,76 @@ async def sdk_client(entry: dict[str, Any], transport: str) -> AsyncIterator[Any
         yield client
 
 
+class Answers(NamedTuple):
+    """What a client got from a server, as it came."""
+
+    tools: list[Any]
+    lists: list[list[Any]]
+    """Resources, templates and prompts."""
+    calls: list[Any]
+    given: list[Any]
+    """Resources that were read, and prompts."""
+
+
+async def ask_with_sdk(server: Server, entry: dict[str, Any]) -> tuple[Answers, str]:
+    """Give what the SDK's client gets, and the revision it speaks."""
+    async with sdk_client(entry, server.transport) as client:
+        lists = [
+            (await client.list_resources()).resources,
+            (await client.list_resource_templates()).resource_templates,
+            (await client.list_prompts()).prompts,
+        ]
+        read = [await client.read_resource(uri) for uri in URIS[server.kind]]
+        got = [await client.get_prompt(name, arguments) for name, arguments in PROMPTS[server.kind]]
+        theirs = Answers(
+            tools=[_dump(tool) for tool in (await client.list_tools()).tools],
+            lists=[[_dump(one) for one in listed] for listed in lists],
+            calls=[_dump(await client.call_tool(name, arguments)) for name, arguments in server.calls],
+            given=[_dump(one) for one in (*read, *got)],
+        )
+        return theirs, client.protocol_version
+
+
+async def ask(server: Server, trunk: trunkline.Trunk) -> Answers:
+    """Give what Trunkline gets."""
+    await trunk.ready("peer", timeout=60)
+    replies = [await trunk.call(f"peer.{name}", arguments) for name, arguments in server.calls]
+    read = [await trunk.read(uri) for uri in URIS[server.kind]]
+    got = [await trunk.get_prompt(f"peer.{name}", arguments) for name, arguments in PROMPTS[server.kind]]
+    assert all(one.warnings == () for one in (*replies, *read, *got))
+    assert trunk.catalog.warnings == ()
+    if server.kind == "shop":
+        assert read[1].data == bytes(range(256)) * 16
+    return Answers(
+        tools=[tool.raw for tool in trunk.catalog.tools],
+        lists=[[one.raw for one in listed] for listed in (trunk.resources, trunk.templates, trunk.prompts)],
+        calls=[reply.raw for reply in replies],
+        given=[reply.raw for reply in (*read, *got)],
+    )
+
+
+async def ask_for_what_is_absent(trunk: trunkline.Trunk) -> None:
+    """Each is refused with an error that says so."""
+    with pytest.raises(trunkline.NotFoundError):
+        await trunk.call("peer.absent")
+    with pytest.raises(trunkline.CallError):
+        await trunk.read("absent://nothing")
+    with pytest.raises(trunkline.NotFoundError):
+        await trunk.get_prompt("peer.absent")
+
+
 @pytest.mark.parametrize("server", SERVERS, ids=lambda one: f"{one.library} {one.transport}")
 async def test_lists_and_replies_are_those_the_sdk_gets(server: Server, peers: Any):
     async with started(server, peers) as entry:
-        async with sdk_client(entry, server.transport) as client:
-            listed = (await client.list_tools()).tools
-            theirs = [await client.call_tool(name, arguments) for name, arguments in server.calls]
-            revision = client.protocol_version
+        theirs, revision = await ask_with_sdk(server, entry)
         async with trunkline.connect(entry, name="peer") as trunk:
-            await trunk.ready("peer", timeout=60)
-            ours = [await trunk.call(f"peer.{name}", arguments) for name, arguments in server.calls]
+            ours = await ask(server, trunk)
             status = trunk.status()["peer"]
-            tools = trunk.catalog.tools
-            with pytest.raises(trunkline.NotFoundError):
-                await trunk.call("peer.absent")
-    assert status.era == revision
-    assert status.transport == server.transport
-    assert [tool.raw for tool in tools] == [_dump(tool) for tool in listed]
-    for mine, other in zip(ours, theirs, strict=True):
-        assert _plain(mine.raw) == _plain(_dump(other))
-        assert mine.warnings == ()
-
-
-@pytest.mark.parametrize("server", SERVERS, ids=lambda one: f"{one.library} {one.transport}")
-async def test_resources_and_prompts_are_those_the_sdk_gets(server: Server, peers: Any):
-    kind = "everything" if server.library == "everything" else "shop"
-    async with started(server, peers) as entry:
-        async with sdk_client(entry, server.transport) as client:
-            lists = [
-                (await client.list_resources()).resources,
-                (await client.list_resource_templates()).resource_templates,
-                (await client.list_prompts()).prompts,
-            ]
-            read = [await client.read_resource(uri) for uri in URIS[kind]]
-            got = [await client.get_prompt(name, arguments) for name, arguments in PROMPTS[kind]]
-        async with trunkline.connect(entry, name="peer") as trunk:
-            await trunk.ready(timeout=60)
-            ours = [trunk.resources, trunk.templates, trunk.prompts]
-            replies = [await trunk.read(uri) for uri in URIS[kind]]
-            made = [await trunk.get_prompt(f"peer.{name}", arguments) for name, arguments in PROMPTS[kind]]
-            assert trunk.catalog.warnings == ()
-            with pytest.raises(trunkline.CallError):
-                await trunk.read("absent://nothing")
-            with pytest.raises(trunkline.NotFoundError):
-                await trunk.get_prompt("peer.absent")
-    for mine, theirs in zip(ours, lists, strict=True):
-        assert [one.raw for one in mine] == [_dump(other) for other in theirs]
-    for reply, other in zip((*replies, *made), (*read, *got), strict=True):
-        assert _stable(_plain(reply.raw)) == _stable(_plain(_dump(other)))
-        assert reply.warnings == ()
-    if kind == "shop":
-        assert replies[1].data == bytes(range(256)) * 16
+            await ask_for_what_is_absent(trunk)
+    assert (status.era, status.transport) == (revision, server.transport)
+    assert (ours.tools, ours.lists) == (theirs.tools, theirs.lists)
+    assert [_plain(mine) for mine in ours.calls] == [_plain(other) for other in theirs.calls]
+    assert [_stable(_plain(mine)) for mine in ours.given] == [_stable(_plain(one)) for one in theirs.given]
 
 
 def _stable(result: dict[str, Any]) -> dict[str, Any]:

@@ -235,7 +235,7 @@ async def test_another_version_of_the_protocol_is_named(folder: Path):
             link.settimeout(5)
             link.sendall(b'{"type":"hello","id":0,"version":4,"digest":"","inspects":true}\n')
             answer = await asyncio.to_thread(link.recv, 65536)
-        assert b"the protocol version is 5, not 4" in answer
+        assert b"the protocol version is 6, not 4" in answer
 
 
 async def test_a_place_that_others_may_enter_is_refused_at_once(folder: Path):

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import re
 import subprocess
 import sys
 import tempfile
 from pathlib import Path
+from typing import Any
 
 from trunkline.cli import reachable
+from trunkline.core.timing import Timing
 from trunkline.runtime import control_inspection, control_link
 from trunkline.telemetry import journal, server_logs
 
@@ -28,6 +31,24 @@ def test_the_program_prints_what_the_page_shows():
             env={**os.environ, "XDG_RUNTIME_DIR": folder},
         )
     assert (run.stdout, run.returncode) == (output, 0), run.stderr
+
+
+def test_the_timing_of_a_call_is_as_the_page_says():
+    (block,) = (one for one in re.findall(r"```python\n(.*?)```", TEXT, re.DOTALL) if "show_timing" in one)
+    names: dict[str, Any] = {}
+    exec(compile(block, "ask-a-running-runtime.md", "exec"), names)
+    asyncio.run(names["show_timing"]())
+
+
+def test_the_parts_of_a_way_are_called_what_they_are():
+    timing = Timing(
+        total=8.0, queue=1.0, connect=1.0, pauses=1.0, earlier=1.0, sent_after=5.0, exchange=2.0, server=1.0
+    )
+    for answered in (True, False):
+        for hop in timing.to_hops(answered=answered):
+            assert hop.name.partition(",")[0] in TEXT
+    fields = re.findall(r"`(\w+)`", TEXT.partition("as `timing`:")[2].partition("in seconds")[0])
+    assert set(fields) == {*Timing.__struct_fields__, "wire", "own"} - {"sent_after"}
 
 
 def test_the_figures_are_those_in_force():

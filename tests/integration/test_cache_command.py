@@ -159,9 +159,9 @@ def test_show_tells_what_is_broken_or_newer(learned: Path, trunkline: Command) -
 def test_clear_forgets_everything_and_leaves_no_trace_of_names(learned: Path, trunkline: Command) -> None:
     cache = learned / "home" / "trunkline"
     assert any(path.is_file() for path in (cache / "names").iterdir())
-    assert trunkline("cache", "clear", "--json").document == {"ok": True, "cleared": 2}
+    assert trunkline("cache", "clear", "--json").document == {"ok": True, "cleared": 1, "answers": 0}
     assert [path for path in cache.rglob("*") if path.is_file()] == []
-    assert trunkline("cache", "clear").out == f"forgot 0 memories in {cache}/servers\n"
+    assert trunkline("cache", "clear").out == f"forgot 0 servers in {cache}/servers\n"
     assert "add" not in trunkline("list", "--cached").out
 
 
@@ -182,7 +182,7 @@ def test_clear_of_a_name_that_is_nobody_s_is_an_error_and_of_a_configured_one_is
     run = trunkline("cache", "clear", "never")
     assert (run.code, "cache show" in run.err) == (5, True)
     os.chdir("/")
-    assert trunkline("cache", "clear", "notes").out.startswith("forgot 2 memories")
+    assert trunkline("cache", "clear", "notes").out.startswith("forgot 1 server")
     assert learned.is_dir()
 
 

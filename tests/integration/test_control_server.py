@@ -85,13 +85,19 @@ async def outcome(work: Any) -> Any:
 def facts(result: Any) -> Any:
     """Give what must be the same whoever was asked: everything but times and numbers of calls."""
     if isinstance(result, BaseException):
-        kept = {key: value for key, value in vars(result).items() if key not in ("call_id", "elapsed")}
+        kept = {key: value for key, value in vars(result).items() if key not in ("call_id", *TIMES)}
+        assert getattr(result, "timing", None) is None or result.timing.total == result.elapsed
         return type(result), str(result), kept, facts(result.__cause__)
     if isinstance(result, trunkline.Reply):
-        return msgspec.structs.replace(result, call_id="", elapsed=0.0), result.text, result.value
+        return (
+            msgspec.structs.replace(result, call_id="", elapsed=0.0, timing=None),
+            result.text,
+            result.value,
+        )
     return result
 
 
+TIMES = ("elapsed", "timing")
 CALLS: dict[str, tuple[str, dict[str, Any], float | None]] = {
     "reply": ("a.echo", {"text": "hüllo \u202e"}, None),
     "bare name": ("only", {}, None),

@@ -154,6 +154,20 @@ def test_only_what_is_named_is_examined(place: Place):
     assert [server["name"] for server in run.document["servers"]] == ["adhoc"]
 
 
+def test_each_endpoint_of_a_server_is_examined_and_named(place: Place):
+    place.write({"notes": place.notes(), "far": GONE})
+    policy = place.folder / "trunkline.toml"
+    policy.write_text('[servers.far]\nreplicas = ["http://127.0.0.1:2/mcp"]\n')
+    run = place.run("doctor")
+    heads = [line[8:].split("  ")[0] for line in run.out.splitlines() if line.startswith(("ok", "failed"))]
+    assert (run.code, heads) == (4, ["notes", "far", "far (replica 1)"])
+    assert run.out.splitlines()[-1] == "2 servers: 1 ok, 1 failed"
+    document = place.run("doctor", "far", "--json").document
+    assert document["summary"] == {"servers": 1, "ok": 0, "failed": 1, "disabled": []}
+    told = [(one["name"], one["replica"], one["address"]) for one in document["servers"]]
+    assert told == [("far", 0, "http://127.0.0.1:1/mcp"), ("far", 1, "http://127.0.0.1:2/mcp")]
+
+
 def test_a_url_needs_no_configuration(place: Place):
     run = place.run("doctor", "http://127.0.0.1:2/mcp", "--json")
     assert (run.code, run.document["servers"][0]["troubles"][0]["code"]) == (4, "connect_failed")

@@ -26,7 +26,8 @@ def test_every_block_of_the_page_runs(capsys: pytest.CaptureFixture[str]) -> Non
     assert "http://127.0.0.1:" in out
     assert "'mcpServers': {'child': {'command':" in out
     assert "ws://127.0.0.1:" in out
-    assert len(blocks()) == 9
+    assert "True 100 calls" in out
+    assert len(blocks()) == 10
 
 
 def test_the_table_lists_every_fault_and_no_other() -> None:

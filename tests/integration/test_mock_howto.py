@@ -19,7 +19,7 @@ def test_every_block_of_the_page_runs() -> None:
     namespace: dict[str, Any] = {}
     for block in blocks:
         exec(compile(block, "test-your-application.md", "exec"), namespace)
-    assert len(blocks) == 4
+    assert len(blocks) == 5
 
     def run_in_virtual_time(main: Any) -> Any:
         loop = VirtualTimeLoop()

@@ -50,7 +50,10 @@ async def site(family: str, count: int = 2) -> AsyncIterator[Site]:
 
 def replicated(*replicas: Any, **settings: Any) -> dict[str, Any]:
     settings = {"health_check_interval": 0.2, "restart_delay": 0.1, **settings}
-    return {"servers": {"db": {"replicas": list(replicas), **settings}}}
+    return {
+        "defaults": {"retry": {"attempts": 1}},
+        "servers": {"db": {"replicas": list(replicas), **settings}},
+    }
 
 
 async def until(condition: Callable[[], bool]) -> None:

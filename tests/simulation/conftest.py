@@ -7,8 +7,7 @@ take their time.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping
-from pathlib import Path
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import pytest
@@ -16,7 +15,7 @@ import pytest
 import trunkline
 from trunkline.runtime import assembly
 from trunkline.testing import Ask, FakeServer, required_error
-from trunkline.testing.rehearsal import Family, Rehearsal
+from trunkline.testing.rehearsal import Family, Rehearsal, Scenario
 from trunkline.testing.virtual_time import VirtualTimeLoop
 
 DAY = {"day": {"type": "string"}}
@@ -94,7 +93,19 @@ def add_page(server: FakeServer) -> None:
 
 
 @pytest.fixture
-def rehearsal(monkeypatch: pytest.MonkeyPatch) -> Rehearsal:
+def rehearsal(monkeypatch: pytest.MonkeyPatch, awaits: Any) -> Rehearsal:
     """Give what plays scenarios with this server and these handlers, the same way each time."""
     monkeypatch.setattr(assembly, "_draw", lambda: 0.5)
-    return Rehearsal(Path(trunkline.__file__).parent, make_server, HANDLERS)
+    return Rehearsal(awaits.source, make_server, HANDLERS)
+
+
+@pytest.fixture
+def rehearse(monkeypatch: pytest.MonkeyPatch, awaits: Any) -> Callable[[str, Mapping[str, Scenario]], None]:
+    """Give what cuts scenarios wherever an area of `tests/awaits.toml` answers for it, and misses nothing."""
+    monkeypatch.setattr(assembly, "_draw", lambda: 0.5)
+
+    def rehearse(area: str, scenarios: Mapping[str, Scenario]) -> None:
+        rehearsal = Rehearsal(awaits.source, make_server, HANDLERS, awaits.places_of(area))
+        awaits.check(area, rehearsal.cut_everywhere(scenarios.values()))
+
+    return rehearse

@@ -10,9 +10,8 @@ import pytest
 import trunkline
 from trunkline.pipeline import latencies
 from trunkline.testing import FakeServer, Fault
-from trunkline.testing.cutting import Place, choose_turns
 from trunkline.testing.mortal import Mortal
-from trunkline.testing.rehearsal import Rehearsal, Scenario
+from trunkline.testing.rehearsal import Scenario
 
 POLICY = {
     "defaults": {"trust": True, "retry": {"attempts": 1}},
@@ -59,25 +58,15 @@ def hang_at_times(server: FakeServer) -> None:
         return "done"
 
 
-MODULES = (
-    *("pipeline/fallback.py", "pipeline/hedge.py"),
-    *("runtime/grouping.py", "runtime/groups.py", "runtime/substitutes.py"),
-)
-SCENARIOS = (
-    Scenario(take_another, ("modern",), refuse, policy=POLICY),
-    Scenario(take_either, ("modern",), refuse, policy=POLICY),
-    Scenario(ask_twice, ("modern",), hang_at_times, policy=POLICY),
-)
+SCENARIOS = {
+    "takes another": Scenario(take_another, ("modern",), refuse, policy=POLICY),
+    "takes either": Scenario(take_either, ("modern",), refuse, policy=POLICY),
+    "asks twice": Scenario(ask_twice, ("modern",), hang_at_times, policy=POLICY),
+}
 
 
-def choose(seen: list[frozenset[Place]]) -> list[int]:
-    """Meet the places of these modules; what waits within is cut by others."""
-    return choose_turns([frozenset(place for place in places if place[0] in MODULES) for places in seen])
-
-
-@pytest.mark.timeout(300)
 def test_whatever_waits_for_what_stands_in_for_an_answer_can_be_cancelled_and_lose_its_server(
-    rehearsal: Rehearsal, awaits: Any, monkeypatch: pytest.MonkeyPatch
+    rehearse: Any, monkeypatch: pytest.MonkeyPatch
 ):
     monkeypatch.setattr(latencies, "FEWEST", 1)
-    awaits.check("substitutes", (rehearsal.cut_everywhere(one, choose) for one in SCENARIOS))
+    rehearse("substitutes", SCENARIOS)

@@ -40,11 +40,11 @@ async def test_policy_names_another_tool_which_is_called_through_its_own_stack()
     async with connect(first, second, tools={"a.read": {"fallback": ["b.read"]}}) as trunk:
         await trunk.ready()
         events = trunk.events()
-        assert (await trunk.call("a.read")).degraded == ""
+        assert (await trunk.call("a.read")).reason == ""
         first.fault("read", Fault.crash_before_reply)
         reply = await trunk.call("a.read")
         assert (reply.text, reply.tool, reply.server) == ("b read", "b.read", "b")
-        assert reply.degraded == "a.read failed (outcome_unknown); answered by b.read"
+        assert reply.reason == "a.read failed (outcome_unknown); answered by b.read"
         seen = [event for event in await drained(events) if isinstance(event, trunkline.Degraded)]
         assert [(event.tool, event.by, event.code) for event in seen] == [
             ("a.read", "b.read", "outcome_unknown")
@@ -52,7 +52,7 @@ async def test_policy_names_another_tool_which_is_called_through_its_own_stack()
         (child,) = trunk.journal.calls(tool="b.read")
         (parent,) = trunk.journal.calls(tool="a.read", most=1)
         assert child.call_id.startswith(f"{parent.call_id}.")
-        assert parent.degraded == reply.degraded
+        assert parent.degraded == reply.reason
         assert any("in its place" in note for note in trunk.why(parent.call_id).notes)
         assert trunk.why(child.call_id).about == "call"
 
@@ -95,7 +95,7 @@ async def test_arguments_are_renamed_where_the_other_tool_calls_them_otherwise()
         await trunk.ready()
         first.fault("read", Fault.crash_before_reply)
         reply = await trunk.call("a.read", {"q": "x", "n": 1})
-        assert reply.degraded
+        assert reply.reason
         assert second.ledger.calls[-1].arguments == {"query": "x", "n": 1}
 
 
@@ -176,7 +176,7 @@ async def test_a_server_that_never_listed_its_tools_is_replaced_within_the_time_
         begun = loop.time()
         reply = await trunk.call("a.read", timeout=2)
         assert (reply.text, loop.time() - begun) == ("kept", 1.5)
-        assert reply.degraded.startswith("a.read failed (deadline_exceeded)")
+        assert reply.reason.startswith("a.read failed (deadline_exceeded)")
         with pytest.raises(trunkline.DeadlineExceededError):
             await trunk.call("a.other", timeout=2)
 

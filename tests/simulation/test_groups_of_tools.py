@@ -38,7 +38,7 @@ async def spread(trunk: trunkline.Trunk, name: str, calls: int) -> Counter[str]:
 async def test_a_group_is_called_by_its_name_and_the_reply_says_who_answered():
     async with connect(server("a"), server("b")) as trunk:
         reply = await trunk.call("search", {})
-        assert (reply.text, reply.server, reply.tool, reply.degraded) == ("a", "a", "a.search", "")
+        assert (reply.text, reply.server, reply.tool, reply.reason) == ("a", "a", "a.search", "")
         assert trunk.journal.calls(tool="a.search")[-1].call_id == reply.call_id
 
 

@@ -368,7 +368,7 @@ async def test_the_journal_tells_how_long_a_call_waited_for_its_turn():
         first, second = trunk.journal.calls()[-2:]
         assert [hop.name for hop in first.hops] == ["prepared", "with the server", "handed to the caller"]
         waited = {hop.name: round(hop.seconds) for hop in second.hops}
-        assert (waited["waited for a connection"], waited["with the server"]) == (10, 10)
+        assert (waited["waited for its turn"], waited["with the server"]) == (10, 10)
 
 
 @FAMILIES

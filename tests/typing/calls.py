@@ -100,3 +100,15 @@ def watch_blocking(trunk: trunkline.sync.Trunk) -> None:
     with trunk.subscribe("file:///a") as updates:
         for update in updates:
             assert_type(update.uri, str)
+
+
+@trunkline.retry(on=OSError)
+async def fetch(url: str, *, size: int = 1) -> bytes:
+    return url.encode() * size
+
+
+async def retried() -> None:
+    assert_type(await fetch("x", size=2), bytes)
+    async for attempt in trunkline.retry(attempts=2, on=(OSError, TimeoutError)):
+        with attempt:
+            assert_type(attempt.number, int)

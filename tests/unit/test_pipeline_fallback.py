@@ -113,7 +113,7 @@ async def test_the_first_alternative_that_answers_is_given_and_says_so():
     )
     reply = await service(make_call())
     assert reply.structured == {"q": 1, "why": "unavailable"}
-    assert reply.degraded == "s.t failed (unavailable); answered by stored"
+    assert reply.reason == "s.t failed (unavailable); answered by stored"
     (event,) = events.seen
     assert event == Degraded(
         server="s",
@@ -150,7 +150,7 @@ async def test_a_failure_of_the_tool_is_replaced_where_asked_and_given_back_when
     asked = frozenset({"tool_error"})
     reply = await layer(Constant("kept"), on=asked).wrap(inner)(make_call())
     assert reply.text == "kept"
-    assert reply.degraded.startswith("s.t reported a failure; ")
+    assert reply.reason.startswith("s.t reported a failure; ")
     assert await layer("other.t", on=asked).wrap(inner)(make_call()) is FAILURE
 
 
@@ -160,7 +160,7 @@ async def test_another_tool_that_reports_a_failure_is_no_answer():
 
     reply = await layer("bad.t", "good.t", ask=ask).wrap(failing(UnavailableError("x")))(make_call())
     assert reply.text == "fresh"
-    assert reply.degraded.endswith("answered by good.t")
+    assert reply.reason.endswith("answered by good.t")
 
 
 async def test_a_call_made_in_place_of_another_has_no_alternatives_itself():

@@ -53,7 +53,7 @@ CELLS: list[tuple[str, CallError, Verdict, Verdict, Verdict]] = [
     (
         "HTTP 429 without Retry-After",
         RejectedError("busy", status=429, delivery="unknown", retryable=False),
-        *("never",) * 3,
+        *("again", "again", "never"),
     ),
     ("bare HTTP 502", OutcomeUnknownError("bad gateway", status=502), "again", "again", "never"),
     ("reset after sending", OutcomeUnknownError("lost"), "again", "again", "never"),

@@ -10,10 +10,12 @@ import pytest
 from trunkline.core.call import Call, Flight
 from trunkline.core.principal import LOCAL
 from trunkline.core.reply import Reply
+from trunkline.core.timing import Timing, measure
 from trunkline.errors import OutcomeUnknownError, ServerError, UnavailableError
 from trunkline.telemetry.journal import MOST_BYTES, MOST_CALLS, Journal
 
 CLEAN = str.upper
+SECOND = Timing(total=1.0)
 
 
 def make_call(number: int = 1, tool: str = "s.t", **facts: Any) -> Call:
@@ -51,7 +53,7 @@ def test_a_call_is_known_while_it_runs_and_afterwards():
     assert running is not None
     assert (running.running, running.elapsed, running.message) == (True, 30.0, "waiting for the answer")
     assert not running.ok
-    journal.end(call, 2.0, reply())
+    journal.end(call, measure(call.flight, 2.0), reply())
     ended = journal.find(call.id)
     assert ended is not None
     assert (ended.running, ended.ok, ended.elapsed, ended.age, ended.code) == (False, True, 2.0, 30.0, None)
@@ -71,7 +73,7 @@ def test_a_call_is_known_while_it_runs_and_afterwards():
 )
 def test_each_ending_has_its_code_and_delivery(outcome: Any, code: str, delivery: str):
     journal, call = make_journal(), make_call()
-    journal.end(call, 1.0, outcome)
+    journal.end(call, measure(call.flight, 1.0), outcome)
     (record,) = journal.calls()
     assert (record.code, record.delivery, record.ok) == (code, delivery, False)
     assert "secret" not in repr(record)
@@ -80,25 +82,24 @@ def test_each_ending_has_its_code_and_delivery(outcome: Any, code: str, delivery
 def test_arguments_are_never_kept_and_are_taken_out_of_what_the_server_says():
     journal = make_journal()
     arguments = {"path": "/home/me/diary", "pin": 123456, "deep": [{"name": "Ada Lovelace"}], "n": 1}
-    journal.end(
-        make_call(arguments=arguments), 1.0, refuse("no /home/me/diary of Ada Lovelace with 123456 or 1")
-    )
+    said = refuse("no /home/me/diary of Ada Lovelace with 123456 or 1")
+    journal.end(make_call(arguments=arguments), SECOND, said)
     (record,) = journal.calls()
     assert record.message == "no [argument] of [argument] with [argument] or 1"
-    journal.end(make_call(arguments={"word": "server"}), 1.0, OutcomeUnknownError("the server was lost"))
+    journal.end(make_call(arguments={"word": "server"}), SECOND, OutcomeUnknownError("the server was lost"))
     assert journal.calls()[-1].message == "the server was lost", "our own words hold no arguments"
 
 
 def test_messages_are_cleaned_and_cut():
     journal = make_journal(clean=CLEAN)
-    journal.end(make_call(), 1.0, refuse("x" * 10_000))
+    journal.end(make_call(), SECOND, refuse("x" * 10_000))
     assert journal.calls()[0].message == "X" * 400
 
 
 def test_the_way_of_a_call_adds_up_to_its_time():
     journal, call = make_journal(), make_call()
-    call.flight.waited, call.flight.sent, call.flight.answered = 2.0, 103.0, 107.0
-    journal.end(call, 8.0, reply())
+    call.flight.connected, call.flight.sent, call.flight.answered = 2.0, 103.0, 107.0
+    journal.end(call, measure(call.flight, 8.0), reply())
     (record,) = journal.calls()
     assert [(hop.name, hop.seconds) for hop in record.hops] == [
         ("prepared", 1.0),
@@ -119,7 +120,7 @@ def test_the_way_of_a_call_adds_up_to_its_time():
 def test_a_way_ends_where_the_call_did(sent: float, outcome: Any, names: list[str]):
     journal, call = make_journal(), make_call()
     call.flight.sent = sent
-    journal.end(call, 8.0, outcome)
+    journal.end(call, measure(call.flight, 8.0), outcome)
     hops = journal.calls()[0].hops
     assert [hop.name for hop in hops] == names
     assert sum(hop.seconds for hop in hops) == pytest.approx(8.0)
@@ -128,7 +129,9 @@ def test_a_way_ends_where_the_call_did(sent: float, outcome: Any, names: list[st
 def test_the_oldest_call_makes_place_and_all_stays_within_its_bytes():
     journal = make_journal()
     for number in range(MOST_CALLS + 5):
-        journal.end(make_call(number, tool="s." + "\U0001f600" * 10_000), 1.0, refuse("\U0001f600" * 10_000))
+        journal.end(
+            make_call(number, tool="s." + "\U0001f600" * 10_000), SECOND, refuse("\U0001f600" * 10_000)
+        )
     kept = journal.calls()
     assert (len(kept), journal.total) == (MOST_CALLS, MOST_CALLS + 5)
     assert kept[0].call_id == "abcdef-5"
@@ -139,7 +142,7 @@ def test_the_oldest_call_makes_place_and_all_stays_within_its_bytes():
 def test_calls_are_given_by_server_by_tool_and_the_newest_of_them():
     journal = make_journal()
     for number, tool in enumerate(["a.x", "a.y", "b.x", "a.x"]):
-        journal.end(make_call(number, tool), 1.0, reply())
+        journal.end(make_call(number, tool), SECOND, reply())
     assert [one.call_id for one in journal.calls(server="a")] == ["abcdef-0", "abcdef-1", "abcdef-3"]
     assert [one.call_id for one in journal.calls(tool="a.x", most=1)] == ["abcdef-3"]
     assert journal.calls(most=0) == ()

@@ -13,6 +13,7 @@ import trunkline.sync
 from trunkline.testing import Result, RpcError, in_turn, mock
 
 pytestmark = pytest.mark.anyio
+ONE_TRY = {"defaults": {"retry": {"attempts": 1}}}
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -69,7 +70,7 @@ async def test_a_call_error_is_raised_as_written_and_completed_each_time():
 @pytest.mark.parametrize("delivery", ["never_sent", "refused", "answered", "unknown"])
 @pytest.mark.parametrize("kind", [trunkline.UnavailableError, trunkline.OutcomeUnknownError])
 async def test_a_call_error_keeps_the_delivery_it_was_given(kind: Any, delivery: Any):
-    async with mock({"db.write": kind("lost", delivery=delivery)}) as trunk:
+    async with mock({"db.write": kind("lost", delivery=delivery)}, policy=ONE_TRY) as trunk:
         with pytest.raises(kind) as caught:
             await trunk.call("db.write")
     assert caught.value.delivery == delivery
@@ -77,7 +78,8 @@ async def test_a_call_error_keeps_the_delivery_it_was_given(kind: Any, delivery:
 
 
 async def test_the_class_of_an_error_can_be_the_answer():
-    async with mock({"a.t": in_turn(trunkline.UnavailableError, ZeroDivisionError)}) as trunk:
+    answers = {"a.t": in_turn(trunkline.UnavailableError, ZeroDivisionError)}
+    async with mock(answers, policy=ONE_TRY) as trunk:
         with pytest.raises(trunkline.UnavailableError, match="mocked answer"):
             await trunk.call("a.t", {"n": 1})
         with pytest.raises(ZeroDivisionError, match="mocked answer"):
@@ -105,7 +107,7 @@ async def test_errors_of_every_kind_are_raised():
 
 async def test_answers_in_turn_end_with_the_last_one():
     refused = trunkline.UnavailableError("down")
-    async with mock({"s.t": in_turn(refused, "one", "two")}) as trunk:
+    async with mock({"s.t": in_turn(refused, "one", "two")}, policy=ONE_TRY) as trunk:
         with pytest.raises(trunkline.UnavailableError):
             await trunk.call("s.t")
         assert [(await trunk.call("s.t")).text for _ in range(3)] == ["one", "two", "two"]

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from trunkline.cli import session
+from trunkline.cli.caching_answers import forget_answers, kept_answers
 from trunkline.cli.exits import OK
 from trunkline.cli.options import ConfigOption, JsonOption, Settings, VerboseOption, settings_of
 from trunkline.cli.terminal import Terminal
@@ -91,6 +92,7 @@ def _show(settings: Settings, terminal: Terminal) -> int:
     reason = None if problem is None else problem.message
     enabled = not is_switched_off(environ)
     view = cache_view(_store(environ), time(), problem=reason, enabled=enabled)
+    view["answers"] = kept_answers(environ)
     if settings.as_json:
         terminal.print_document({"ok": True, **view})
     else:
@@ -109,17 +111,25 @@ def _clear(servers: list[str], settings: Settings, terminal: Terminal) -> int:
         count = _forget(servers, store, config)
         forget_names(environ, [entry for entry in config.entries if entry.name in servers] if config else [])
     else:
-        count = store.clear()
+        config = None
+        count = len(_servers_of(entry.key for entry in store.kept()))
+        store.clear()
         forget_names(environ)
+    answers = forget_answers(environ, servers, config)
     if settings.as_json:
-        terminal.print_document({"ok": True, "cleared": count})
+        terminal.print_document({"ok": True, "cleared": count, "answers": answers})
     else:
-        terminal.print_text(f"forgot {count} {'memory' if count == 1 else 'memories'} in {store.folder}")
+        terminal.print_text(f"forgot {count} {'server' if count == 1 else 'servers'} in {store.folder}")
+        if answers:
+            terminal.print_text(f"forgot {answers} {'answer' if answers == 1 else 'answers'} kept on disk")
     return OK
 
 
 def _forget(servers: list[str], store: FileStore, config: Config | None) -> int:
-    """Forget what is kept under these names, and what the servers that have them now are known as."""
+    """Forget what is kept under these names, and what the servers that have them now are known as.
+
+    Gives how many servers that were: what is run or reached, of which there may be several under a name.
+    """
     from trunkline.cli.caching_view import read_entries
     from trunkline.core.principal import LOCAL
     from trunkline.errors import NotFoundError
@@ -128,12 +138,13 @@ def _forget(servers: list[str], store: FileStore, config: Config | None) -> int:
     remembering = Remembering(store, LOCAL)
     entries = {entry.name: entry for entry in config.entries} if config else {}
     kept = read_entries(store)
-    count = 0
+    forgotten: set[str] = set()
     for server in servers:
         own = {entry.key for entry in kept if entry.server == server}
         if config is not None and server in entries:
             own.add(remembering.key_of(entries[server], config.policy))
-        keys = [entry.key for entry in kept if entry.key in own or entry.key.partition(".")[0] in own]
+        own = _servers_of(own)
+        keys = [entry.key for entry in kept if entry.key.partition(".")[0] in own]
         if not keys and server not in entries:
             raise NotFoundError(
                 "nothing is remembered of a server of this name, and none is configured",
@@ -142,8 +153,13 @@ def _forget(servers: list[str], store: FileStore, config: Config | None) -> int:
             )
         for key in keys:
             store.drop(key)
-        count += len(keys)
-    return count
+        forgotten |= _servers_of(keys)
+    return len(forgotten)
+
+
+def _servers_of(keys: Iterable[str]) -> set[str]:
+    """Give the servers that memories are of: how it is reached, and what it lists, are two of one."""
+    return {key.partition(".")[0] for key in keys}
 
 
 def _find_config(settings: Settings) -> Config | None:

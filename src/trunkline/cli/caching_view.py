@@ -68,6 +68,9 @@ def render_cache(view: dict[str, Any], paint: Paint) -> str:
         lines.append("switched off by TRUNKLINE_NO_CACHE")
     if view["problem"]:
         lines.append(f"{paint('warning:', 'busy')} {line(view['problem'])}")
+    if (answers := view.get("answers")) and answers["entries"]:
+        count = f"{answers['entries']} {'answer' if answers['entries'] == 1 else 'answers'}"
+        lines.append(f"{line(answers['path'])}: {count}, {_size(answers['bytes'])}")
     if view["entries"]:
         header = ("SERVER", "ERA", "TOOLS", "RESOURCES", "PROMPTS", "SIZE", "CONFIRMED")
         head, *body = align([header, *map(_cells, view["entries"])])

@@ -10,7 +10,7 @@ import typer
 
 from trunkline.cli import session
 from trunkline.cli.exits import UsageError
-from trunkline.cli.options import Settings, with_settings
+from trunkline.cli.options import NoCacheOption, Settings, with_settings
 from trunkline.cli.terminal import Terminal
 
 if TYPE_CHECKING:
@@ -29,6 +29,8 @@ class CallOptions:
     yes: bool = False
     """Whether the person has agreed beforehand to a tool that may destroy something."""
     full: bool = False
+    no_cache: bool = False
+    """Whether the server is asked although an answer may be kept."""
     detach: bool = False
     """Whether to print the handle of the server's task instead of waiting for the reply."""
 
@@ -61,13 +63,23 @@ def call_command(
         bool,
         typer.Option("--detach", help="If the server makes a task of it, print its handle and do not wait."),
     ] = False,
+    no_cache: NoCacheOption = False,
     yes: Annotated[bool, typer.Option("-y", "--yes", help="Do not ask before a destructive tool.")] = False,
 ) -> int:
     """Call one tool and print its reply.
 
     Without arguments they are read from standard input, if that is not a terminal: one JSON object.
     """
-    options = CallOptions(output=output, raw=raw, curl=curl, stream=stream, yes=yes, full=full, detach=detach)
+    options = CallOptions(
+        output=output,
+        raw=raw,
+        curl=curl,
+        stream=stream,
+        yes=yes,
+        full=full,
+        detach=detach,
+        no_cache=no_cache,
+    )
     return session.guarded(
         settings, lambda terminal: _call([tool, *(arguments or ())], options, settings, terminal)
     )

@@ -43,7 +43,7 @@ class Delivery:
         elif self._output is None or reply.is_error:
             self.terminal.print_result(reply.text, full=self._full)
         if reply.degraded:
-            self.terminal.warn(f"degraded: {line(reply.degraded)}")
+            self.terminal.warn(f"degraded: {line(reply.reason)}")
         for warning in reply.warnings:
             self.terminal.warn(line(warning))
         if not reply.is_error:

@@ -192,10 +192,10 @@ async def _run(groups: Sequence[Group], all_phases: bool, settings: Settings, te
     from trunkline.cli.doctoring_view import render_checkup, render_summary, summary_view
     from trunkline.cli.progress import ProgressLine
     from trunkline.core.call import Progress
-    from trunkline.runtime.doctor.examine import examine
+    from trunkline.runtime.doctor.examine import endpoints, examine
 
     checkups: list[Checkup] = []
-    count = sum(len(config.entries) for config, _ in groups)
+    count = sum(len(endpoints(config)) for config, _ in groups)
     disabled = tuple(name for config, _ in groups for name in config.disabled)
     line = ProgressLine(terminal.note, verbose=False)
 

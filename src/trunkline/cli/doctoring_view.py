@@ -20,13 +20,13 @@ _INDENT = "    "
 
 def summary_view(checkups: Sequence[Checkup], disabled: Sequence[str]) -> dict[str, Any]:
     """Give the document; `ok` means that no server failed."""
-    failed = sum(not checkup.ok for checkup in checkups)
+    servers, failed = _count(checkups)
     return {
         "ok": not failed,
         "servers": [_checkup_view(checkup) for checkup in checkups],
         "summary": {
-            "servers": len(checkups),
-            "ok": len(checkups) - failed,
+            "servers": servers,
+            "ok": servers - failed,
             "failed": failed,
             "disabled": list(disabled),
         },
@@ -40,9 +40,8 @@ def render_checkup(checkup: Checkup, paint: Paint, *, all_phases: bool = False) 
         all_phases: show the phases of a healthy server too.
     """
     word = "ok" if checkup.ok else "failed"
-    lines = [
-        f"{paint(f'{word:6}', _TONES[word])}  {paint(line(checkup.server), 'strong')}  {_facts(checkup)}"
-    ]
+    name = line(checkup.server) + (f" (replica {checkup.replica})" if checkup.replica else "")
+    lines = [f"{paint(f'{word:6}', _TONES[word])}  {paint(name, 'strong')}  {_facts(checkup)}"]
     if all_phases or not checkup.ok:
         lines += _phase_lines(checkup.phases, paint)
     for trouble in checkup.troubles:
@@ -52,15 +51,27 @@ def render_checkup(checkup: Checkup, paint: Paint, *, all_phases: bool = False) 
 
 def render_summary(checkups: Sequence[Checkup], disabled: Sequence[str]) -> str:
     """Give the last line."""
-    failed = sum(not checkup.ok for checkup in checkups)
-    count = f"{len(checkups)} server" if len(checkups) == 1 else f"{len(checkups)} servers"
+    servers, failed = _count(checkups)
+    count = f"{servers} server" if servers == 1 else f"{servers} servers"
     off = f", {len(disabled)} switched off" if disabled else ""
-    return f"{count}: {len(checkups) - failed} ok, {failed} failed{off}"
+    return f"{count}: {servers - failed} ok, {failed} failed{off}"
+
+
+def _count(checkups: Sequence[Checkup]) -> tuple[int, int]:
+    """Give how many servers were examined, and how many of them have an endpoint that failed."""
+    health: list[bool] = []
+    for checkup in checkups:
+        if checkup.replica:
+            health[-1] = health[-1] and checkup.ok
+        else:
+            health.append(checkup.ok)
+    return len(health), health.count(False)
 
 
 def _checkup_view(checkup: Checkup) -> dict[str, Any]:
     return {
         "name": checkup.server,
+        "replica": checkup.replica,
         "ok": checkup.ok,
         "transport": checkup.transport,
         "address": checkup.address,

@@ -19,8 +19,8 @@ from trunkline.errors import CallError, ConfigError, TrunklineError, Unavailable
 def reply_document(reply: Reply) -> dict[str, Any]:
     """Give the envelope of one answered call; a tool's own error sets `ok` to false and stays complete.
 
-    `meta.warnings` is there only when there are any, and `meta.degraded` when the reply is less than what
-    was asked for.
+    `meta.warnings` is there only when there are any, `meta.age_ms` and `meta.stale` only when the reply is
+    cached, and `meta.degraded`, which says why, only when it stands in for a better one.
     """
     document: dict[str, Any] = {
         "ok": not reply.is_error,
@@ -35,8 +35,10 @@ def reply_document(reply: Reply) -> dict[str, Any]:
             "transport": reply.transport,
         },
     }
+    if reply.cached:
+        document["meta"] |= {"age_ms": round(reply.age * 1000), "stale": reply.stale}
     if reply.degraded:
-        document["meta"]["degraded"] = reply.degraded
+        document["meta"]["degraded"] = reply.reason
     if reply.warnings:
         document["meta"]["warnings"] = list(reply.warnings)
     if reply.is_error:

@@ -11,10 +11,14 @@ from trunkline.core.status import MemberStatus, ServerStatus
 
 
 def member_lines(status: ServerStatus) -> Iterator[str]:
-    """Give a line for each connection, and one for the calls that wait; nothing where there is but one."""
+    """Give a line for each connection if there are several, each breaker not closed, and those who wait."""
     members = status.members
     if len(members) > 1 or any(one.leased for one in members):
         yield from (f"  {text}" for text in align([_row(one) for one in members]))
+    if status.breaker_reason:
+        yield f"  breaker {status.breaker}: {line(status.breaker_reason)}"
+    for tool, why in sorted(status.open_tools.items()):
+        yield f"  breaker of {line(tool)} {line(why)}"
     if status.waiting:
         yield f"  {status.waiting} {'call waits' if status.waiting == 1 else 'calls wait'}"
 

@@ -59,7 +59,9 @@ async def perform(
                 handle = await trunk.start_task(selector.name, arguments, timeout=left)
                 return await _hand_over(handle, delivery)
             with _shown(terminal, options, settings, questions) as show:
-                reply = await trunk.call(selector.name, arguments, timeout=left, on_progress=show)
+                reply = await trunk.call(
+                    selector.name, arguments, timeout=left, on_progress=show, cache=not options.no_cache
+                )
         session.remember_names(trunk, config)
         return delivery.deliver(reply)
 

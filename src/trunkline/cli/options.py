@@ -42,6 +42,9 @@ ReadOnlyOption = Annotated[
 NoDaemonOption = Annotated[
     bool, typer.Option("--no-daemon", help="Start servers anew, although `trunkline up` keeps some warm.")
 ]
+NoCacheOption = Annotated[
+    bool, typer.Option("--no-cache", help="Ask the server although an answer of an earlier call is kept.")
+]
 
 
 def _server_option(*names: str, metavar: str, help: str) -> Any:

@@ -9,7 +9,7 @@ import typer
 from trunkline.cli import session
 from trunkline.cli.exits import OK, UsageError
 from trunkline.cli.listing import saying_who_is_sick, settle, warn_of_sick
-from trunkline.cli.options import Settings, with_settings
+from trunkline.cli.options import NoCacheOption, Settings, with_settings
 from trunkline.cli.terminal import Terminal
 
 if TYPE_CHECKING:
@@ -35,13 +35,16 @@ def prompt_command(
     raw: Annotated[
         bool, typer.Option("--raw", help="Print the result object as the server sent it.")
     ] = False,
+    no_cache: NoCacheOption = False,
 ) -> int:
     """Get one prompt, its arguments filled in, and print its messages; without a name, list the prompts."""
     words = [] if prompt is None else [prompt, *(arguments or ())]
-    return session.guarded(settings, lambda terminal: _prompt(words, raw, settings, terminal))
+    return session.guarded(
+        settings, lambda terminal: _prompt(words, raw, settings, terminal, cache=not no_cache)
+    )
 
 
-def _prompt(words: list[str], raw: bool, settings: Settings, terminal: Terminal) -> int:
+def _prompt(words: list[str], raw: bool, settings: Settings, terminal: Terminal, *, cache: bool) -> int:
     from trunkline.cli.loop import run_loop
     from trunkline.cli.selectors import select_tool
 
@@ -54,7 +57,8 @@ def _prompt(words: list[str], raw: bool, settings: Settings, terminal: Terminal)
     session.require_enabled(config, words[0])
     selector, rest = select_tool(words, names, default=session.described_server(config, settings))
     given = _read_arguments(rest)
-    return run_loop(_perform(selector, given, raw, session.only(config, selector.server), settings, terminal))
+    chosen = session.only(config, selector.server)
+    return run_loop(_perform(selector, given, raw, chosen, settings, terminal, cache=cache))
 
 
 def _read_arguments(words: list[str]) -> Given:
@@ -65,14 +69,21 @@ def _read_arguments(words: list[str]) -> Given:
 
 
 async def _perform(
-    selector: Selector, given: Given, raw: bool, config: Config, settings: Settings, terminal: Terminal
+    selector: Selector,
+    given: Given,
+    raw: bool,
+    config: Config,
+    settings: Settings,
+    terminal: Terminal,
+    *,
+    cache: bool,
 ) -> int:
     from trunkline.cli.arguments import resolve_arguments
 
     values: dict[str, Any] = resolve_arguments(given, _ALL_TEXT)
     async with session.open_trunk(config) as trunk:
         with saying_who_is_sick(trunk, selector, terminal):
-            reply = await trunk.get_prompt(selector.name, values, timeout=settings.timeout)
+            reply = await trunk.get_prompt(selector.name, values, timeout=settings.timeout, cache=cache)
         _show(reply, raw, settings, terminal)
     return OK
 

@@ -9,7 +9,7 @@ import typer
 from trunkline.cli import session
 from trunkline.cli.exits import OK, UsageError
 from trunkline.cli.listing import settle, warn_of_sick
-from trunkline.cli.options import Settings, with_settings
+from trunkline.cli.options import NoCacheOption, Settings, with_settings
 from trunkline.cli.terminal import Terminal
 
 if TYPE_CHECKING:
@@ -35,13 +35,15 @@ def read_command(
         bool, typer.Option("--raw", help="Print the result object as the server sent it.")
     ] = False,
     full: Annotated[bool, typer.Option("--full", help="Print a long text whole on a terminal too.")] = False,
+    no_cache: NoCacheOption = False,
 ) -> int:
     """Read one resource and print or save it.
 
     A pipe or file gets the resource to the byte. A terminal gets text only, never binary content.
     """
     return session.guarded(
-        settings, lambda terminal: _read(uri, server, output, raw, full, settings, terminal)
+        settings,
+        lambda terminal: _read(uri, server, output, raw, full, settings, terminal, cache=not no_cache),
     )
 
 
@@ -53,6 +55,8 @@ def _read(
     full: bool,
     settings: Settings,
     terminal: Terminal,
+    *,
+    cache: bool,
 ) -> int:
     from trunkline.cli.loop import run_loop
     from trunkline.cli.resource_delivery import ResourceDelivery
@@ -68,7 +72,7 @@ def _read(
     chosen = session.only(config, server)
     if uri is None:
         return run_loop(_list(chosen, settings, terminal))
-    return run_loop(_perform(uri, server, chosen, settings, delivery))
+    return run_loop(_perform(uri, server, chosen, settings, delivery, cache=cache))
 
 
 def require_server(server: str | None, config: Config) -> str | None:
@@ -86,13 +90,19 @@ def require_server(server: str | None, config: Config) -> str | None:
 
 
 async def _perform(
-    uri: str, server: str | None, config: Config, settings: Settings, delivery: ResourceDelivery
+    uri: str,
+    server: str | None,
+    config: Config,
+    settings: Settings,
+    delivery: ResourceDelivery,
+    *,
+    cache: bool,
 ) -> int:
     from trunkline.cli.progress import ProgressLine
 
     async with session.open_trunk(config) as trunk:
         with ProgressLine(delivery.terminal.note, verbose=bool(settings.verbose)) as show:
-            reply = await trunk.read(uri, server, settings.timeout, on_progress=show)
+            reply = await trunk.read(uri, server, settings.timeout, on_progress=show, cache=cache)
         return delivery.deliver(reply)
 
 

@@ -8,7 +8,12 @@ from trunkline.config.entry import BadEntry, Entry
 from trunkline.config.loading import Config
 from trunkline.config.settings import ServerPolicy
 
-_OF_CALLS = frozenset({"timeout", "idle", "trust", "retry", "route", "hedge"})
+_OF_CALLS = frozenset(
+    (
+        *("timeout", "idle", "trust", "retry", "breaker", "limit", "route", "hedge"),
+        *("cache", "prefetch", "coalesce", "batch"),
+    )
+)
 """Settings of a server that hold from the next call on, whatever it is connected by."""
 _OF_LIVES = frozenset(
     (

@@ -191,24 +191,32 @@ class Policy:
         return f"Policy(source={self.source!r}, profile={self.profile!r}, {counts})"
 
     def _values(self, server: str, tool: str | None) -> dict[str, Any]:
-        """Give the effective values, those of each group as one value of its kind."""
-        values = {key: value for key, (value, _) in self._decide(server, tool).items()}
-        for group in GROUPS:
-            if taken := _take(values, f"{group.name}."):
-                values[group.name] = group.kind(**taken)
-        return values
+        """Give the values that are written somewhere, those of each group as one value of its kind."""
+        fields = (ServerPolicy if tool is None else ToolPolicy).__struct_fields__
+        values: dict[str, Any] = {}
+        inner: dict[str, dict[str, Any]] = {}
+        for table in self._in_force(server, tool):
+            for key, value in table.values.items():
+                name, dot, within = key.partition(".")
+                if name in fields:
+                    (inner.setdefault(name, {}) if dot else values)[within or name] = value
+        return values | {name: _KINDS[name](**given) for name, given in inner.items()}
 
     def _decide(self, server: str, tool: str | None) -> dict[str, tuple[Any, Table | None]]:
         settings = ServerPolicy() if tool is None else ToolPolicy()
         found: dict[str, tuple[Any, Table | None]] = {
             key: (value, None) for key, value in _flatten(settings).items()
         }
+        for table in self._in_force(server, tool):
+            found |= {key: (value, table) for key, value in table.values.items() if key in found}
+        return found
+
+    def _in_force(self, server: str, tool: str | None) -> list[Table]:
+        """Give the tables that hold for a server, or for a tool of it; later ones win."""
         tables = [*self.tables.defaults, *_matching(self.tables.servers, server)]
         if tool is not None:
             tables += _matching(self.tables.tools, f"{server}.{tool}")
-        for table in tables:
-            found |= {key: (value, table) for key, value in table.values.items() if key in found}
-        return found
+        return tables
 
     def _setting(self, key: str, value: Any, table: Table | None) -> Setting:
         if table is None:
@@ -244,10 +252,6 @@ def _flatten(settings: ServerPolicy | ToolPolicy) -> dict[str, Any]:
     return values
 
 
-def _take(values: dict[str, Any], prefix: str) -> dict[str, Any]:
-    return {key.removeprefix(prefix): values.pop(key) for key in list(values) if key.startswith(prefix)}
-
-
 def _make_room(cache: dict[_Key, _Value]) -> dict[_Key, _Value]:
     """Empty a full cache: names of tools come from servers, which may make up any number."""
     if len(cache) >= _CACHED:
@@ -255,4 +259,5 @@ def _make_room(cache: dict[_Key, _Value]) -> dict[_Key, _Value]:
     return cache
 
 
+_KINDS = {group.name: group.kind for group in GROUPS}
 _TOOL_KEYS = frozenset(_flatten(ToolPolicy()))

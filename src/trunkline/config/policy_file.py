@@ -167,7 +167,10 @@ class _PolicyFile:
                 if prefix or not self._misplaced(key, path):
                     self._unknown(where, heads, what="key")
             elif (rule := rules.get(prefix + key)) is None:
-                yield from self._values(self._object(value, where), where, rules, f"{prefix}{key}.")
+                inner = f"{prefix}{key}."
+                yield from self._values(
+                    self._object(_members(value, inner, rules), where), where, rules, inner
+                )
             elif rule.accepts(value):
                 yield prefix + key, rule.convert(value)
             else:
@@ -209,6 +212,20 @@ class _PolicyFile:
         field = describe_path(path) or None
         error = ConfigError(message, field=field, source=self._source, line=line, column=column, hint=hint)
         self._mistakes.append(error)
+
+
+def _members(value: object, prefix: str, rules: Mapping[str, Rule]) -> object:
+    """Give a group that code wrote as an object, such as `RetrySettings`, as the table it stands for."""
+    group = next((one for one in GROUPS if isinstance(value, one.kind)), None)
+    if group is None:
+        return value
+    usual = group.kind()
+    members = {key: getattr(value, key) for key in group.rules}
+    return {
+        key: member
+        for key, member in members.items()
+        if prefix + key in rules or member != getattr(usual, key)
+    }
 
 
 def _header(path: KeyPath) -> str:

@@ -7,20 +7,27 @@ from collections.abc import Mapping
 import msgspec
 
 from trunkline.config.policy_value import (
+    BYTES,
     COUNT,
     COUNT_OR_OFF,
     ERA,
     FEW,
     FEW_OR_NONE,
     FILES_OR_OFF,
+    HINTS,
+    INTEGER,
+    MILLISECONDS,
+    PART,
     PATH,
     PROXY,
     RATE_OR_NONE,
+    RATE_OR_OFF,
     REPLICAS,
     SECONDS,
     SECONDS_OR_OFF,
     SECRET,
     SHARE,
+    SHARING,
     SIZE_OR_OFF,
     SWITCH,
     VERSION,
@@ -28,6 +35,7 @@ from trunkline.config.policy_value import (
     WORDS,
     Rule,
 )
+from trunkline.config.reply_place import STORE
 from trunkline.config.routing_value import (
     CAUSES,
     FALLBACK,
@@ -38,8 +46,13 @@ from trunkline.config.routing_value import (
     STICKS_TO,
     STRATEGY,
 )
+from trunkline.core.batch import BatchSettings
+from trunkline.core.breaker import BreakerSettings
+from trunkline.core.cache_settings import CacheSettings
+from trunkline.core.limit import LimitSettings
 from trunkline.core.limits import Limits
 from trunkline.core.pool import PoolSettings
+from trunkline.core.prefetch import PrefetchSettings
 from trunkline.core.process_limits import ProcessLimits
 from trunkline.core.retry import RetrySettings
 from trunkline.core.routing import EjectionSettings, HedgeSettings, RouteSettings
@@ -103,6 +116,12 @@ GROUPS = (
         about="How much of the machine a server may take that is a process of ours, with all it starts.",
     ),
     Group(
+        name="batch",
+        kind=BatchSettings,
+        rules={"size": FEW, "milliseconds": MILLISECONDS},
+        about="How calls of a server's tools are grouped, to leave together.",
+    ),
+    Group(
         name="retry",
         kind=RetrySettings,
         rules={
@@ -117,6 +136,71 @@ GROUPS = (
         },
         about="How often, and after which waits, a call that failed is sent again where that is safe.",
         of_tools=("attempts", "delay", "delay_max", "throttled_delay", "throttled_delay_max", "codes"),
+    ),
+    Group(
+        name="breaker",
+        kind=BreakerSettings,
+        rules={
+            "enabled": SWITCH,
+            "failure_rate": PART,
+            "least_calls": COUNT,
+            "window": SECONDS,
+            "consecutive": COUNT_OR_OFF,
+            "open_for": SECONDS,
+            "jitter": SWITCH,
+            "probe_timeout": SECONDS,
+            "codes": WORDS,
+        },
+        about="When calls that keep failing are no longer made, of a server as a whole and of each tool.",
+        of_tools=BreakerSettings.__struct_fields__,
+    ),
+    Group(
+        name="limit",
+        kind=LimitSettings,
+        rules={
+            "concurrency": COUNT_OR_OFF,
+            "principal_concurrency": COUNT_OR_OFF,
+            "rate": RATE_OR_OFF,
+            "burst": COUNT_OR_OFF,
+            "principal_rate": RATE_OR_OFF,
+            "principal_burst": COUNT_OR_OFF,
+            "queue": COUNT_OR_OFF,
+            "queue_timeout": SECONDS_OR_OFF,
+            "priority": INTEGER,
+            "adaptive": SWITCH,
+            "adaptive_min": COUNT,
+            "adaptive_max": COUNT,
+        },
+        about="How many calls may run, how often they may begin, and who waits.",
+        of_tools=LimitSettings.__struct_fields__,
+    ),
+    Group(
+        name="cache",
+        kind=CacheSettings,
+        rules={
+            "ttl": SECONDS_OR_OFF,
+            "hints": HINTS,
+            "stale_while_revalidate": SECONDS_OR_OFF,
+            "stale_if_error": SECONDS_OR_OFF,
+            "share": SHARING,
+            "invalidates": WORDS,
+            "max_entries": COUNT,
+            "max_bytes": BYTES,
+            "max_reply_bytes": BYTES,
+            "store": STORE,
+        },
+        about="What is kept of answers that change nothing, for how long, and who gets it.",
+        of_tools=(
+            *("ttl", "hints", "stale_while_revalidate", "stale_if_error"),
+            *("share", "invalidates", "max_reply_bytes"),
+        ),
+    ),
+    Group(
+        name="prefetch",
+        kind=PrefetchSettings,
+        rules={"enabled": SWITCH, "confidence": SHARE, "least": COUNT, "budget": SHARE},
+        about="Which calls are made before they come, because they have followed others; needs `cache`.",
+        of_tools=("enabled", "confidence", "least", "budget"),
     ),
     Group(
         name="route",
@@ -156,6 +240,7 @@ SERVER_RULES = {
     "remember": SWITCH,
     "lazy": SWITCH,
     "max_concurrency": COUNT_OR_OFF,
+    "coalesce": SWITCH,
     "replicas": REPLICAS,
     "proxy": PROXY,
 }
@@ -169,6 +254,7 @@ TOOL_RULES = {
     "read_only": SWITCH,
     "idempotent": SWITCH,
     "idempotency_key": WORD_OR_NONE,
+    "coalesce": SWITCH,
     "fallback": FALLBACK,
     "fallback_on": CAUSES,
 }

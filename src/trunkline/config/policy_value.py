@@ -11,6 +11,7 @@ from trunkline.config import proxy
 from trunkline.config.reference import FORMS, REFERENCE
 from trunkline.config.replicas import WANTED, are_replicas, read_replicas
 from trunkline.config.settings import Era
+from trunkline.core.cache_settings import Hints, Sharing
 from trunkline.core.process_limits import read_size, write_size
 from trunkline.core.tls import Version
 
@@ -19,7 +20,8 @@ MAX_SECONDS = 1_000_000_000
 
 _MOST_CONNECTIONS = 1000
 """Most connections of one endpoint."""
-
+_MOST_MILLISECONDS = 10_000
+"""Longest wait for other calls: more is no batching but standing still."""
 
 LEAST_MEMORY = 1_000_000
 """Less memory than that no program can do with: who writes less has forgotten the unit."""
@@ -95,6 +97,32 @@ SIZE_OR_OFF = Rule(
             {"type": "string", "pattern": r"^\s*[0-9]+(\.[0-9]+)?\s*([KkMmGgTt][Ii]?)?[Bb]\s*$"},
         ]
     },
+)
+BYTES = Rule(
+    'a size such as "64 MiB", or a whole number of bytes greater than 0',
+    lambda value: bool(_bytes_of(value)),
+    _bytes_of,
+    '"64 MiB"',
+    {
+        "anyOf": [
+            {"type": "integer", "exclusiveMinimum": 0},
+            {"type": "string", "pattern": r"^\s*[0-9]+(\.[0-9]+)?\s*([KkMmGgTt][Ii]?)?[Bb]\s*$"},
+        ]
+    },
+)
+HINTS = Rule(
+    '"shorten", "follow" or "ignore"',
+    lambda value: value in get_args(Hints),
+    str,
+    '"follow"',
+    {"enum": list(get_args(Hints))},
+)
+SHARING = Rule(
+    '"never", "public" or "always"',
+    lambda value: value in get_args(Sharing),
+    str,
+    '"public"',
+    {"enum": list(get_args(Sharing))},
 )
 FILES_OR_OFF = Rule(
     f"a whole number of at least {LEAST_FILES}, or 0, which is off",
@@ -186,6 +214,13 @@ REPLICAS = Rule(
         },
     },
 )
+MILLISECONDS = Rule(
+    f"a number of milliseconds from 0, which is off, to {_MOST_MILLISECONDS}",
+    lambda value: _is_zero(value) or (_is_seconds(value) and value <= _MOST_MILLISECONDS),  # type: ignore[operator]
+    float,
+    "5",
+    {"type": "number", "minimum": 0, "maximum": _MOST_MILLISECONDS},
+)
 SHARE = Rule(
     "a number from 0, which is none, to 1",
     lambda value: _is_zero(value) or (_is_seconds(value) and value <= 1),  # type: ignore[operator]
@@ -199,6 +234,29 @@ RATE_OR_NONE = Rule(
     float,
     "10",
     {"type": "number", "minimum": 0, "maximum": MAX_SECONDS},
+)
+PART = Rule(
+    "a number above 0 and at most 1",
+    lambda value: _is_seconds(value) and value <= 1,  # type: ignore[operator]
+    float,
+    "0.8",
+    {"type": "number", "exclusiveMinimum": 0, "maximum": 1},
+)
+RATE_OR_OFF = Rule(
+    "a number a second, or 0, which is off",
+    lambda value: _is_zero(value) or _is_seconds(value),
+    float,
+    "10",
+    {"type": "number", "minimum": 0, "maximum": MAX_SECONDS},
+)
+INTEGER = Rule(
+    "a whole number",
+    lambda value: (
+        _is_zero(value) or _is_count(value) or (isinstance(value, int | float) and _is_count(-value))
+    ),
+    int,
+    "10",
+    {"type": "integer"},
 )
 WORDS = Rule(
     "a list of words",

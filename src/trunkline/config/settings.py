@@ -7,9 +7,14 @@ from typing import Literal
 import msgspec
 
 from trunkline.config.replicas import ReplicaPolicy
+from trunkline.core.batch import BatchSettings
+from trunkline.core.breaker import BreakerSettings
+from trunkline.core.cache_settings import CacheSettings
 from trunkline.core.fallback import Alternative, Cause
+from trunkline.core.limit import LimitSettings
 from trunkline.core.limits import Limits
 from trunkline.core.pool import PoolSettings
+from trunkline.core.prefetch import PrefetchSettings
 from trunkline.core.process_limits import ProcessLimits
 from trunkline.core.retry import RetrySettings
 from trunkline.core.routing import EjectionSettings, HedgeSettings, RouteSettings
@@ -57,12 +62,24 @@ class ServerPolicy(msgspec.Struct, frozen=True, kw_only=True):
     """How the server is trusted, and how we show who we are."""
     pool: PoolSettings = PoolSettings()
     """How many connections each endpoint may have."""
+    batch: BatchSettings = BatchSettings()
+    """How calls of its tools are grouped, to leave together."""
     limits: Limits = Limits()
     """How much the server may send."""
     process: ProcessLimits = ProcessLimits()
     """How much of the machine the server may take, where it is a process of ours."""
     retry: RetrySettings = RetrySettings()
     """When a call that failed is sent again; each tool may have its own."""
+    breaker: BreakerSettings = BreakerSettings()
+    """When calls that keep failing are no longer made; each tool has one of its own besides."""
+    limit: LimitSettings = LimitSettings()
+    """How many of its calls may run and how often they may begin; each tool may have its own besides."""
+    cache: CacheSettings = CacheSettings()
+    """What is kept of its answers; each tool may have its own."""
+    prefetch: PrefetchSettings = PrefetchSettings()
+    """Whether answers of calls that are likely to come are fetched before; each tool may have its own."""
+    coalesce: bool = False
+    """Whether identical calls in flight that change nothing share one request."""
     route: RouteSettings = RouteSettings()
     """Which replica a call goes to; each tool may have its own."""
     hedge: HedgeSettings = HedgeSettings()
@@ -88,6 +105,16 @@ class ToolPolicy(msgspec.Struct, frozen=True, kw_only=True):
     """Argument that takes a key, the same for all tries of a call; such a tool counts as idempotent."""
     retry: RetrySettings = RetrySettings()
     """When a call that failed is sent again; the server's unless the tool has its own."""
+    breaker: BreakerSettings = BreakerSettings()
+    """When its calls, if they keep failing, are no longer made; as the server's unless written here."""
+    limit: LimitSettings = LimitSettings()
+    """How many of its calls may run and how often they may begin, within what its server allows."""
+    cache: CacheSettings = CacheSettings()
+    """What is kept of its answers; the server's unless the tool has its own."""
+    prefetch: PrefetchSettings = PrefetchSettings()
+    """Whether calls that are likely to follow are made before; the server's unless the tool has its own."""
+    coalesce: bool = False
+    """Whether identical calls in flight share one request, if the tool changes nothing."""
     route: RouteSettings = RouteSettings()
     """Which replica a call goes to; the server's unless the tool has its own."""
     hedge: HedgeSettings = HedgeSettings()

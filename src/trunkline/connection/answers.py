@@ -107,6 +107,7 @@ class Answers:
         """Let the calls of a question wait for us, not for their server: their idle deadline stands still."""
         for flight in source.flights:
             flight.answering += 1
+            flight.plain = False
         try:
             yield
         finally:

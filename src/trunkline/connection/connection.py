@@ -15,6 +15,7 @@ from msgspec import UNSET
 from msgspec.structs import replace
 
 from trunkline.connection.answers import Answers
+from trunkline.connection.batching import Batches
 from trunkline.connection.incoming import Incoming
 from trunkline.connection.leased import lost_lease
 from trunkline.connection.listing import Pages, read_pages
@@ -90,6 +91,9 @@ class Connection:
         self._streams = Streams()
         self._session = Session(server, self._reopen, connect_timeout)
         self._encoder = self._make_encoder()
+        self._batches = Batches(
+            link, lambda: self.agreed.era.batches, lambda method, of: self._encode_request(method, None, of)
+        )
 
     @classmethod
     async def open(
@@ -140,6 +144,8 @@ class Connection:
         if call.one_way:
             return await self._tell(call)
         flight = call.flight
+        if flight.bundle is not None:
+            await self._batches.admit(flight)
         flight.phase = "waiting for the answer"
         flight.stderr = self.link.stderr_tail
         calls = self.calls
@@ -231,6 +237,7 @@ class Connection:
         finally:
             await self._incoming.end()
             await self._session.end()
+            await self._batches.end()
 
     def offers(self, capability: str) -> bool:
         """Whether the server says that it has this, or could not say what it has."""
@@ -361,7 +368,7 @@ class Connection:
             return await self._exchange(lambda: self._encode_call(call, more), flight)
 
         if era.family == "modern" and call.method in METHODS and wants_input(frame.result):
-            flight.phase = "answering what the server asks"
+            flight.phase, flight.plain = "answering what the server asks", False
             rounds = play_rounds(frame, send, self._answers, self.server, source)
             return await finish_rounds(rounds, self.link, self.server)
         error = frame.error

@@ -129,7 +129,13 @@ async def _probe_stream(
         # A refused handshake is no answer of a legacy server: a slow modern one met both at once.
         if not discovery.done() and handshake is not None and handshake.result().error is UNSET:
             return judge_handshake(handshake.result(), server)
-        verdict = judge_discovery(await discovery, server)
+        try:
+            verdict = judge_discovery(await discovery, server)
+        except ProtocolError as cause:
+            if cause.code != "malformed_answer" or family == "modern":
+                raise
+            # A modern server knows the request and how to answer it.
+            verdict = "initialize"
         if verdict != "initialize":
             return verdict
         if family == "modern":

@@ -43,19 +43,13 @@ class Budget:
         while self._past and self._past[0][0] <= now - WINDOW:
             self._past.popleft()
 
-    def take(self, now: float, retry: int = 1) -> bool:
-        """Take one retry out of the budget; whether there was one.
-
-        Args:
-            retry: which retry of its call it is. The second and later ones may use the first half only:
-                when there are too few, more calls get one retry rather than few calls two.
-        """
+    def take(self, now: float) -> bool:
+        """Take one retry out of the budget; whether there was one."""
         if now >= self.until:
             self.roll(now)
         calls = self.calls + sum(calls for _, calls, _ in self._past)
         spent = self._spent + sum(spent for _, _, spent in self._past)
-        allowed = self._ratio * calls + self._per_second * WINDOW
-        if spent + 1 > (allowed if retry == 1 else allowed / 2):
+        if spent + 1 > self._ratio * calls + self._per_second * WINDOW:
             return False
         self._spent += 1
         return True

@@ -8,6 +8,7 @@ from typing import Any, Literal
 
 import msgspec
 
+from trunkline.core.batch import Bundle
 from trunkline.core.health import Health
 from trunkline.core.principal import Principal
 from trunkline.errors import Delivery
@@ -50,24 +51,34 @@ class Flight:
         "answered",
         "answering",
         "attempts",
+        "bundle",
         "cancel_reason",
+        "connected",
         "connecting",
         "context",
         "delivery",
+        "doubtful",
+        "earlier",
+        "expired",
         "on_log",
         "on_progress",
+        "paused",
         "phase",
+        "plain",
         "plan",
+        "queued",
         "replica",
         "request_id",
         "sent",
+        "server",
         "session",
+        "shared",
         "started",
         "stderr",
         "task",
         "tried",
         "unchecked",
-        "waited",
+        "wrote",
     )
 
     def __init__(self, started: float, on_progress: Callable[[Progress], None] | None = None) -> None:
@@ -83,6 +94,8 @@ class Flight:
         """The caller's context variables, where a question of its server may need them."""
         self.attempts = 0
         self.delivery: Delivery = "never_sent"
+        self.doubtful = False
+        """Whether an earlier try may have run, whatever becomes of the one that `delivery` is about."""
         self.phase = "waiting for the server"
         """What the call is waiting for, in words a person understands."""
         self.stderr: Callable[[], str] | None = None
@@ -96,10 +109,8 @@ class Flight:
         """Takes the log messages that are certain to belong to this call."""
         self.cancel_reason = "the caller stopped waiting"
         """What the server is told if the call is cancelled; whoever cancels knows it."""
-        self.task: str | None = None
-        """Handle of the task that the server made of this call, for as long as that may be running."""
-        self.waited = 0.0
-        """Seconds it has waited for its server to be connected, or for its turn."""
+        self.expired: Literal["total", "idle"] | None = None
+        """Which of its times is over, when that has ended it."""
         self.plan: Plan | None = None
         """Which replica it goes to, decided when it has its turn; None where nothing is said about that."""
         self.replica = ""
@@ -108,8 +119,32 @@ class Flight:
         """Connections at which an attempt of it failed; another one is preferred."""
         self.unchecked = False
         """Whether its arguments are still to be checked, as its tool was not listed yet."""
-        self.sent = self.answered = 0.0
-        """Moments at which its last attempt was given to the connection, and was answered; 0 before."""
+        self.plain = True
+        """Whether its answer followed from what was sent alone: no question was asked, no task was made."""
+        self.shared: Flight | None = None
+        """The flight of the request that it shares with identical calls, while they wait for it."""
+        self.bundle: Bundle | None = None
+        """What it is to leave with, or None; only where the server reads batches once it is on its way."""
+        self.task: str | None = None
+        """Handle of the task that the server made of this call, for as long as that may be running."""
+        self.queued = self.connected = self.paused = self.earlier = 0.0
+        """Seconds it has waited for its turn, for a connection and between attempts, and that attempts before
+        the last have taken; see `Timing`."""
+        self.sent = self.wrote = self.answered = 0.0
+        """Moments at which its last attempt was given to the connection, at which its first byte left if
+        that was later, and at which it was answered; 0 before."""
+        self.server: float | None = None
+        """Seconds the server says that its last attempt took it."""
+
+    @property
+    def waited(self) -> float:
+        """Seconds it has waited so far, for whatever."""
+        return self.queued + self.connected + self.paused
+
+    @property
+    def known(self) -> Delivery:
+        """What is known of all tries together: one that may have run outweighs a later one that did not."""
+        return "unknown" if self.doubtful and self.delivery != "answered" else self.delivery
 
 
 class Call(msgspec.Struct, frozen=True, kw_only=True):
@@ -140,10 +175,14 @@ class Call(msgspec.Struct, frozen=True, kw_only=True):
     """Whether a result of any `resultType` is given as it is, for extensions."""
     one_way: bool = False
     """Whether it is a notification, which has no answer."""
+    priority: int | None = None
+    """Of calls that wait for their turn the greatest goes first; None for what policy says."""
     log_level: LogLevel | None = None
     """The mildest log messages the caller wants to see, or None for none."""
     headers: Mapping[str, str] = {}
     """`Mcp-Param-*` headers that mirror arguments, for transports that carry headers."""
+    max_age: float | None = None
+    """Oldest answer of a cache that the caller takes, in seconds; 0 asks the server, None is policy's."""
     fallback: tuple[Any, ...] | None = None
     """What the caller wants to be tried if it fails, as `fallback.Alternative`; None leaves it to policy."""
     fallback_on: frozenset[str] = frozenset()

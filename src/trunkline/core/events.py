@@ -9,8 +9,10 @@ from typing import Any, Protocol
 
 import msgspec
 
+from trunkline.core.breaker import BreakerPhase
 from trunkline.core.call import LogLevel
 from trunkline.core.status import State
+from trunkline.core.timing import Timing
 from trunkline.errors import Delivery
 
 
@@ -44,6 +46,17 @@ class MemberChanged(Event, frozen=True, kw_only=True):
     restarts: int = 0
 
 
+class BreakerChanged(Event, frozen=True, kw_only=True):
+    """The breaker of a server, or of a tool, opened, closed, or lets one call through to find out."""
+
+    state: BreakerPhase
+    before: BreakerPhase
+    tool: str = ""
+    """The server's own name of the tool; "" for the breaker of the whole server."""
+    reason: str | None = None
+    """Why, in words that are safe to show."""
+
+
 class CallFinished(Event, frozen=True, kw_only=True):
     """A call of the application has ended, however it did."""
 
@@ -59,6 +72,8 @@ class CallFinished(Event, frozen=True, kw_only=True):
     attempts: int = 1
     replica: str = ""
     """The connection its last attempt went to, as in the status of a server that has several; else ""."""
+    timing: Timing | None = None
+    """Where they went."""
 
 
 class Degraded(Event, frozen=True, kw_only=True):

@@ -7,18 +7,11 @@ from typing import Literal
 import msgspec
 
 from trunkline.core.call import LogLevel
+from trunkline.core.timing import Hop, Timing
 from trunkline.errors import Delivery
 
 Source = Literal["stderr", "log", "state"]
 """`stderr`: the server's standard error; `log`: an MCP log message; `state`: what became of the server."""
-
-
-class Hop(msgspec.Struct, frozen=True, kw_only=True):
-    """One part of the way of a call."""
-
-    name: str
-    """What happened in it, in words."""
-    seconds: float
 
 
 class CallRecord(msgspec.Struct, frozen=True, kw_only=True):
@@ -49,7 +42,9 @@ class CallRecord(msgspec.Struct, frozen=True, kw_only=True):
     """The error's message: safe to show, secrets and the call's own arguments removed, at most 400
     characters; while it runs, what it waits for."""
     hops: tuple[Hop, ...] = ()
-    """The parts of the last attempt's way that are known, in order."""
+    """The parts of its way that are known, in order; together they take `elapsed`."""
+    timing: Timing | None = None
+    """The same parts as numbers."""
 
     @property
     def ok(self) -> bool:

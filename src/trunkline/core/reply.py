@@ -9,6 +9,7 @@ import msgspec
 
 from trunkline.core.content import Content, parse_content, render_content
 from trunkline.core.task import Task
+from trunkline.core.timing import Timing
 
 
 class Reply(msgspec.Struct, frozen=True, kw_only=True):
@@ -25,12 +26,21 @@ class Reply(msgspec.Struct, frozen=True, kw_only=True):
     """Seconds from the caller's call to this reply."""
     attempts: int = 1
     cached: bool = False
-    degraded: str = ""
-    """Why this is less than what was asked for, and what it is instead; "" for a full answer."""
+    """Whether it was kept from an earlier call, and the server was not asked."""
+    age: float = 0.0
+    """Seconds since the server gave it, where it is `cached`."""
+    stale: bool = False
+    """Whether it is `cached` and older than it should be."""
+    degraded: bool = False
+    """Whether it stands in for a better one that could not be had."""
+    reason: str = ""
+    """Why it is `degraded`, in one sentence; else empty."""
     warnings: tuple[str, ...] = ()
     era: str = ""
     """Protocol revision the answer came in, such as `2025-11-25`."""
     transport: str = ""
+    timing: Timing | None = None
+    """Where the time of the call went."""
     task: Task | None = None
     """What a detached call gave in place of its result, or None."""
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Literal
 
 import msgspec
@@ -73,6 +74,11 @@ class ServerStatus(msgspec.Struct, frozen=True, kw_only=True):
     last_check: float | None = None
     """Seconds since it last answered anything."""
     breaker: str = "closed"
+    """`closed`, `open`, `half_open`, `forced_open` or `forced_closed`: whether calls are let through."""
+    breaker_reason: str | None = None
+    """Why calls are not let through, in words."""
+    open_tools: Mapping[str, str] = {}
+    """State and reason of the tools, by the server's own names, whose own breaker is not closed."""
     dropped_notifications: int = 0
     """How many notifications were dropped, because there were too many or they were too large together."""
     asleep: bool = False

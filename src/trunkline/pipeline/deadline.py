@@ -71,7 +71,7 @@ class _Alarm:
     def error(self) -> DeadlineExceededError:
         """Give the error that tells what was waited for and what is known of the delivery."""
         call, flight = self._call, self._call.flight
-        sent = flight.delivery in ("unknown", "answered")
+        sent = flight.known in ("unknown", "answered")
         if self._reason == "total":
             message = f"no answer within {round(call.deadline - flight.started, 2):g} s ({flight.phase})"
         else:
@@ -86,7 +86,10 @@ class _Alarm:
 
     def _due(self) -> float:
         call, flight = self._call, self._call.flight
-        alive = self._loop.time() if flight.connecting or flight.answering else flight.activity
+        asked = flight.shared or flight
+        alive = self._loop.time() if asked.connecting or asked.answering else asked.activity
+        if alive < flight.activity:
+            alive = flight.activity
         return min(call.deadline, alive + call.idle)
 
     def _ring(self) -> None:
@@ -98,6 +101,7 @@ class _Alarm:
         if self._may_end is not None and not self._may_end(self._call):
             return
         self._reason = "total" if self._call.deadline <= now + 0.001 else "idle"
+        self._call.flight.expired = self._reason
         self._call.flight.cancel_reason = "the call's time is over"
         self._task.cancel()
 

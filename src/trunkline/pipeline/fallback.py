@@ -92,7 +92,7 @@ class Fallback(msgspec.Struct, frozen=True, kw_only=True):
 
     def _may_end(self, call: Call) -> bool:
         """Whether nothing is lost when it is given up before its own time is over."""
-        if call.flight.delivery == "never_sent" or self.is_repeatable(call):
+        if call.flight.known == "never_sent" or self.is_repeatable(call):
             return True
         return "outcome_unknown" in self.on | call.fallback_on
 
@@ -131,7 +131,7 @@ class Fallback(msgspec.Struct, frozen=True, kw_only=True):
                 server=call.server, call_id=call.id, tool=call.public_name, code=code, reason=reason, by=by
             )
             self.events.put(event)
-        return replace(reply, degraded=f"{reason}; answered by {by}")
+        return replace(reply, degraded=True, reason=f"{reason}; answered by {by}")
 
 
 async def ask_nothing(one: OtherTool, call: Call) -> Reply:

@@ -120,10 +120,11 @@ def _touch(flight: Flight) -> Callable[[Progress], None]:
 def _adopt(flight: Flight, other: Flight) -> None:
     """Tell of both as of one: the moments are those of the one that was answered."""
     flight.attempts += other.attempts
-    flight.waited = max(flight.waited, other.waited)
+    flight.queued, flight.connected = max(flight.queued, other.queued), max(flight.connected, other.connected)
     flight.tried = tuple(dict.fromkeys((*flight.tried, *other.tried)))
     if other.answered > flight.answered or (other.delivery == "unknown" and flight.delivery != "answered"):
         flight.delivery = other.delivery
     if other.answered > flight.answered:
-        flight.sent, flight.answered = other.sent, other.answered
+        flight.sent, flight.wrote, flight.answered = other.sent, other.wrote, other.answered
+        flight.server, flight.earlier = other.server, max(flight.earlier, other.earlier)
         flight.replica, flight.request_id = other.replica, other.request_id

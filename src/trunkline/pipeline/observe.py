@@ -13,6 +13,7 @@ from msgspec.structs import replace
 from trunkline.core.call import Call
 from trunkline.core.events import NOBODY, CallFinished, EventSink
 from trunkline.core.reply import Reply
+from trunkline.core.timing import Timing, measure
 from trunkline.errors import CallError
 from trunkline.pipeline.service import Service
 from trunkline.telemetry.escape import escape_text
@@ -54,18 +55,30 @@ class Observe(msgspec.Struct, frozen=True, kw_only=True):
                 reply = await inner(call)
             except BaseException as error:  # boundary: a span says how its call ended, whatever ended it
                 elapsed = asyncio.get_running_loop().time() - flight.started
-                _end(error, call, span, elapsed)
+                timing = measure(flight, elapsed)
+                _end(error, call, span, timing)
                 if journal is not None:
-                    journal.end(call, elapsed, error)
+                    journal.end(call, timing, error)
                 if events.watched:
-                    events.put(_finished(call, elapsed, error))
+                    events.put(_finished(call, timing, error))
                 raise
             elapsed = asyncio.get_running_loop().time() - flight.started
-            reply = replace(reply, elapsed=elapsed, attempts=flight.attempts or 1)
+            left = flight.wrote or flight.sent
+            timing = Timing(  # as `measure` does, without a function's cost
+                total=elapsed,
+                queue=flight.queued,
+                connect=flight.connected,
+                pauses=flight.paused,
+                earlier=flight.earlier,
+                sent_after=left - flight.started if left else None,
+                exchange=flight.answered - left if left and flight.answered else None,
+                server=flight.server,
+            )
+            reply = replace(reply, elapsed=elapsed, attempts=flight.attempts or 1, timing=timing)
             if journal is not None:
-                journal.end(call, elapsed, reply)
+                journal.end(call, timing, reply)
             if events.watched:
-                events.put(_finished(call, elapsed))
+                events.put(_finished(call, timing))
             if span is not None:
                 span.end(reply, elapsed)
             if logger.isEnabledFor(logging.DEBUG):
@@ -76,40 +89,42 @@ class Observe(msgspec.Struct, frozen=True, kw_only=True):
         return observe
 
 
-def _finished(call: Call, elapsed: float, error: BaseException | None = None) -> CallFinished:
+def _finished(call: Call, timing: Timing, error: BaseException | None = None) -> CallFinished:
     flight = call.flight
     return CallFinished(
         server=call.server,
         call_id=call.id,
         tool=call.public_name,
         code=None if error is None else getattr(error, "code", "cancelled"),
-        delivery=getattr(error, "delivery", flight.delivery),
-        elapsed=elapsed,
+        delivery=getattr(error, "delivery", flight.known),
+        elapsed=timing.total,
         attempts=flight.attempts or 1,
         replica=flight.replica,
+        timing=timing,
     )
 
 
-def _end(error: BaseException, call: Call, span: CallSpan | None, elapsed: float) -> None:
+def _end(error: BaseException, call: Call, span: CallSpan | None, timing: Timing) -> None:
     if isinstance(error, CallError):
-        _complete(error, call, elapsed)
+        _complete(error, call, timing)
     if span is not None:
-        span.end(error, elapsed)
+        span.end(error, timing.total)
     if logger.isEnabledFor(logging.DEBUG):
         code = getattr(error, "code", type(error).__name__)
-        delivery = getattr(error, "delivery", call.flight.delivery)
+        delivery = getattr(error, "delivery", call.flight.known)
         name = escape_text(call.public_name)
         logger.debug("%s failed: %s (%s)", name, code, delivery, extra=facts_of(call, span))
 
 
-def _complete(error: CallError, call: Call, elapsed: float) -> None:
+def _complete(error: CallError, call: Call, timing: Timing) -> None:
     flight = call.flight
+    error.timing = timing
     error.task = error.task or flight.task
     error.complete(
         call_id=call.id,
         server=call.server,
         tool=call.public_name,
         attempts=flight.attempts,
-        elapsed=elapsed,
+        elapsed=timing.total,
         stderr=flight.stderr() if flight.stderr is not None else "",
     )

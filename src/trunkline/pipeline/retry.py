@@ -15,6 +15,7 @@ from trunkline.core.budget import Budget
 from trunkline.core.call import Call
 from trunkline.core.reply import Reply
 from trunkline.core.retry import RetrySettings
+from trunkline.core.timing import note_failure
 from trunkline.errors import CallError
 from trunkline.pipeline.service import Service
 from trunkline.pipeline.verdict import Safety, is_throttled, may_repeat
@@ -66,7 +67,9 @@ class _Repeat:
         self._call = call
         self._inner = inner
         self._loop = asyncio.get_running_loop()
-        self._unknown: CallError | None = None
+        self._doubt: CallError | None = None
+        """The last failure of a try that may have run."""
+        self._refused = False
         self._last_chance = False
 
     async def after(self, failure: CallError) -> Reply:
@@ -77,8 +80,7 @@ class _Repeat:
             self._note(failure)
             wait = self._wait(failure, retry)
             if wait is None:
-                self._tell_truth(failure)
-                raise failure
+                raise self._told(failure)
             await self._rest(wait, retry)
             try:
                 return await self._inner(self._call)
@@ -86,8 +88,11 @@ class _Repeat:
                 failure = error
 
     def _note(self, failure: CallError) -> None:
+        """Remember what is known of this try."""
         if failure.delivery == "unknown":
-            self._unknown = failure
+            self._doubt = failure
+            self._call.flight.doubtful = True
+        self._refused = self._refused or failure.delivery == "refused"
 
     def _wait(self, failure: CallError, retry: int) -> float | None:
         """Give the seconds until the next try, or None for none."""
@@ -99,12 +104,13 @@ class _Repeat:
             return None
         self._last_chance = verdict == "once_more"
         wait, now = layer.wait(failure, retry), self._loop.time()
-        if now + wait >= self._call.deadline or not layer.budget.take(now, retry):
+        if now + wait >= self._call.deadline or not layer.budget.take(now):
             return None
         return wait
 
     async def _rest(self, wait: float, retry: int) -> None:
         flight = self._call.flight
+        note_failure(flight, self._loop.time())
         flight.phase = f"waiting for retry {retry}"
         # Nobody is silent who is not asked: the idle deadline begins with the next try.
         flight.answering += 1
@@ -113,9 +119,14 @@ class _Repeat:
         finally:
             flight.answering -= 1
             flight.activity = self._loop.time()
-        flight.waited += wait
+        flight.paused += wait
+        flight.delivery = "never_sent"
 
-    def _tell_truth(self, failure: CallError) -> None:
-        """Let the last error say what is known of all tries: an earlier one may have run."""
-        if self._unknown is not None and failure.delivery in ("never_sent", "refused"):
-            failure.delivery = "unknown"
+    def _told(self, failure: CallError) -> CallError:
+        """Give the error that says what is known of all tries: an earlier one may have run."""
+        if self._doubt is not None and failure.delivery in ("never_sent", "refused"):
+            self._doubt.__cause__ = failure
+            return self._doubt
+        if self._refused and failure.delivery == "never_sent":
+            failure.delivery = "refused"
+        return failure

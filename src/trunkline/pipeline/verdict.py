@@ -51,8 +51,8 @@ def safety_of(
 
     Args:
         annotations: of the tool, as its server gives them.
-        trusted: whether they may be believed; what they tighten is believed of any server.
-        read_only, idempotent: what the user's policy says of the tool, which needs no trust.
+        trusted: whether they may be believed; hints that contradict each other never are.
+        read_only, idempotent: what the user's policy says of the tool, whatever its server says.
     """
     if method in READS:
         return "read"
@@ -96,7 +96,8 @@ def is_throttled(error: CallError) -> bool:
 
 
 def _of_unknown(error: CallError) -> Verdict:
-    if isinstance(error, OutcomeUnknownError):
+    # A bare HTTP 429 says no more of what was executed than a bare 503.
+    if isinstance(error, OutcomeUnknownError | RejectedError):
         return "again"
     # What breaks the protocol once may be an accident; the same again is how the server is.
     return "once_more" if isinstance(error, ProtocolError) else "never"

@@ -53,6 +53,8 @@ class Broken(msgspec.Struct, frozen=True, kw_only=True):
     reason: str
     id: RequestId | None = None
     """The request it answers, where that could be read."""
+    array: bytes | None = None
+    """The frame itself where it is an array, which is no message but in a revision that has batches."""
 
 
 _decoder = msgspec.json.Decoder(Frame)
@@ -62,6 +64,9 @@ _id_decoder: msgspec.json.Decoder[RequestId] = msgspec.json.Decoder(RequestId)
 _encoder = msgspec.json.Encoder()
 _LOG_LEVEL = b',"' + META_LOG_LEVEL.encode() + b'":"%s"'
 _NOTHING: Mapping[str, str] = {}
+IN_AN_ARRAY = "it came in an array, which no revision but 2025-03-26 has"
+"""Why an answer is none that came in a batch where there are no batches."""
+_ARRAY = re.compile(rb"\s*\[")
 _ID_AT_START = re.compile(
     rb'\s*\{(?:\s*"jsonrpc"\s*:\s*"2\.0"\s*,)?\s*"id"\s*:\s*(-?\d+|"(?:[^"\\]|\\.)*")\s*[,}]'
 )
@@ -86,7 +91,10 @@ def decode_frame(data: bytes, limits: Limits) -> Frame | Broken:
     except LimitExceeded as over:
         return Broken(reason=f"the message {over}", id=recover_id(data))
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as cause:
-        return Broken(reason=f"the message is not valid JSON-RPC ({cause})", id=recover_id(data))
+        reason = f"the message is not valid JSON-RPC ({cause})"
+        if _ARRAY.match(data):
+            return Broken(reason=reason, array=data)
+        return Broken(reason=reason, id=recover_id(data))
 
 
 def _keep_state(data: bytes, result: dict[str, Any]) -> None:

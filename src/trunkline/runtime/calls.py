@@ -51,7 +51,10 @@ class Calls:
         *,
         timeout: float | None = None,  # noqa: ASYNC109 - spent by the Deadline layer, from one clock
         on_progress: ProgressHandler | None = None,
+        priority: int | None = None,
         as_: None = None,
+        cache: bool = True,
+        max_age: float | None = None,
         fallback: Sequence[object] | None = None,
         fallback_on: Collection[Cause] = (),
     ) -> Reply: ...
@@ -64,7 +67,10 @@ class Calls:
         *,
         timeout: float | None = None,  # noqa: ASYNC109
         on_progress: ProgressHandler | None = None,
+        priority: int | None = None,
         as_: type[Value],
+        cache: bool = True,
+        max_age: float | None = None,
         fallback: Sequence[object] | None = None,
         fallback_on: Collection[Cause] = (),
     ) -> Value: ...
@@ -77,7 +83,10 @@ class Calls:
         *,
         timeout: float | None = None,  # noqa: ASYNC109
         on_progress: ProgressHandler | None = None,
+        priority: int | None = None,
         as_: Any,
+        cache: bool = True,
+        max_age: float | None = None,
         fallback: Sequence[object] | None = None,
         fallback_on: Collection[Cause] = (),
     ) -> Any: ...
@@ -89,7 +98,10 @@ class Calls:
         *,
         timeout: float | None = None,  # noqa: ASYNC109
         on_progress: ProgressHandler | None = None,
+        priority: int | None = None,
         as_: Any = None,
+        cache: bool = True,
+        max_age: float | None = None,
         fallback: Sequence[object] | None = None,
         fallback_on: Collection[Cause] = (),
     ) -> Any:
@@ -99,13 +111,17 @@ class Calls:
             arguments: an object of JSON values; checked against the tool's schema before it is sent.
             timeout: seconds for the whole call; without it the policy's (600).
             on_progress: called with each `Progress` the server reports; sync or async.
+            priority: where calls wait for their turn the greatest goes first; without it the policy's.
             as_: give the reply's value as an instance of this type instead of the Reply: a msgspec
                 Struct, dataclass, TypedDict or pydantic class, a builtin, or a generic of these. It is
                 made from the structured content, else from the text read as JSON, else from the text.
+            cache: whether an answer may be given that policy let be kept; False asks the server, and what
+                it says is kept in its place.
+            max_age: oldest such answer that is taken, in seconds; without it policy's.
             fallback: what is tried, in this order, if the call fails, in place of what policy says: a str
                 names another tool, or a server that has one of the same name; a function, sync or async,
                 is given the call and the error; any other JSON value, or a `Constant`, stands for itself.
-                The reply then says in `degraded` why.
+                The reply then is `degraded` and says why in `reason`.
             fallback_on: what it is for beside failures of servers and links; see `fallback.Cause`.
 
         Raises:
@@ -115,12 +131,14 @@ class Calls:
                 `unexpected_result`. Both hold the reply as `error.reply`.
             TypeError: `as_` is no type that JSON can become.
         """
+        max_age = max_age if cache else 0.0
         if as_ is not None:
-            with_fallback = {"fallback": fallback, "fallback_on": fallback_on}
-            return await self._call_typed(tool, arguments, timeout, on_progress, as_, with_fallback)
+            rest: dict[str, Any] = {"priority": priority, "max_age": max_age}
+            rest |= {"fallback": fallback, "fallback_on": fallback_on}
+            return await self._call_typed(tool, arguments, timeout, on_progress, as_, rest)
         asked = self._loop.time()
         route = self._routes.recall(tool) or await self._routes.find(tool, timeout)
-        call = self._make_call(route, arguments, timeout, asked)
+        call = self._make_call(route, arguments, timeout, asked, priority=priority, max_age=max_age)
         if fallback is not None:
             route, call = self._falling(route, call, **read_fallback(fallback, fallback_on))
         if on_progress is None:
@@ -162,6 +180,9 @@ class Calls:
         arguments: Mapping[str, Any] | None = None,
         *,
         timeout: float | None = None,
+        priority: int | None = None,
+        cache: bool = True,
+        max_age: float | None = None,
         fallback: Sequence[object] | None = None,
         fallback_on: Collection[Cause] = (),
     ) -> Handle:
@@ -171,13 +192,17 @@ class Calls:
         latest when the trunk is closed. `handle.progress` is a stream of Progress, and
         `handle.cancel("reason")` ends the call at the server too. For `fallback` see `call`.
 
+        Args:
+            timeout, cache, max_age: as in `call`.
+
         Raises:
             UnavailableError: the trunk is closed.
         """
-        if fallback is None:
-            return self._launch(tool, arguments, timeout, Feed())
-        falling = partial(self._falling, **read_fallback(fallback, fallback_on))
-        return self._launch(tool, arguments, timeout, Feed(), falling=falling)
+        age = max_age if cache else 0.0
+        falling = None
+        if fallback is not None:
+            falling = partial(self._falling, **read_fallback(fallback, fallback_on))
+        return self._launch(tool, arguments, timeout, Feed(), priority=priority, max_age=age, falling=falling)
 
     def stream(
         self,
@@ -265,6 +290,8 @@ class Calls:
         timeout: float | None,
         progress: Feed[Any],
         log_level: LogLevel | None = None,
+        priority: int | None = None,
+        max_age: float | None = None,
         falling: Callable[[Route, Call], tuple[Route, Call]] | None = None,
     ) -> Handle:
         flight = Flight(self._loop.time())
@@ -274,7 +301,9 @@ class Calls:
         async def call() -> Reply:
             route = self._routes.recall(tool) or await self._routes.find(tool, timeout)
             flight.activity = self._loop.time()
-            made = self._make_call(route, given, timeout, flight.started, flight)
+            made = self._make_call(
+                route, given, timeout, flight.started, flight, priority=priority, max_age=max_age
+            )
             if falling is not None:
                 route, made = falling(route, made)
             return await route.service(replace(made, id=handle.call_id, log_level=log_level))
@@ -289,6 +318,8 @@ class Calls:
         timeout: float | None,
         asked: float,
         flight: Flight | None = None,
+        priority: int | None = None,
+        max_age: float | None = None,
     ) -> Call:
         return Call(
             id=next(self._call_ids),
@@ -300,4 +331,6 @@ class Calls:
             deadline=asked + (route.timeout if timeout is None else timeout),
             idle=route.idle if timeout is None else max(route.idle, timeout),
             flight=flight or Flight(self._loop.time()),
+            priority=priority,
+            max_age=max_age,
         )

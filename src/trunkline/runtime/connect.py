@@ -12,6 +12,7 @@ from trunkline.pipeline.middleware import Function, Middleware
 from trunkline.runtime.egress import Contexts
 from trunkline.runtime.trunk import Trunk
 from trunkline.store.port import Store
+from trunkline.store.replies import ReplyStore
 from trunkline.telemetry.tracer import Tracing
 from trunkline.telemetry.wire_log import WireTarget
 
@@ -34,6 +35,7 @@ def connect(
     store: Store | None = None,
     watch: bool = False,
     middleware: Sequence[Middleware | Function] = (),
+    cache: ReplyStore | None = None,
 ) -> Trunk:
     """Open many MCP servers as one catalog: `async with connect("mcp.json") as trunk: ...`.
 
@@ -63,6 +65,8 @@ def connect(
             what cannot be used changes nothing, see `Trunk.config_status`. Needs `trunkline[watch]`.
         middleware: functions of the application's own around calls, `async def mw(call, next)`, the first
             outermost; a `Middleware` says at which point one stands and for which tools. See `Trunk.use`.
+        cache: where answers are kept that policy lets be kept, in place of memory; for servers whose entry
+            is the same in another run. It is not closed.
     """
     return Trunk(
         target,
@@ -81,4 +85,5 @@ def connect(
         store=store,
         watch=watch,
         middleware=middleware,
+        cache=cache,
     )

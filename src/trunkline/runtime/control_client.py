@@ -100,12 +100,13 @@ class AttachedTrunk:
         if self._writer.can_write_eof():
             with contextlib.suppress(OSError):
                 self._writer.write_eof()
-        await asyncio.wait({self._reading}, timeout=_PARTING)
-        self._reading.cancel()
-        await asyncio.wait({self._reading})
-        self._writer.close()
-        with contextlib.suppress(OSError):
-            await self._writer.wait_closed()
+        try:
+            await asyncio.wait({self._reading}, timeout=_PARTING)
+        finally:
+            self._reading.cancel()
+            # What is unsent by now is read by nobody, who could be waited for without end.
+            self._writer.transport.abort()
+            await asyncio.wait({self._reading})
 
     @property
     def catalog(self) -> Catalog:
@@ -164,6 +165,8 @@ class AttachedTrunk:
         *,
         timeout: float | None = None,  # noqa: ASYNC109 - the server keeps it
         on_progress: ProgressHandler | None = None,
+        cache: bool = True,
+        max_age: float | None = None,
     ) -> Reply:
         """See `Trunk.call`; the call is cancelled at its server when this is cancelled."""
         request = Call(
@@ -172,6 +175,7 @@ class AttachedTrunk:
             tool=tool,
             arguments=arguments or {},
             timeout=timeout,
+            max_age=max_age if cache else 0.0,
             progress=on_progress is not None,
         )
         return _decode_reply(await self._ask(request, timeout, on_progress))
@@ -183,6 +187,8 @@ class AttachedTrunk:
         timeout: float | None = None,  # noqa: ASYNC109
         *,
         on_progress: ProgressHandler | None = None,
+        cache: bool = True,
+        max_age: float | None = None,
     ) -> ReadReply:
         """See `Trunk.read`."""
         request = Read(
@@ -191,6 +197,7 @@ class AttachedTrunk:
             uri=uri,
             server=server,
             timeout=timeout,
+            max_age=max_age if cache else 0.0,
             progress=on_progress is not None,
         )
         return _decode_read(await self._ask(request, timeout, on_progress))
@@ -201,10 +208,18 @@ class AttachedTrunk:
         arguments: Mapping[str, str] | None = None,
         *,
         timeout: float | None = None,  # noqa: ASYNC109
+        cache: bool = True,
+        max_age: float | None = None,
     ) -> PromptReply:
         """See `Trunk.get_prompt`."""
-        given, number = dict(arguments or {}), next(self._numbers)
-        request = GetPrompt(id=number, servers=self._servers, name=name, arguments=given, timeout=timeout)
+        request = GetPrompt(
+            id=next(self._numbers),
+            servers=self._servers,
+            name=name,
+            arguments=dict(arguments or {}),
+            timeout=timeout,
+            max_age=max_age if cache else 0.0,
+        )
         return _decode_prompt(await self._ask(request, timeout))
 
     async def start_task(

@@ -8,6 +8,7 @@ from typing import Any
 import msgspec
 
 import trunkline.errors as known
+from trunkline.core.timing import Timing
 from trunkline.errors import TrunklineError
 
 _MOST_CAUSES = 8
@@ -33,9 +34,15 @@ def decode_error(document: Mapping[str, Any]) -> Exception:
     if isinstance(kind, type) and issubclass(kind, TrunklineError):
         error: Exception = kind.__new__(kind, text)
         for name, value in document.get("facts", {}).items():
-            setattr(error, name, tuple(value) if isinstance(value, list) and name != "data" else value)
+            setattr(error, name, _revive(name, value))
     else:
         error = type(str(document.get("kind")), (RuntimeError,), {})(text)
     if (cause := document.get("cause")) is not None:
         error.__cause__ = decode_error(cause)
     return error
+
+
+def _revive(name: str, value: Any) -> Any:
+    if name == "timing" and value is not None:
+        return msgspec.convert(value, Timing)
+    return tuple(value) if isinstance(value, list) and name != "data" else value

@@ -23,7 +23,7 @@ from trunkline.core.status import ServerStatus
 from trunkline.core.task import Task
 from trunkline.core.tool import Tool
 
-VERSION = 5
+VERSION = 6
 MAX_LINE_BYTES = 256 * 1024 * 1024
 """Longest line either side takes: a reply of the frame limit, written as JSON once more, with room."""
 
@@ -72,6 +72,8 @@ class Call(_Viewing, tag="call", frozen=True, kw_only=True):
     tool: str
     arguments: Mapping[str, Any] = {}
     timeout: float | None = None
+    max_age: float | None = None
+    """Oldest kept answer that is taken, in seconds; 0 asks the server."""
     progress: bool = False
 
 
@@ -81,6 +83,7 @@ class Read(_Viewing, tag="read", frozen=True, kw_only=True):
     uri: str
     server: str | None = None
     timeout: float | None = None
+    max_age: float | None = None
     progress: bool = False
 
 
@@ -90,6 +93,7 @@ class GetPrompt(_Viewing, tag="prompt", frozen=True, kw_only=True):
     name: str
     arguments: Mapping[str, str] = {}
     timeout: float | None = None
+    max_age: float | None = None
 
 
 class About(_Viewing, tag="task", frozen=True, kw_only=True):

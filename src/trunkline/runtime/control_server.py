@@ -85,9 +85,13 @@ class ControlServer:
             tasks.add(task := self._loop.create_task(self._converse(reader, writer)))
             task.add_done_callback(tasks.discard)
 
-        server = await asyncio.start_unix_server(accept, sock=_bind(path), limit=MAX_LINE_BYTES)
+        # It is started below, where a cancellation meanwhile closes it.
+        server = await asyncio.start_unix_server(
+            accept, sock=_bind(path), limit=MAX_LINE_BYTES, start_serving=False
+        )
         ours = os.stat(path)
         try:
+            await server.start_serving()
             yield
         finally:
             server.close()
@@ -189,6 +193,7 @@ class ControlServer:
                     request.arguments,
                     timeout=request.timeout,
                     on_progress=report if request.progress else None,
+                    max_age=request.max_age,
                 )
             case Read():
                 return await self.view(request.servers).read(
@@ -196,10 +201,13 @@ class ControlServer:
                     request.server,
                     request.timeout,
                     on_progress=report if request.progress else None,
+                    max_age=request.max_age,
                 )
             case GetPrompt():
                 view = self.view(request.servers)
-                return await view.get_prompt(request.name, request.arguments, timeout=request.timeout)
+                return await view.get_prompt(
+                    request.name, request.arguments, timeout=request.timeout, max_age=request.max_age
+                )
             case Search(query=query):
                 needs = query if isinstance(query, str) else list(query)
                 view = self.view(request.servers)

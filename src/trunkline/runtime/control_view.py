@@ -6,9 +6,10 @@ import copy
 from collections.abc import Collection, Iterator
 from typing import cast
 
-from trunkline.core.call import Call
+from trunkline.core.call import Call, Flight
 from trunkline.core.reply import Reply
 from trunkline.core.status import ServerStatus
+from trunkline.errors import TrunklineError
 from trunkline.runtime.inventory import Inventory
 from trunkline.runtime.routes import Routes
 from trunkline.runtime.trunk import Trunk
@@ -68,6 +69,15 @@ class _Part:
 
     async def call_held(self, hold: Hold, call: Call) -> Reply:
         return await self._fleet.call_held(hold, call)
+
+    async def hold(self, server: str, flight: Flight) -> tuple[Pool, Hold]:
+        return await self._fleet.hold(server, flight)
+
+    async def connect(self, server: str, flight: Flight) -> Server:
+        return await self._fleet.connect(server, flight)
+
+    async def settled(self, server: str) -> TrunklineError | None:
+        return await self._fleet.settled(server)
 
     async def call(self, call: Call) -> Reply:
         return await self._fleet.call(call)

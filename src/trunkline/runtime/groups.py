@@ -102,7 +102,7 @@ class Group:
         finally:
             if child is not None:
                 call.flight.attempts += child.flight.attempts
-                call.flight.delivery = child.flight.delivery
+                call.flight.delivery = child.flight.known
 
 
 def _told_whole(reply: Reply, call: Call) -> Reply:

@@ -43,7 +43,7 @@ class Handle:
     @property
     def delivery(self) -> Delivery:
         """What is known of the request by now; also after `cancel`."""
-        return self.flight.delivery
+        return self.flight.known
 
     def cancel(self, reason: str = "the caller cancelled the call") -> bool:
         """End the call, at the server too; False when it has ended already.
@@ -100,12 +100,14 @@ class Handles:
         self._running: dict[asyncio.Task[None], Handle] = {}
         self._owner: asyncio.TaskGroup | None = None
         self._farewells: set[asyncio.Task[None]] = set()
+        self._errands: set[asyncio.Task[None]] = set()
 
     async def run(self) -> None:
         """Run the fleet until `stop`; then end the calls first, so that their servers are told."""
         async with asyncio.TaskGroup() as group:
             self._group = self._owner = group
-            group.create_task(self._fleet.run())
+            fleet = group.create_task(self._fleet.run())
+            fleet.add_done_callback(self._end_errands)
             await self._stopping.wait()
             self._group = None
             for task, handle in self._running.items():
@@ -135,6 +137,22 @@ class Handles:
         self._running[task] = handle
         task.add_done_callback(functools.partial(self._settle, handle))
 
+    def spawn(self, errand: Coroutine[Any, Any, None], name: str) -> asyncio.Task[None]:
+        """Run what several callers wait for, or nobody yet; it ends with the servers at the latest.
+
+        Args:
+            errand: raises nothing but CancelledError.
+
+        Raises:
+            UnavailableError: the trunk is closed.
+        """
+        if self._group is None:
+            raise UnavailableError("the trunk is closed", code="closed")
+        task = self._group.create_task(errand, name=name)
+        self._errands.add(task)
+        task.add_done_callback(self._errands.discard)
+        return task
+
     def see_off(self, farewell: Coroutine[Any, Any, None]) -> None:
         """Run what a server is told when nobody waits any more; too many of these at a time are dropped.
 
@@ -147,6 +165,10 @@ class Handles:
         task = self._owner.create_task(farewell, name="farewell")
         self._farewells.add(task)
         task.add_done_callback(self._farewells.discard)
+
+    def _end_errands(self, _: asyncio.Task[None]) -> None:
+        for errand in self._errands:
+            errand.cancel()
 
     def _settle(self, handle: Handle, task: asyncio.Task[None]) -> None:
         del self._running[task]

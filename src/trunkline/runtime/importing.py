@@ -38,5 +38,6 @@ async def import_off_loop(name: str) -> None:
         with contextlib.suppress(RuntimeError):
             loop.call_soon_threadsafe(settle, error)
 
-    threading.Thread(target=work, name=f"import {name}", daemon=True).start()
+    # No daemon: a program that ends in the middle of an import of native code may crash.
+    threading.Thread(target=work, name=f"import {name}").start()
     await done

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from trunkline.config.loading import Config
 from trunkline.core.journal import LogLine
+from trunkline.core.status import ServerStatus
 from trunkline.errors import DeadlineExceededError
 from trunkline.runtime.insight import Insight
 from trunkline.runtime.inventory import Inventory
@@ -67,7 +68,7 @@ class Inspecting:
 
         known = Knowledge(
             journal=self.journal,
-            statuses=self._fleet.status(),
+            statuses=self.status(),
             catalog=self._inventory.catalog(),
             warnings=self._inventory.warnings(),
             disabled=self.config.disabled,
@@ -111,6 +112,10 @@ class Inspecting:
                 hint="The restart goes on; `trunk.status()` says how far it is.",
             ) from None
         return report
+
+    def status(self) -> dict[str, ServerStatus]:
+        """Say how each server is doing."""
+        raise NotImplementedError
 
     async def _ready_one(self, server: str) -> None:
         raise NotImplementedError

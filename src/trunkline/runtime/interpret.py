@@ -66,10 +66,9 @@ class Interpreter:
         Raises:
             NotFoundError: the server's list is whole, was read anew, and lacks it.
         """
-        supervisor = self._fleet.get(call.server)
-        if supervisor is None:
+        if call.server not in self._fleet:
             return None
-        await supervisor.connect(call.flight)
+        supervisor = await self._fleet.connect(call.server, call.flight)
         if (prompt := self._known(call)) is not None:
             return prompt
         try:

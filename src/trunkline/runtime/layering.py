@@ -22,6 +22,8 @@ from trunkline.pipeline.retry import Retry
 from trunkline.pipeline.route import Route
 from trunkline.pipeline.service import Layer, in_order
 from trunkline.pipeline.verdict import Safety, safety_of
+from trunkline.runtime.caching import Caching
+from trunkline.runtime.guards import Guards
 
 Variant = Literal["", "falling", "once"]
 """What is special about the calls of a stack. `falling`: callers give alternatives of their own. `once`: they
@@ -72,8 +74,16 @@ class Subject(msgspec.Struct, frozen=True, kw_only=True):
 class Layering:
     """Makes layers and owns what they share; a layer that is not configured is not made."""
 
-    def __init__(self, observe: Observe, middleware: Sequence[Middleware] = ()) -> None:
+    def __init__(
+        self,
+        observe: Observe,
+        guards: Guards,
+        middleware: Sequence[Middleware] = (),
+        caching: Caching | None = None,
+    ) -> None:
         self._observe = observe
+        self._guards = guards
+        self._caching = caching
         self._budgets: dict[str, Budget] = {}
         self.middleware = tuple(middleware)
         """The application's own functions; a change holds for stacks made from then on."""
@@ -85,7 +95,7 @@ class Layering:
 
     def draw(self) -> float:
         """Give a random number from 0 to 1."""
-        return _draw()
+        return draw()
 
     def layers(self, subject: Subject, *more: Layer) -> tuple[Layer, ...]:
         """Give the layers for a subject, in order, together with those that only routes can make."""
@@ -95,8 +105,11 @@ class Layering:
             *more,
             *self._own(subject),
             self._fallback(subject),
+            *(() if self._caching is None else self._caching.layers(subject)),
             self._retry(subject),
             self._route(subject),
+            self._guards.breaker_layer(subject.server, subject.tool, subject.of_server, subject.of_tool),
+            self._guards.limit_layer(subject.server, subject.tool, subject.of_server, subject.of_tool),
         )
         return in_order(layer for layer in made if layer is not None)
 
@@ -104,6 +117,7 @@ class Layering:
         """Drop what is kept of any server but these."""
         for name in self._budgets.keys() - set(servers):
             del self._budgets[name]
+        self._guards.forget(servers)
 
     def _own(self, subject: Subject) -> tuple[Own, ...]:
         own = [one for one in self.middleware if one.is_for(subject.public_name)]
@@ -115,7 +129,7 @@ class Layering:
         settings = (subject.of_tool or subject.of_server).retry
         if settings.attempts <= 1 or subject.variant == "once":
             return None
-        return Retry(settings=settings, budget=self._budget(subject), safety=subject.safety, draw=_draw)
+        return Retry(settings=settings, budget=self._budget(subject), safety=subject.safety, draw=draw)
 
     def _budget(self, subject: Subject) -> Budget:
         of_server = subject.of_server.retry
@@ -132,7 +146,7 @@ class Layering:
         return Route(
             settings=rules.route,
             hedging=rules.hedge,
-            draw=_draw,
+            draw=draw,
             may_hedge=lambda call: subject.safety(call) == "read",
             budget=self._budget(subject),
         )
@@ -151,7 +165,7 @@ class Layering:
         )
 
 
-def _draw() -> float:
+def draw() -> float:
     """Give a random number from 0 to 1."""
     return int.from_bytes(os.urandom(4)) / 2**32
 

@@ -14,6 +14,7 @@ from trunkline.core.principal import Principal
 from trunkline.core.reply import Reply
 from trunkline.core.status import ServerStatus
 from trunkline.errors import CallError, DeadlineExceededError
+from trunkline.runtime.batching import Batching
 from trunkline.runtime.calls import Calls
 from trunkline.runtime.detaching import Detaching
 from trunkline.runtime.handle import Handles
@@ -60,7 +61,7 @@ class Leasing:
         return Lease(self, server, timeout)
 
 
-class Lease(Calls, Requests, Detaching):
+class Lease(Calls, Batching, Requests, Detaching):
     """One connection for one holder, between entering and leaving `async with`."""
 
     def __init__(self, owner: Leasing, server: str, timeout: float | None) -> None:
@@ -76,8 +77,8 @@ class Lease(Calls, Requests, Detaching):
         if self.server not in owner._fleet:
             raise no_server(self.server, owner._fleet)
         # A narrowed view of a fleet knows its servers; who shares them is the fleet's to know.
-        pool = owner._fleet.share(self.server)
-        self._hold = hold = await self._take(pool)
+        pool, self._hold = await self._take()
+        hold = self._hold
         self._loop, self._handles, self._call_ids = owner._loop, owner._handles, owner._call_ids
         self._principal, self._acting = owner._principal, owner._acting
         self._fleet = cast(Fleet, _Held(owner._fleet, pool, hold))
@@ -103,14 +104,14 @@ class Lease(Calls, Requests, Detaching):
         """Whether the connection, or its session, is known to be gone."""
         return self._hold is not None and self._hold.lost
 
-    async def _take(self, pool: Pool) -> Hold:
+    async def _take(self) -> tuple[Pool, Hold]:
         allowed = self._timeout
         if allowed is None:
             allowed = self._owner._policy.for_server(self.server).timeout
         flight = Flight(self._owner._loop.time())
         try:
             async with asyncio.timeout(allowed):
-                return await pool.hold(flight)
+                return await self._owner._fleet.hold(self.server, flight)
         except TimeoutError:
             raise DeadlineExceededError(
                 f"no connection to lease within {allowed:g} s ({flight.phase})",
@@ -148,6 +149,11 @@ class _Held:
 
     def status(self) -> dict[str, ServerStatus]:
         return {self.servers[0]: self._pool.status()}
+
+    async def connect(self, server: str, flight: Flight) -> Server:
+        del server
+        await self._pool.connect(flight)
+        return self._pool
 
     async def call(self, call: Call) -> Reply:
         return await self._fleet.call_held(self._hold, call)

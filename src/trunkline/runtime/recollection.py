@@ -12,11 +12,12 @@ from trunkline.config.loading import Config
 from trunkline.core.handlers import Handlers
 from trunkline.core.principal import LOCAL
 from trunkline.core.status import ServerStatus
-from trunkline.protocol.lists import KINDS
+from trunkline.protocol.lists import KINDS, Kind
 from trunkline.runtime.assembly import assemble, client_identity
 from trunkline.runtime.reading import read_stale
 from trunkline.runtime.remembering import Remembering, open_store
 from trunkline.store.port import Store
+from trunkline.supervision.remembered import Items
 from trunkline.supervision.settings import ServerSettings
 
 
@@ -44,23 +45,25 @@ def recollect(config: Config, environ: Mapping[str, str], store: Store | None = 
     return Recollection(
         catalog=Catalog.build(map(_listing, found), [settings.name for settings in found]),
         statuses={settings.name: _status(settings) for settings in found},
-        unknown=tuple(
-            settings.name
-            for settings in found
-            if settings.remembered is None or "tools" not in settings.remembered.recalled
-        ),
+        unknown=tuple(settings.name for settings in found if "tools" not in _recalled(settings)),
         problem=remembering.problem,
     )
 
 
 def _listing(settings: ServerSettings) -> Listing:
-    recalled = {} if settings.remembered is None else settings.remembered.recalled
+    recalled = _recalled(settings)
     found = {
         kind: read_stale(settings.name, settings.transport, kind, recalled[kind])
         for kind in KINDS
         if kind in recalled
     }
     return msgspec.structs.replace(Listing(server=settings.name), **found)
+
+
+def _recalled(settings: ServerSettings) -> Mapping[Kind, Items]:
+    """Give what one of the server's endpoints listed, its own first: they are the same server."""
+    known = [one.remembered.recalled for one in (settings, *settings.replicas) if one.remembered is not None]
+    return next((recalled for recalled in known if "tools" in recalled), known[0] if known else {})
 
 
 def _status(settings: ServerSettings) -> ServerStatus:

@@ -15,7 +15,9 @@ from trunkline.config.loading import Config, load
 from trunkline.config.policy import Policy
 from trunkline.core.status import ConfigStatus
 from trunkline.errors import ConfigError
+from trunkline.runtime.caching import Caching
 from trunkline.runtime.followed_files import FollowedFiles
+from trunkline.runtime.layering import Layering
 from trunkline.runtime.routes import Routes
 from trunkline.supervision.fleet import Fleet
 from trunkline.supervision.settings import ServerSettings
@@ -33,6 +35,8 @@ class Reloading:
     _files: FollowedFiles
     _fleet: Fleet
     _routes: Routes
+    _caching: Caching
+    _layering: Layering
 
     async def reload(self) -> Changes:
         """Read the configuration again and bring servers in line with it; give what was done.
@@ -57,14 +61,17 @@ class Reloading:
         changes = compare(replace(self.config, policy=self._policy), after)
         self.config, self._policy = config, policy
         self._routes.adopt(policy)
+        self._caching.adopt()
         for name in (*changes.removed, *changes.changed):
             if name in self._fleet:
                 self._fleet.retire(name)
+                self._caching.drop_server(name)
         for entry in config.entries:
             if entry.name not in self._fleet:
                 self._fleet.add(self._assemble(entry))
             elif entry.name in changes.adjusted:
                 self._fleet.adjust(self._assemble(entry))
+        self._layering.forget(self._fleet.servers)
         self._routes.forget()
         return changes
 

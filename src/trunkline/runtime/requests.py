@@ -63,6 +63,8 @@ class Requests:
         timeout: float | None = None,  # noqa: ASYNC109 - spent by the Deadline layer, from one clock
         *,
         on_progress: ProgressHandler | None = None,
+        cache: bool = True,
+        max_age: float | None = None,
     ) -> ReadReply:
         """Read a resource: `reply.contents`, `reply.text`, and `reply.data` for its bytes.
 
@@ -73,6 +75,7 @@ class Requests:
                 server is ready or failed and has listed what it has.
             timeout: seconds for the whole call; without it the policy's (600).
             on_progress: called with each `Progress` the server reports; sync or async.
+            cache, max_age: as in `call`.
 
         Raises:
             NotFoundError: there is no such server or resource; `candidates` holds near URIs.
@@ -83,6 +86,7 @@ class Requests:
         if server is None:
             server = await self._routes.finding.server_of(uri, timeout)
         call = self._make_request(server, READ, uri, {"uri": uri}, timeout, asked)
+        call = replace(call, max_age=max_age if cache else 0.0)
         return cast(ReadReply, await self._send(call, on_progress))
 
     def read_chunks(
@@ -127,12 +131,15 @@ class Requests:
         arguments: Mapping[str, str] | None = None,
         *,
         timeout: float | None = None,  # noqa: ASYNC109 - as in `read`
+        cache: bool = True,
+        max_age: float | None = None,
     ) -> PromptReply:
         """Get a prompt's `messages` and `description` by its public name, or its bare one where unique.
 
         Args:
             arguments: text for each argument; those the prompt requires are checked before it is sent.
             timeout: seconds for the whole call; without it the policy's (600).
+            cache, max_age: as in `call`.
 
         Raises:
             InvalidArgumentsError: a required argument is missing, or one is not text.
@@ -144,6 +151,7 @@ class Requests:
         if arguments:
             params["arguments"] = dict(arguments)
         call = self._make_request(server, GET_PROMPT, own_name, params, timeout, asked)
+        call = replace(call, max_age=max_age if cache else 0.0)
         return cast("PromptReply", await self._send(call))
 
     async def complete(

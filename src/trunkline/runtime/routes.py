@@ -123,6 +123,10 @@ class Routes:
             service=self.stacks.of_server(server),
         )
 
+    def batch_size(self, server: str) -> int:
+        """Give how many calls of a server may leave in one message."""
+        return self._policy.for_server(server).batch.size
+
     def own_tool(self, server: str, tool: str) -> str:
         """Give the public name of a tool of this very server.
 
@@ -159,10 +163,9 @@ class Routes:
             DeadlineExceededError: some server was still connecting when the time was over.
         """
         allowed = self._policy.for_server("").timeout if timeout is None else timeout
-        supervisor = None if server is None else self._fleet.get(server)
         try:
             async with asyncio.timeout(allowed):
-                await (self._settled() if supervisor is None else supervisor.settled())
+                await (self._settled() if server is None else self._fleet.settled(server))
         except TimeoutError:
             late = [name for name, status in self._fleet.status().items() if status.state == "connecting"]
             raise DeadlineExceededError(

@@ -10,6 +10,7 @@ from trunkline.pipeline.fallback import Ask, ask_nothing
 from trunkline.pipeline.service import Layer, Service, stack
 from trunkline.pipeline.validate import Validate
 from trunkline.pipeline.verdict import Safety
+from trunkline.runtime.collecting import Window, collect
 from trunkline.runtime.interpret import Interpreter
 from trunkline.runtime.inventory import Inventory
 from trunkline.runtime.layering import Layering, Subject, Variant
@@ -41,11 +42,13 @@ class Stacks:
         self._tasks = Tasks(fleet, inventory, see_off)
         self._interpret = Interpreter(fleet, inventory).dispatch
         self._ask = ask
+        self._windows: dict[str, Window] = {}
         self._kept: dict[tuple[str, str | None], Service] = {}
         self._variants: dict[tuple[str, str, str], Service] = {}
 
     def forget(self) -> None:
         """Compile anew from the next call on."""
+        self._windows = {name: one for name, one in self._windows.items() if name in self._fleet.servers}
         self._kept.clear()
         self._variants.clear()
 
@@ -98,9 +101,20 @@ class Stacks:
     def _compile(self, server: str, tool: str, *, kind: Variant = "") -> Service:
         supervisor = self._fleet.get(server)
         dispatch: Service = self._fleet.call
+        if (window := self._window(server)) is not None:
+            dispatch = collect(window, dispatch)
         if supervisor is not None and supervisor.settings.transport == "http":
             dispatch = mirror_headers(self._inventory, dispatch, self._lists.relist)
         return stack(self._layers(server, tool, kind=kind), self._tasks.follow(dispatch))
+
+    def _window(self, server: str) -> Window | None:
+        """Give the collecting window that all tools of a server share, or None where there is none."""
+        settings, window = self._policy.for_server(server).batch, self._windows.get(server)
+        if not settings.milliseconds or settings.size < 2:
+            return None
+        if window is None or window.settings != settings:
+            window = self._windows[server] = Window(settings)
+        return window
 
     def _layers(self, server: str, tool: str | None, *, kind: Variant = "") -> tuple[Layer, ...]:
         subject = self._subject(server, tool, kind=kind)

@@ -35,7 +35,7 @@ class Stale:
         return {
             kind: self._parse(server, kind, items, supervisor.settings.transport)
             for kind in KINDS
-            if lists.get(kind) is None and (items := lists.stale(kind))
+            if lists.get(kind) is None and (items := supervisor.stale(kind))
         }
 
     def _parse(self, server: str, kind: Kind, items: Items, transport: str) -> tuple[Any, ...]:

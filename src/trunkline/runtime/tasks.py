@@ -78,7 +78,7 @@ class Tasks:
     async def _wait(self, polling: Polling) -> Reply:
         """Wait for a task on behalf of its own call; who gives up asks the server to give up too."""
         flight, task = polling.call.flight, polling.task
-        flight.task = task.handle
+        flight.task, flight.plain = task.handle, False
         try:
             reply = await polling.finish()
         except asyncio.CancelledError as gone:

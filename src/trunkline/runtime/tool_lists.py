@@ -26,10 +26,9 @@ class ToolLists:
 
     async def find(self, call: Call) -> Tool | None:
         """Wait for the server's list; one that lacks the tool is read once more before that counts."""
-        supervisor = self._fleet.get(call.server)
-        if supervisor is None:
+        if call.server not in self._fleet:
             raise no_server(call.server, self._fleet)
-        await supervisor.connect(call.flight)
+        supervisor = await self._fleet.connect(call.server, call.flight)
         if (tool := self._inventory.tool(call.public_name)) is not None:
             return tool
         refreshed = await supervisor.lists.refresh("tools")

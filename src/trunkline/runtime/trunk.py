@@ -27,18 +27,22 @@ from trunkline.errors import (
 from trunkline.pipeline.middleware import Function, Middleware
 from trunkline.runtime.around import Around, middleware_of
 from trunkline.runtime.assembly import assemble, check_required, client_identity
+from trunkline.runtime.batching import Batching
+from trunkline.runtime.breakers import Breakers
+from trunkline.runtime.cached import Cached
 from trunkline.runtime.calls import Calls
 from trunkline.runtime.detaching import Detaching
 from trunkline.runtime.egress import Contexts
 from trunkline.runtime.events import Bus
 from trunkline.runtime.explain import explain
 from trunkline.runtime.followed_files import FollowedFiles
+from trunkline.runtime.guards import Guards
 from trunkline.runtime.handle import Handles, finish
 from trunkline.runtime.hosting import Hosting
 from trunkline.runtime.insight import Insight
 from trunkline.runtime.inspecting import Inspecting
 from trunkline.runtime.inventory import Inventory
-from trunkline.runtime.layering import Layering
+from trunkline.runtime.layering import Layering, draw
 from trunkline.runtime.lease import Leasing
 from trunkline.runtime.reactions import end_reacting, is_wanted, react
 from trunkline.runtime.reloading import Reloading
@@ -49,6 +53,7 @@ from trunkline.runtime.tool_lists import no_server
 from trunkline.runtime.waking import settle_all, settle_awake
 from trunkline.runtime.watching import Watching
 from trunkline.store.port import Store
+from trunkline.store.replies import ReplyStore
 from trunkline.supervision.failure import unavailable
 from trunkline.supervision.fleet import Fleet, Server
 from trunkline.supervision.settings import ServerSettings
@@ -56,7 +61,9 @@ from trunkline.telemetry.tracer import Tracing
 from trunkline.telemetry.wire_log import WireTarget
 
 
-class Trunk(Calls, Requests, Watching, Detaching, Inspecting, Leasing, Reloading, Around):
+class Trunk(
+    Calls, Batching, Requests, Watching, Detaching, Inspecting, Leasing, Reloading, Around, Breakers, Cached
+):
     """Many servers behind one front door; made by `connect`, used as an async context manager.
 
     Entering returns at once: servers connect in the background, and a call waits for its own server
@@ -82,6 +89,7 @@ class Trunk(Calls, Requests, Watching, Detaching, Inspecting, Leasing, Reloading
         store: Store | None = None,
         watch: bool = False,
         middleware: Sequence[Middleware | Function] = (),
+        cache: ReplyStore | None = None,
     ) -> None:
         self._target = target
         self._require = (require,) if isinstance(require, str) else tuple(require)
@@ -102,6 +110,7 @@ class Trunk(Calls, Requests, Watching, Detaching, Inspecting, Leasing, Reloading
         self._reacting: asyncio.Task[None] | None = None
         self._watch = watch
         self._middleware = middleware_of(middleware)
+        self._reply_store = cache
         self._files = FollowedFiles(self._bus)
 
     async def __aenter__(self) -> Self:
@@ -122,11 +131,13 @@ class Trunk(Calls, Requests, Watching, Detaching, Inspecting, Leasing, Reloading
         self._policy = config.policy.activate(self._profile) if self._profile else config.policy
         self._loop = asyncio.get_running_loop()
         self._insight = Insight(self._tracing, self._wire, self._bus)
+        self._open_caching()
+        self._guards = Guards(self._heard(self._insight.events), draw)
         self._fleet = self._make_fleet()
         self._insight.watch_over(self._fleet)
         self._inventory = Inventory(self._fleet)
         self._handles = Handles(self._fleet)
-        self._layering = Layering(self._insight.observe, self._middleware)
+        self._layering = Layering(self._insight.observe, self._guards, self._middleware, self._caching)
         self._routes = Routes(
             self._fleet,
             self._inventory,
@@ -177,6 +188,7 @@ class Trunk(Calls, Requests, Watching, Detaching, Inspecting, Leasing, Reloading
             await end_reacting(self._reacting)
             self._insight.close()
             await self._remembering.close()
+            await self._caching.close()
 
     async def drain(self, grace: float) -> None:
         """Take no more calls, let those in flight end for at most `grace` seconds, then close.
@@ -185,6 +197,7 @@ class Trunk(Calls, Requests, Watching, Detaching, Inspecting, Leasing, Reloading
             UnavailableError: to who calls from now on, with `delivery="never_sent"`.
         """
         if self._root is not None:
+            self._files.stop()
             await self._fleet.drain(grace)
         await self.aclose()
 
@@ -198,7 +211,7 @@ class Trunk(Calls, Requests, Watching, Detaching, Inspecting, Leasing, Reloading
 
     def status(self) -> dict[str, ServerStatus]:
         """Say how each configured server is doing, in configuration order."""
-        return self._fleet.status()
+        return self._guards.show(self._fleet.status())
 
     def explain(self, name: str) -> Explanation:
         """Say what policy is in force for a server or tool, and where each value is written.
@@ -300,14 +313,17 @@ class Trunk(Calls, Requests, Watching, Detaching, Inspecting, Leasing, Reloading
         if name not in self._fleet:
             raise no_server(name, self._fleet)
         await self._fleet.remove(name)
+        self._caching.drop_server(name)
+        self._layering.forget(self._fleet.servers)
         self._routes.forget()
 
     def _make_fleet(self) -> Fleet:
-        return Fleet(self._insight.events)
+        return Fleet(self._guards)
 
     def _assemble(self, entry: Entry) -> ServerSettings:
         for one in endpoints_of(entry, self._policy):
             self._insight.learn(one)
+        self._caching.take(entry, self._policy)
         return assemble(
             entry,
             self._policy,
@@ -335,7 +351,7 @@ class Trunk(Calls, Requests, Watching, Detaching, Inspecting, Leasing, Reloading
                 await supervisor.listed()
 
     async def _ready_one(self, server: str) -> None:
-        error = await self._supervisor(server).settled()
+        error = await self._fleet.settled(self._supervisor(server).settings.name)
         if isinstance(error, ConfigError):
             raise error
         if error is not None:

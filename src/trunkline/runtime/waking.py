@@ -11,16 +11,16 @@ from trunkline.supervision.fleet import Fleet
 
 async def settle_awake(fleet: Fleet) -> None:
     """Wait until every server that has been wanted is ready or failed."""
-    for _, server in tuple(fleet):
+    for name, server in tuple(fleet):
         if not server.asleep:
-            await server.settled()
+            await fleet.settled(name)
 
 
 async def settle_all(fleet: Fleet) -> None:
     """Wait until it is known of each server what it lists, or that it failed; connect who was never asked."""
-    servers = [server for _, server in fleet if not server.asleep or server.lists.tools is None]
-    for server in servers:
+    servers = [(name, one) for name, one in fleet if not one.asleep or one.lists.tools is None]
+    for _, server in servers:
         if server.asleep:
             server.start()
-    for server in servers:
-        await server.settled()
+    for name, _ in servers:
+        await fleet.settled(name)

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 
 _MOST_CALLS = 5
 _MOST_WARNINGS = 5
+_MOST_MEMBERS = 8
 _CALL_ID = re.compile(r"[0-9a-f]{6}-[0-9a-f]+(\.[0-9]+)*")
 _DOWN = ("stopped", "backoff", "failed", "draining")
 
@@ -146,7 +147,8 @@ def _explain_server(name: str, known: Knowledge) -> Why:
         notes.append("it is tried again by the next call or `trunkline restart`, not by itself")
     if status.last_check is not None:
         notes.append(f"it answered last {status.last_check:.0f} s ago")
-    notes += _left_out(name, known)
+    notes += _guards_of(status)
+    notes += [*_sick_members(status), *_left_out(name, known)]
     return Why(
         about="server",
         name=name,
@@ -157,6 +159,38 @@ def _explain_server(name: str, known: Knowledge) -> Why:
         status=status,
         calls=known.journal.calls(server=name, most=_MOST_CALLS),
     )
+
+
+def _guards_of(status: ServerStatus) -> list[str]:
+    """Say what holds calls back on our side."""
+    notes = []
+    if status.breaker != "closed":
+        notes.append(f"its breaker is {status.breaker}: {status.breaker_reason}")
+    if status.open_tools:
+        names = sanitize_text(", ".join(sorted(status.open_tools)[:_MOST_WARNINGS]))
+        notes.append(f"the breaker is not closed of {_count(len(status.open_tools), 'tool')}: {names}")
+    if status.waiting:
+        waits = "waits for its" if status.waiting == 1 else "wait for their"
+        notes.append(f"{_count(status.waiting, 'call')} {waits} turn")
+    return notes
+
+
+def _count(number: int, what: str) -> str:
+    return f"{number} {what}{'' if number == 1 else 's'}"
+
+
+def _sick_members(status: ServerStatus) -> list[str]:
+    """Tell of connections that ought to be there and are not well, while others are."""
+    sick = [one for one in status.members if one.state != "ready" and one.last_error is not None]
+    if len(status.members) < 2:
+        return []
+    found = []
+    for one in sick[:_MOST_MEMBERS]:
+        where = f" ({sanitize_text(one.endpoint)})" if one.endpoint else ""
+        text = f"connection {one.name}{where} is {one.state}: {sanitize_text(one.last_error or '')}"
+        again = "" if one.retry_in is None else f"; it is tried again in {one.retry_in:.0f} s"
+        found.append(text + again)
+    return found + ([f"and {len(sick) - len(found)} more"] if len(sick) > len(found) else [])
 
 
 def _left_out(server: str, known: Knowledge) -> list[str]:
@@ -198,6 +232,13 @@ def _explain_listed(word: str, tool: Tool, known: Knowledge) -> Why:
     how = "the public name" if word == tool.public_name else f"{word!r}, which no other server has,"
     if split_name(word, known.statuses, separators=CLI_SEPARATORS) is not None:
         how = "the name with its server"
+    notes = [f"{how} leads to it"]
+    if (breaker := status.open_tools.get(tool.name)) is not None:
+        notes.append(f"its breaker is {breaker}")
+    if status.breaker != "closed":
+        notes.append(
+            f"the breaker of {sanitize_text(tool.server)} is {status.breaker}: {status.breaker_reason}"
+        )
     usable = status.state not in _DOWN
     summary = f"it is a tool of {tool.server}"
     if not usable:
@@ -206,7 +247,7 @@ def _explain_listed(word: str, tool: Tool, known: Knowledge) -> Why:
         about="tool",
         name=tool.public_name,
         summary=summary,
-        notes=(f"{how} leads to it",),
+        notes=tuple(notes),
         hint=None if usable else status.hint,
         server=tool.server,
         status=status,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import math
 from collections.abc import Callable, Sequence
 
 from trunkline.core.call import Flight
@@ -41,6 +42,7 @@ class Admission:
         self._turn = 0
         self._serving = False
         self._ended: Callable[[], UnavailableError] | None = None
+        self._accepted_until = -math.inf
 
     @property
     def waiting(self) -> int:
@@ -105,15 +107,21 @@ class Admission:
 
     def end(self, error: Callable[[], UnavailableError]) -> None:
         """Take no more calls; who waits is told."""
-        self._ended = error
+        self._ended, self._accepted_until = error, -math.inf
         self._line.fail(error)
 
-    def close(self, error: Callable[[], UnavailableError]) -> None:
-        """Take no more calls; who waits is served still."""
+    def send_away(self, error: Callable[[], UnavailableError]) -> None:
+        """Take no more calls; who waits is told, but for who holds a connection already."""
         self._ended = error
+        self._line.fail(error, but=lambda waiter: waiter.only is not None)
+
+    def close(self, error: Callable[[], UnavailableError]) -> None:
+        """Take no more calls; who has asked by now is served still."""
+        self._ended = error
+        self._accepted_until = self._loop.time()
 
     async def _admit(self, waiter: Waiter) -> Member:
-        if self._ended is not None and waiter.only is None:
+        if self._ended is not None and waiter.only is None and waiter.flight.started > self._accepted_until:
             raise self._ended()
         if not self._line and (member := self._take(waiter, 1)) is not None:
             return member
@@ -125,6 +133,8 @@ class Admission:
         self._serving = False
         place = 1
         for waiter in self._line:
+            if waiter.future.done():
+                continue  # its caller gave up in this very turn of the loop
             try:
                 member = self._take(waiter, place)
             except CallError as error:
@@ -140,6 +150,7 @@ class Admission:
 
     def _take(self, waiter: Waiter, place: int) -> Member | None:
         """Give one who is at this place in the line what it wants, if that can be had now."""
+        waiter.for_connection = False
         if not waiter.leases and 0 < self._limit <= self.running:
             waiter.flight.phase = (
                 f"waiting for its turn: {self.running} running, as many as max_concurrency allows"
@@ -182,6 +193,7 @@ class Admission:
             return members[choice.member]
         leased = sum(one.leased for one in members)
         what = f"{leased} of {len(members)} leased" if leased else "one is being opened"
+        waiter.for_connection = not leased
         flight.phase = f"waiting for a connection: {what}"
         return None
 

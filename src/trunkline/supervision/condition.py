@@ -32,6 +32,8 @@ class Condition:
         """Why the server is not well, or None."""
         self.lives = 0
         """How often it became ready, but for the times after which it was closed because nobody used it."""
+        self.idled = 0
+        """How often it was closed because nobody used it."""
 
     @property
     def restarts(self) -> int:
@@ -49,6 +51,7 @@ class Condition:
             self.lives += 1
         elif trigger == "idle":
             self.lives -= 1
+            self.idled += 1
         if self.state == "ready":
             self.error = None
         elif error is not None:

@@ -6,16 +6,17 @@ import asyncio
 import math
 from collections.abc import Iterator
 
-from trunkline.core.call import Call
+from trunkline.core.call import Call, Flight
 from trunkline.core.events import NOBODY, EventSink
 from trunkline.core.reply import Reply
 from trunkline.core.status import ServerStatus
-from trunkline.errors import NotFoundError, OutcomeUnknownError, UnavailableError
+from trunkline.errors import NotFoundError, OutcomeUnknownError, TrunklineError, UnavailableError
 from trunkline.supervision.failure import ended
 from trunkline.supervision.hold import Hold
 from trunkline.supervision.pool import Pool, is_shared
 from trunkline.supervision.settings import ServerSettings
 from trunkline.supervision.supervisor import Supervisor
+from trunkline.supervision.voice import Voice
 
 Server = Supervisor | Pool
 """A server as the runtime sees it: one connection, or several that act as one."""
@@ -31,8 +32,10 @@ class Fleet:
         self._single: dict[str, Supervisor] = {}
         """Those with one connection that anybody may use: their calls take the short way."""
         self._tasks: dict[str, asyncio.Task[None]] = {}
-        self._retired: set[Server] = set()
-        """Servers that were taken out and still work on calls."""
+        self._voices: dict[str, Voice] = {}
+        self._retired: dict[Server, asyncio.Task[None]] = {}
+        """Servers that were taken out and still work on calls, and what sees them off."""
+        self._draining = False
         self._group: asyncio.TaskGroup | None = None
         self._running = asyncio.Event()
         self._stopping = asyncio.Event()
@@ -64,14 +67,15 @@ class Fleet:
         Raises:
             UnavailableError: the fleet has been stopped.
         """
-        if self._stopping.is_set():
-            raise ended(settings.name)
         name = settings.name
+        if self._stopping.is_set() or self._draining:
+            raise ended(name)
+        self._speak_for(name)
         server: Server
         if is_shared(settings):
-            server = Pool(settings, self._changed, self._events)
+            server = Pool(settings, self._changed, self._voices[name])
         else:
-            server = self._single[name] = Supervisor(settings, self._changed, self._events)
+            server = self._single[name] = Supervisor(settings, self._changed, self._voices[name])
         self._servers[name] = server
         self._changed()
         if not settings.lazy:
@@ -86,6 +90,7 @@ class Fleet:
         supervisor.stop()
         if (task := self._tasks.pop(server, None)) is not None:
             await asyncio.wait({task})
+        self._forget(server)
 
     def adjust(self, settings: ServerSettings) -> None:
         """Keep a server alive by other settings; its connection stays as it is."""
@@ -98,14 +103,14 @@ class Fleet:
         if self._group is None:
             supervisor.stop()
             return
-        self._retired.add(supervisor)
-        self._group.create_task(self._see_off(supervisor))
+        self._retired[supervisor] = self._group.create_task(self._see_off(server, supervisor))
 
-    async def _see_off(self, supervisor: Server) -> None:
+    async def _see_off(self, name: str, supervisor: Server) -> None:
         try:
-            await supervisor.drain(math.inf)
+            await supervisor.drain(math.inf, succeeded=name in self._servers)
         finally:
-            self._retired.discard(supervisor)
+            del self._retired[supervisor]
+            self._forget(name)
 
     async def run(self) -> None:
         """Own every server until `stop`: the body of the runtime's root task."""
@@ -124,10 +129,14 @@ class Fleet:
         await self._running.wait()
 
     async def drain(self, grace: float) -> None:
-        """Take no more calls and let those in flight end for at most `grace` seconds."""
+        """Take no more calls, nor servers, and let those in flight end for at most `grace` seconds."""
+        self._draining = True
+        leaving = set(self._retired.values())
         async with asyncio.TaskGroup() as group:
             for supervisor in self._servers.values():
                 group.create_task(supervisor.drain(grace))
+            if leaving:
+                group.create_task(asyncio.wait(leaving, timeout=grace))
 
     def stop(self) -> None:
         """End every server; `run` returns when all have ended."""
@@ -142,10 +151,15 @@ class Fleet:
         supervisor = self._single.get(call.server)
         if supervisor is None:
             return await self._share(call)
-        connection = supervisor.live or await supervisor.connect(call.flight)
+        try:
+            connection = supervisor.live or await supervisor.connect(call.flight)
+        except UnavailableError:
+            if not self._is_succeeded(call.server, supervisor):
+                raise
+            return await self.call(call)
         flight = call.flight
         flight.attempts += 1
-        flight.sent = self._time()
+        flight.sent, flight.wrote = self._time(), 0.0
         try:
             reply = await connection.call(call)
         except (UnavailableError, OutcomeUnknownError):
@@ -154,17 +168,60 @@ class Fleet:
         supervisor.note_answer(flight)
         return reply
 
+    async def connect(self, server: str, flight: Flight) -> Server:
+        """Have a server connected, and give it: the one that has the name when it is.
+
+        Raises:
+            NotFoundError: there is no such server.
+            UnavailableError: it could not be connected.
+        """
+        while (found := self._servers.get(server)) is not None:
+            try:
+                await found.connect(flight)
+            except UnavailableError:
+                if not self._is_succeeded(server, found):
+                    raise
+            else:
+                return found
+        raise _unknown(server)
+
+    async def settled(self, server: str) -> TrunklineError | None:
+        """Wait until a server, whichever has the name by then, is ready or failed; give the failure."""
+        while (found := self._servers.get(server)) is not None:
+            failure = await found.settled()
+            if failure is None or not self._is_succeeded(server, found):
+                return failure
+        return ended(server)
+
+    async def hold(self, server: str, flight: Flight) -> tuple[Pool, Hold]:
+        """Keep a connection of a server, whichever has the name by then, for one holder; see `Sharing`.
+
+        Raises:
+            NotFoundError: there is no such server.
+            UnavailableError: it cannot be connected, or takes no more calls.
+        """
+        while True:
+            pool = self.share(server)
+            try:
+                return pool, await pool.hold(flight)
+            except UnavailableError:
+                if not self._is_succeeded(server, pool):
+                    raise
+
     def share(self, server: str) -> Pool:
         """Give a server as one whose connections can be held; one with a single connection stays so a while.
 
         Raises:
             NotFoundError: there is no such server.
+            UnavailableError: no more calls are taken.
         """
         found = self._servers.get(server)
         if isinstance(found, Pool):
             return found
         if found is None:
             raise _unknown(server)
+        if self._draining:
+            raise ended(server)
 
         def restore() -> None:
             if self._servers.get(server) is pool:
@@ -186,7 +243,27 @@ class Fleet:
         server = self._servers.get(call.server)
         if not isinstance(server, Pool):
             raise _unknown(call.server)
-        return await server.call(call)
+        try:
+            return await server.call(call)
+        except UnavailableError:
+            if call.flight.delivery != "never_sent" or not self._is_succeeded(call.server, server):
+                raise
+        return await self.call(call)
+
+    def _speak_for(self, name: str) -> None:
+        """Let events of this name be of the server that has it from now on."""
+        if (earlier := self._voices.get(name)) is not None:
+            earlier.succeed()
+        self._voices[name] = Voice(self._events)
+
+    def _is_succeeded(self, name: str, server: Server) -> bool:
+        """Whether the configuration has changed meanwhile, so that another server has the name."""
+        now = self._servers.get(name)
+        return now is not None and now.origin is not server.origin
+
+    def _forget(self, name: str) -> None:
+        if name not in self._servers:
+            self._voices.pop(name, None)
 
     def _take_out(self, server: str) -> Server:
         found = self._servers.pop(server)

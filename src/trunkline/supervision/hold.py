@@ -89,7 +89,7 @@ class Hold:
             self._check()
             call.flight.session = self._session
             call.flight.attempts += 1
-            call.flight.sent = asyncio.get_running_loop().time()
+            call.flight.sent, call.flight.wrote = asyncio.get_running_loop().time(), 0.0
             reply = await self._send(call)
         finally:
             self._calls -= 1

@@ -25,13 +25,14 @@ class Idling:
         self._active = bool(pool.max_idle) and pool.most > pool.min
 
     def plan(self) -> None:
-        """Look again when the first connection will have idled for long enough."""
+        """Look again when the first connection can have idled for long enough; a busy one begins now."""
         if not self._active or self._timer is not None:
             return
-        idle = [one.used for one in self._members if self._may_close(one)]
-        if idle:
-            longest, now = self._pool.max_idle, self._loop.time()
-            self._timer = self._loop.call_at(max(min(idle) + longest, now + min(longest, 1.0)), self._sweep)
+        longest, now = self._pool.max_idle, self._loop.time()
+        busy = now + max(0.0, 1.0 - longest)
+        used = [one.used if self._is_idle(one) else busy for one in self._members if self._is_surplus(one)]
+        if used:
+            self._timer = self._loop.call_at(max(min(used) + longest, now + min(longest, 1.0)), self._sweep)
 
     def end(self) -> None:
         """Close nothing any more."""
@@ -44,12 +45,17 @@ class Idling:
         latest = self._loop.time() - self._pool.max_idle + 0.001
         # The last go first, and home goes last.
         for one in reversed(self._members):
-            if one.used <= latest and self._may_close(one) and not one.supervisor.lists.pending():
+            if one.used <= latest and self._is_surplus(one) and self._is_idle(one):
                 one.supervisor.release()
         self.plan()
 
-    def _may_close(self, one: Member) -> bool:
-        if one.rank is None or one.leased or not one.quiet or one.supervisor.following.watched:
+    def _is_idle(self, one: Member) -> bool:
+        """Whether nobody uses it, or waits for what it lists."""
+        busy = one.leased or not one.quiet or one.supervisor.following.watched
+        return not busy and not one.supervisor.lists.pending()
+
+    def _is_surplus(self, one: Member) -> bool:
+        if one.rank is None:
             return False
         connected = sum(other.endpoint == one.endpoint and other.rank is not None for other in self._members)
         is_home = one is self._members[self._home()]

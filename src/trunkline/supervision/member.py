@@ -86,9 +86,9 @@ class Member:
 
     @property
     def quiet(self) -> bool:
-        """Whether nothing is in flight, whoever sent it."""
+        """Whether nothing is in flight, whoever sent it, and nobody waits to send."""
         live = self.supervisor.live
-        return not self.load and (live is None or not live.calls)
+        return not self.load and not self.supervisor.awaited and (live is None or not live.calls)
 
     def set_aside(self) -> None:
         """A call could not reach it: look into it, and prefer others meanwhile."""

@@ -18,6 +18,7 @@ from trunkline.core.call import Flight, LogLevel
 from trunkline.core.events import NOBODY, EventSink
 from trunkline.core.status import MemberStatus, ServerStatus, State
 from trunkline.errors import TrunklineError, UnavailableError
+from trunkline.protocol.lists import Kind
 from trunkline.supervision.admission import Admission
 from trunkline.supervision.ejection import Ejection
 from trunkline.supervision.failure import ended
@@ -25,6 +26,7 @@ from trunkline.supervision.following import Following
 from trunkline.supervision.idling import Idling
 from trunkline.supervision.lists import Lists
 from trunkline.supervision.member import Member
+from trunkline.supervision.remembered import Items
 from trunkline.supervision.restarting import Restarted
 from trunkline.supervision.roles import MemberFollowing, Sink
 from trunkline.supervision.settings import ServerSettings
@@ -88,6 +90,12 @@ class Pool:
         self._around = around
         self._on_calm = on_calm
         self._stopped = False
+        self._awaited = 0
+
+    @property
+    def origin(self) -> Supervisor | Pool:
+        """What stays for as long as the server is configured the same: this one, or the one it is around."""
+        return self._around or self
 
     @property
     def live(self) -> Connection | None:
@@ -105,6 +113,12 @@ class Pool:
     def lists(self) -> Lists:
         """What the member at home lists."""
         return self.members[self._standing.home].supervisor.lists
+
+    def stale(self, kind: Kind) -> Items | None:
+        """Give a list as it was in an earlier run: that of the member at home, else of another endpoint."""
+        home = self.members[self._standing.home]
+        known = (one.supervisor.lists.stale(kind) for one in (home, *self.members))
+        return next((items for items in known if items is not None), None)
 
     @property
     def following(self) -> Following:
@@ -124,7 +138,8 @@ class Pool:
     @property
     def busy(self) -> bool:
         """Whether anybody holds a connection or waits for one."""
-        return bool(self._admission.waiting) or any(one.leased for one in self.members)
+        waiting = self._admission.waiting or (self._awaited and self._is_trying())
+        return bool(waiting) or any(one.leased for one in self.members)
 
     def start(self) -> None:
         """Ask for the connections that are kept, without waiting for them."""
@@ -147,10 +162,14 @@ class Pool:
             one.supervisor.stop()
         self._standing.tell()
 
-    async def drain(self, grace: float) -> None:
-        """Take no more calls, let those that were taken, and leases, end for at most `grace` seconds."""
+    async def drain(self, grace: float, *, succeeded: bool = False) -> None:
+        """Take no more calls, let those that were taken, and leases, end for at most `grace` seconds.
+
+        Args:
+            succeeded: see `Supervisor.drain`.
+        """
         until = self._loop.time() + grace
-        self._admission.close(self._ended)
+        (self._admission.send_away if succeeded else self._admission.close)(self._ended)
         self._idling.end()
         # Leases and calls are only counted, so there is no event to wait for.
         while self.busy and self._loop.time() < until and not self._stopped:  # noqa: ASYNC110
@@ -158,7 +177,7 @@ class Pool:
         left = max(0.0, until - self._loop.time())
         async with asyncio.TaskGroup() as group:
             for one in self.members:
-                group.create_task(one.supervisor.drain(left))
+                group.create_task(one.supervisor.drain(left, succeeded=succeeded))
         self.stop()
 
     async def restart(self, grace: float) -> Restarted:
@@ -207,7 +226,7 @@ class Pool:
             for one in self.members:
                 if not one.spare and one.startable and one.supervisor.state != "failed":
                     one.supervisor.start()
-            if self._stopped or not any(one.trying for one in self.members):
+            if self._stopped or not self._is_trying():
                 return self.members[self._standing.home].supervisor.failure or self._ended()
             await self._standing.news()
         return None
@@ -224,11 +243,15 @@ class Pool:
             UnavailableError: none could be opened; `__cause__` is the reason.
         """
         flight.connecting = True
+        begun = self._loop.time()
+        self._awaited += 1
         try:
             await self.settled()
         finally:
+            self._awaited -= 1
             flight.connecting = False
-            flight.activity = self._loop.time()
+            flight.activity = now = self._loop.time()
+            flight.connected += now - begun
         return self.live or await self.members[self._standing.home].supervisor.connect(flight)
 
     def _make(
@@ -259,6 +282,9 @@ class Pool:
 
     def _home(self) -> int:
         return self._standing.home
+
+    def _is_trying(self) -> bool:
+        return any(one.trying for one in self.members)
 
     def _changed(self) -> None:
         self._admission.serve_soon()

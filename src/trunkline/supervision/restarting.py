@@ -3,14 +3,21 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
+import math
 from collections.abc import Callable
+from typing import Self
 
 import msgspec
 
 from trunkline.connection.connection import Connection
+from trunkline.errors import TrunklineError
+from trunkline.protocol.lists import Kind
 from trunkline.supervision.condition import Condition
 from trunkline.supervision.failure import ended
+from trunkline.supervision.lists import Lists
 from trunkline.supervision.recovery import Recovery
+from trunkline.supervision.remembered import Items
 from trunkline.supervision.settings import ServerSettings
 
 _LOOK_AGAIN = 0.01
@@ -89,15 +96,26 @@ class Restartable:
 
     settings: ServerSettings
     connection: Connection | None
+    lists: Lists
+    awaited = 0
+    """Callers who wait for the connection."""
     _condition: Condition
+    _attempt: asyncio.Future[Connection | TrunklineError]
     _recovery: Recovery
     _restarting: Restarting
     _stopping: asyncio.Event
     _due: float | None
     _open_from: float
     _begun: bool
+    _accepted_until = math.inf
+    """Moment from which no more calls are taken."""
     start: Callable[[], None]
     stop: Callable[[], None]
+
+    @property
+    def origin(self) -> Self:
+        """See `Pool.origin`."""
+        return self
 
     @property
     def live(self) -> Connection | None:
@@ -105,13 +123,33 @@ class Restartable:
         connection = self.connection
         return connection if connection is not None and not connection.link.lost else None
 
-    async def drain(self, grace: float) -> None:
-        """Take no more calls, let those in flight end for at most `grace` seconds, then end the server."""
-        await self._restarting.settled()
+    def stale(self, kind: Kind) -> Items | None:
+        """Give a list as it was in an earlier run, until it has been read in this one."""
+        return self.lists.stale(kind)
+
+    @property
+    def idled(self) -> int:
+        """How often it was closed because nobody used it."""
+        return self._condition.idled
+
+    async def drain(self, grace: float, *, succeeded: bool = False) -> None:
+        """Take no more calls, let those in flight end for at most `grace` seconds, then end the server.
+
+        Args:
+            succeeded: another server has its name, so who still waits for a connection is sent away.
+        """
+        loop = asyncio.get_running_loop()
+        until = loop.time() + grace
+        self._accepted_until = loop.time()
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout_at(until if until < math.inf else None):
+                await self._restarting.settled()
+                if not succeeded:
+                    await self._serve_waiting()
         if (connection := self.live) is not None:
             self._condition.change("draining")
             self.connection = None
-            await wait_for_calls(connection, grace, self._stopping)
+            await wait_for_calls(connection, until - loop.time(), self._stopping)
         self.stop()
 
     async def restart(self, grace: float) -> Restarted:
@@ -123,7 +161,7 @@ class Restartable:
         Raises:
             UnavailableError: the server is being ended.
         """
-        if self._stopping.is_set() or self._is_parting():
+        if self._stopping.is_set() or self._accepted_until < math.inf or self._is_parting():
             raise ended(self.settings.name)
         if self.connection is not None or self._restarting.wanted:
             return await self._restarting.ask(grace)
@@ -131,6 +169,14 @@ class Restartable:
             self._forgive()
             self.start()
         return Restarted(server=self.settings.name)
+
+    async def _serve_waiting(self) -> None:
+        """Let those who wait for the connection have it, or the reason why they cannot."""
+        if self.awaited:
+            await asyncio.shield(self._attempt)
+        # Each has been told, and has its turn within one of the loop's.
+        while self.awaited and self.live is not None:  # noqa: ASYNC110
+            await asyncio.sleep(0)
 
     async def _part(self, connection: Connection) -> None:
         """Part from a connection for a new start, which callers wait for from now on."""
@@ -146,6 +192,7 @@ class Restartable:
         self._recovery = Recovery(self.settings.restart)
         self._due, self._open_from, self._begun = None, 0.0, False
 
-    def _is_parting(self) -> bool:
-        """Whether it takes no more calls for good."""
-        return self._condition.state == "draining" and not self._restarting.wanted
+    def _is_parting(self, asked: float = math.inf) -> bool:
+        """Whether it takes no more calls for good, or none that was asked for at this moment."""
+        parting = self._condition.state == "draining" and not self._restarting.wanted
+        return parting or asked > self._accepted_until

@@ -12,6 +12,7 @@ from collections.abc import Callable, Sequence
 
 from trunkline.core.call import Call, Flight
 from trunkline.core.reply import Reply
+from trunkline.core.timing import note_failure
 from trunkline.errors import UnavailableError
 from trunkline.protocol.tasks import created_task
 from trunkline.supervision.admission import Admission
@@ -63,6 +64,7 @@ class Sharing:
                 try:
                     return await self._send(member, call)
                 except UnavailableError as error:
+                    note_failure(call.flight, self._loop.time())
                     other = self._admission.spare(call.flight) if _is_unsent(error, call) else None
                     if other is None:
                         raise
@@ -117,6 +119,7 @@ class Sharing:
         connection = supervisor.live or await supervisor.connect(call.flight)
         call.flight.attempts += 1
         call.flight.sent = sent = self._loop.time()
+        call.flight.wrote = 0.0
         call.flight.replica = member.name
         try:
             reply = await connection.call(call)

@@ -58,6 +58,7 @@ class Standing:
         self._loop = asyncio.get_running_loop()
         self._since = self._loop.time()
         self._lives = 0
+        self._idled = [0] * len(members)
         self._news: asyncio.Future[None] = self._loop.create_future()
         for role in roles[:1]:
             role.set(home=True)
@@ -73,7 +74,7 @@ class Standing:
         if len(self._members) > 1:
             self._events.put(announce(event, member.name))
         self._elect()
-        self._settle(event.reason)
+        self._settle(event.reason, was_idle=self._count_idle(at))
         self.tell()
         self._on_change()
 
@@ -131,7 +132,12 @@ class Standing:
             if event is not None:
                 self._events.put(event)
 
-    def _settle(self, reason: str | None) -> None:
+    def _count_idle(self, at: int) -> bool:
+        """Whether this change of a member was its end because nobody used it."""
+        before, self._idled[at] = self._idled[at], self._members[at].supervisor.idled
+        return self._idled[at] > before
+
+    def _settle(self, reason: str | None, *, was_idle: bool) -> None:
         states = [one.supervisor.state for one in self._members]
         before, self.state = self.state, min(states, key=_BEST_FIRST.index)
         if self.state == before:
@@ -139,7 +145,7 @@ class Standing:
         self._since = self._loop.time()
         if self.state == "ready" and before not in _UP:
             self._lives += 1
-        elif self.state == "stopped" and any(one.supervisor.asleep for one in self._members):
+        elif self.state == "stopped" and was_idle:
             self._lives -= 1
         self._events.put(
             ServerChanged(

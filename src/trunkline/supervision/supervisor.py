@@ -11,6 +11,8 @@ import logging
 from collections.abc import Callable
 from typing import Any
 
+from msgspec.structs import replace
+
 from trunkline.connection.connection import Connection
 from trunkline.core.call import Flight
 from trunkline.core.events import NOBODY, EventSink
@@ -109,7 +111,7 @@ class Supervisor(Restartable):
 
     def adjust(self, settings: ServerSettings) -> None:
         """Follow other settings of restarts, health checks and patience; the connection stays as it is."""
-        self.settings = settings
+        self.settings = settings = replace(settings, remembered=self.settings.remembered)
         self._recovery.policy = settings.restart
         self._opening.adjust(settings)
         if self._liveness is not None:
@@ -178,7 +180,7 @@ class Supervisor(Restartable):
         if (connection := self.live) is not None:
             return connection
         flight.stderr = self._opening.stderr
-        if self._stopping.is_set() or self._is_parting():
+        if self._stopping.is_set() or self._is_parting(flight.started):
             raise ended(self.settings.name)
         if self.may_start():
             self.start()
@@ -186,11 +188,13 @@ class Supervisor(Restartable):
             raise self._unavailable(self._condition.error or ended(self.settings.name))
         flight.connecting = True
         begun = self._loop.time()
+        self.awaited += 1
         try:
             outcome = await asyncio.shield(self._attempt)
         finally:
+            self.awaited -= 1
             flight.connecting = False
-            flight.waited += self._loop.time() - begun
+            flight.connected += self._loop.time() - begun
             flight.phase = f"waiting for the server: {self._opening.phase}"
         if isinstance(outcome, TrunklineError):
             raise self._unavailable(outcome)

@@ -31,6 +31,8 @@ class Waiter:
         self.at_home = at_home
         self.leases = leases
         self.only = only
+        self.for_connection = False
+        """Whether one is being opened for it, as far as was seen last; else it waits for its turn."""
         self.future: asyncio.Future[Member] = asyncio.get_running_loop().create_future()
 
 
@@ -62,7 +64,10 @@ class Waiting:
         finally:
             flight.connecting = False
             flight.activity = now = asyncio.get_running_loop().time()
-            flight.waited += now - begun
+            if waiter.for_connection:
+                flight.connected += now - begun
+            else:
+                flight.queued += now - begun
             self._leave(waiter)
 
     def serve(self, waiter: Waiter, member: Member) -> None:
@@ -75,9 +80,11 @@ class Waiting:
         self._leave(waiter)
         waiter.future.set_exception(error)
 
-    def fail(self, error: Callable[[], Any]) -> None:
-        """Tell all who wait that there is nothing to wait for."""
+    def fail(self, error: Callable[[], Any], but: Callable[[Waiter], bool] = lambda _: False) -> None:
+        """Tell all who wait, but for these, that there is nothing to wait for."""
         for waiter in self:
+            if but(waiter):
+                continue
             self._leave(waiter)
             if not waiter.future.done():
                 waiter.future.set_exception(error())

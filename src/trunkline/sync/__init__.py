@@ -6,6 +6,7 @@ ones; they block until there is a result, and streams become iterators.
 
 from __future__ import annotations
 
+from trunkline.sync.batch import Batch, BatchedCall
 from trunkline.sync.callable import ToolFunction
 from trunkline.sync.connect import connect
 from trunkline.sync.handle import Handle
@@ -13,4 +14,4 @@ from trunkline.sync.lease import Lease
 from trunkline.sync.task_handle import TaskHandle
 from trunkline.sync.trunk import Trunk
 
-__all__ = ["Handle", "Lease", "TaskHandle", "ToolFunction", "Trunk", "connect"]
+__all__ = ["Batch", "BatchedCall", "Handle", "Lease", "TaskHandle", "ToolFunction", "Trunk", "connect"]

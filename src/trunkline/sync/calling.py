@@ -23,6 +23,7 @@ from trunkline.runtime.requests import CHUNK_BYTES
 from trunkline.runtime.stream import Event
 from trunkline.runtime.trunk import Trunk as AsyncTrunk
 from trunkline.runtime.typed import check_type, convert_reply
+from trunkline.sync.batch import Batch
 from trunkline.sync.callable import ToolFunction
 from trunkline.sync.handle import Handle
 from trunkline.sync.loop_thread import LoopThread
@@ -48,7 +49,10 @@ class Calling:
         *,
         timeout: float | None = None,
         on_progress: ProgressHandler | None = None,
+        priority: int | None = None,
         as_: None = None,
+        cache: bool = True,
+        max_age: float | None = None,
         fallback: Sequence[object] | None = None,
         fallback_on: Collection[Cause] = (),
     ) -> Reply: ...
@@ -61,7 +65,10 @@ class Calling:
         *,
         timeout: float | None = None,
         on_progress: ProgressHandler | None = None,
+        priority: int | None = None,
         as_: type[Value],
+        cache: bool = True,
+        max_age: float | None = None,
         fallback: Sequence[object] | None = None,
         fallback_on: Collection[Cause] = (),
     ) -> Value: ...
@@ -74,7 +81,10 @@ class Calling:
         *,
         timeout: float | None = None,
         on_progress: ProgressHandler | None = None,
+        priority: int | None = None,
         as_: Any,
+        cache: bool = True,
+        max_age: float | None = None,
         fallback: Sequence[object] | None = None,
         fallback_on: Collection[Cause] = (),
     ) -> Any: ...
@@ -87,20 +97,24 @@ class Calling:
         *,
         timeout: float | None = None,
         on_progress: ProgressHandler | None = None,
+        priority: int | None = None,
         as_: Any = None,
+        cache: bool = True,
+        max_age: float | None = None,
         fallback: Sequence[object] | None = None,
         fallback_on: Collection[Cause] = (),
     ) -> Any:
-        falls: dict[str, Any] = {"fallback": fallback, "fallback_on": fallback_on}
+        rest: dict[str, Any] = {"priority": priority, "cache": cache, "max_age": max_age}
+        rest |= {"fallback": fallback, "fallback_on": fallback_on}
         if on_progress is None or inspect.iscoroutinefunction(on_progress):
             return self._thread.run(
                 lambda: self._trunk.call(
-                    tool, arguments, timeout=timeout, on_progress=on_progress, as_=as_, **falls
+                    tool, arguments, timeout=timeout, on_progress=on_progress, as_=as_, **rest
                 )
             )
         if as_ is not None:
             check_type(as_)
-        return self._call_watched(self.start(tool, arguments, timeout=timeout, **falls), on_progress, as_)
+        return self._call_watched(self.start(tool, arguments, timeout=timeout, **rest), on_progress, as_)
 
     @mirrors(AsyncTrunk.call_many)
     def call_many(
@@ -114,6 +128,10 @@ class Calling:
             lambda: self._trunk.call_many(calls, max_concurrency=max_concurrency, timeout=timeout)
         )
 
+    @mirrors(AsyncTrunk.batch)
+    def batch(self) -> Batch:
+        return Batch(self._thread, self._trunk.batch(), self)
+
     @mirrors(AsyncTrunk.start)
     def start(
         self,
@@ -121,11 +139,15 @@ class Calling:
         arguments: Mapping[str, Any] | None = None,
         *,
         timeout: float | None = None,
+        priority: int | None = None,
+        cache: bool = True,
+        max_age: float | None = None,
         fallback: Sequence[object] | None = None,
         fallback_on: Collection[Cause] = (),
     ) -> Handle:
-        falls: dict[str, Any] = {"fallback": fallback, "fallback_on": fallback_on}
-        handle = self._thread.ask(lambda: self._trunk.start(tool, arguments, timeout=timeout, **falls))
+        rest: dict[str, Any] = {"priority": priority, "cache": cache, "max_age": max_age}
+        rest |= {"fallback": fallback, "fallback_on": fallback_on}
+        handle = self._thread.ask(lambda: self._trunk.start(tool, arguments, timeout=timeout, **rest))
         return Handle(self._thread, handle, self)
 
     @mirrors(AsyncTrunk.start_task)
@@ -190,8 +212,14 @@ class Calling:
         timeout: float | None = None,
         *,
         on_progress: ProgressHandler | None = None,
+        cache: bool = True,
+        max_age: float | None = None,
     ) -> ReadReply:
-        return self._thread.run(lambda: self._trunk.read(uri, server, timeout, on_progress=on_progress))
+        return self._thread.run(
+            lambda: self._trunk.read(
+                uri, server, timeout, on_progress=on_progress, cache=cache, max_age=max_age
+            )
+        )
 
     @mirrors(AsyncTrunk.read_chunks)
     def read_chunks(
@@ -206,9 +234,17 @@ class Calling:
 
     @mirrors(AsyncTrunk.get_prompt)
     def get_prompt(
-        self, name: str, arguments: Mapping[str, str] | None = None, *, timeout: float | None = None
+        self,
+        name: str,
+        arguments: Mapping[str, str] | None = None,
+        *,
+        timeout: float | None = None,
+        cache: bool = True,
+        max_age: float | None = None,
     ) -> PromptReply:
-        return self._thread.run(lambda: self._trunk.get_prompt(name, arguments, timeout=timeout))
+        return self._thread.run(
+            lambda: self._trunk.get_prompt(name, arguments, timeout=timeout, cache=cache, max_age=max_age)
+        )
 
     @mirrors(AsyncTrunk.complete)
     def complete(

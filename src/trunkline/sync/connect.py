@@ -8,9 +8,11 @@ from typing import Any
 
 from trunkline.core.handlers import Handlers
 from trunkline.core.principal import Principal
+from trunkline.pipeline.middleware import Function, Middleware
 from trunkline.runtime.connect import connect as connect_async
 from trunkline.runtime.egress import Contexts
 from trunkline.store.port import Store
+from trunkline.store.replies import ReplyStore
 from trunkline.sync.trunk import Trunk
 from trunkline.telemetry.tracer import Tracing
 from trunkline.telemetry.wire_log import WireTarget
@@ -33,13 +35,16 @@ def connect(
     remember: bool = False,
     store: Store | None = None,
     watch: bool = False,
+    middleware: Sequence[Middleware | Function] = (),
+    cache: ReplyStore | None = None,
 ) -> Trunk:
     """Open many MCP servers as one catalog: `with connect("mcp.json") as trunk: ...`.
 
     Returns at once and open: servers connect in the background, on a daemon thread and an event loop
     that belong to this trunk. `close()` or leaving `with` ends them; so does the end of the interpreter.
     The arguments are those of `trunkline.connect`. Async handlers run on the trunk's
-    thread and must not block it; sync ones run in threads of their own and may use the trunk.
+    thread and must not block it; sync ones run in threads of their own and may use the trunk. Middleware
+    is async, and runs on the trunk's thread.
 
     Raises:
         ConfigError: a file cannot be used, or `require` names no server.
@@ -63,5 +68,7 @@ def connect(
             remember=remember,
             store=store,
             watch=watch,
+            middleware=middleware,
+            cache=cache,
         )
     )

@@ -18,6 +18,9 @@ from trunkline.core.events import Event as ServerEvent
 from trunkline.core.status import ConfigStatus, ServerStatus
 from trunkline.runtime.events import MOST_WAITING
 from trunkline.runtime.trunk import Trunk as AsyncTrunk
+from trunkline.sync.around import Around
+from trunkline.sync.breakers import Breakers
+from trunkline.sync.cached import ReplyCache
 from trunkline.sync.calling import Calling
 from trunkline.sync.inspecting import Inspecting
 from trunkline.sync.lease import Lease
@@ -31,7 +34,7 @@ Value = TypeVar("Value")
 Kind = TypeVar("Kind", bound=ServerEvent)
 
 
-class Trunk(Calling, Inspecting):
+class Trunk(Calling, Inspecting, Breakers, Around):
     """Many servers behind one front door; made by `trunkline.sync.connect`, open from the start.
 
     Every method may be called from any thread, by several at once. Ctrl-C in a call that blocks
@@ -83,6 +86,11 @@ class Trunk(Calling, Inspecting):
     @mirrors(AsyncTrunk.catalog)
     def catalog(self) -> Catalog:
         return self._thread.ask(lambda: self._trunk.catalog)
+
+    @property
+    @mirrors(AsyncTrunk.cache)
+    def cache(self) -> ReplyCache:
+        return ReplyCache(self._thread, self._thread.ask(lambda: self._trunk.cache))
 
     @mirrors(AsyncTrunk.status)
     def status(self) -> dict[str, ServerStatus]:

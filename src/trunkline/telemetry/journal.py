@@ -12,9 +12,10 @@ from typing import Any
 
 import msgspec
 
-from trunkline.core.call import Call, Flight
-from trunkline.core.journal import CallRecord, Hop
+from trunkline.core.call import Call
+from trunkline.core.journal import CallRecord
 from trunkline.core.reply import Reply
+from trunkline.core.timing import Timing, measure
 from trunkline.errors import (
     AuthorizationRequiredError,
     CallError,
@@ -49,10 +50,7 @@ class _Ended(msgspec.Struct, gc=False):
     tool: str
     method: str
     started: float
-    elapsed: float
-    waited: float
-    sent: float
-    answered: float
+    timing: Timing
     attempts: int
     code: str | None
     delivery: Delivery
@@ -82,12 +80,8 @@ class Journal:
     def __repr__(self) -> str:
         return f"Journal({len(self.running)} running, {len(self._ended)} of {self.total} ended)"
 
-    def end(self, call: Call, elapsed: float, outcome: Reply | BaseException) -> None:
-        """A call leaves the pipeline, however it ended.
-
-        Args:
-            elapsed: seconds from the caller's call.
-        """
+    def end(self, call: Call, timing: Timing, outcome: Reply | BaseException) -> None:
+        """A call leaves the pipeline, however it ended."""
         self.running.pop(call.id, None)
         code: str | None = None
         text: str | None = None
@@ -95,12 +89,12 @@ class Journal:
         delivery: Delivery = "answered"
         degraded = ""
         if isinstance(outcome, Reply):
-            degraded = outcome.degraded
+            degraded = outcome.reason
             if outcome.raw.get("isError") is True:
                 code = "tool_error"
         else:
             code = getattr(outcome, "code", "cancelled")
-            delivery = getattr(outcome, "delivery", flight.delivery)
+            delivery = getattr(outcome, "delivery", flight.known)
             text = self._message(call, outcome)
         self.total += 1
         self._ended.append(
@@ -110,10 +104,7 @@ class Journal:
                 call.public_name[:_LONGEST_NAME],
                 call.method,
                 flight.started,
-                elapsed,
-                flight.waited,
-                flight.sent,
-                flight.answered,
+                timing,
                 flight.attempts,
                 code,
                 delivery,
@@ -187,19 +178,21 @@ def _record_ended(one: _Ended, now: float) -> CallRecord:
         tool=one.tool,
         method=one.method,
         age=max(0.0, now - one.started),
-        elapsed=one.elapsed,
+        elapsed=one.timing.total,
         code=one.code,
         delivery=one.delivery,
         attempts=one.attempts,
         message=one.message,
         replica=one.replica,
         degraded=one.degraded,
-        hops=_hops(one, one.started + one.elapsed, answered=one.delivery in _TOLD),
+        hops=one.timing.to_hops(answered=one.delivery in _TOLD),
+        timing=one.timing,
     )
 
 
 def _record_running(call: Call, now: float) -> CallRecord:
     flight = call.flight
+    timing = measure(flight, max(0.0, now - flight.started))
     return CallRecord(
         call_id=call.id,
         server=call.server,
@@ -207,26 +200,11 @@ def _record_running(call: Call, now: float) -> CallRecord:
         method=call.method,
         age=max(0.0, now - flight.started),
         running=True,
-        elapsed=max(0.0, now - flight.started),
-        delivery=flight.delivery,
+        elapsed=timing.total,
+        delivery=flight.known,
         attempts=flight.attempts,
         message=flight.phase,
         replica=flight.replica,
-        hops=_hops(flight, now, answered=False),
+        hops=timing.to_hops(answered=False),
+        timing=timing,
     )
-
-
-def _hops(moments: _Ended | Flight, end: float, *, answered: bool) -> tuple[Hop, ...]:
-    """Give the parts of a call's way from the moments that were noted; 0 is a moment that never came."""
-    sent, back = moments.sent, moments.answered
-    prepared = (sent or end) - moments.started - moments.waited
-    hops = [Hop(name="prepared", seconds=max(0.0, prepared))]
-    if moments.waited:
-        hops.append(Hop(name="waited for a connection", seconds=moments.waited))
-    if not sent:
-        return tuple(hops)
-    if back < sent:
-        name = "with the server" if answered else "with the server, unanswered"
-        return (*hops, Hop(name=name, seconds=max(0.0, end - sent)))
-    hops.append(Hop(name="with the server", seconds=back - sent))
-    return (*hops, Hop(name="handed to the caller", seconds=max(0.0, end - back)))

@@ -8,7 +8,14 @@ from collections import deque
 from collections.abc import AsyncGenerator, Callable, Collection
 
 from trunkline.core.call import LogLevel
-from trunkline.core.events import Event, EventSink, LogMessage, ServerChanged
+from trunkline.core.events import (
+    BreakerChanged,
+    Event,
+    EventSink,
+    LogMessage,
+    MemberChanged,
+    ServerChanged,
+)
 from trunkline.core.journal import LogLine, Source
 
 MOST_LINES = 1_000
@@ -136,6 +143,14 @@ class Witness:
         if isinstance(event, ServerChanged):
             text = event.state if event.reason is None else f"{event.state}: {event.reason}"
             self._logs.add(event.server, "state", text)
+        elif isinstance(event, BreakerChanged):
+            whose = f"breaker of {event.tool}" if event.tool else "breaker"
+            self._logs.add(event.server, "state", f"{whose} {event.state}: {event.reason or 'reset'}")
+        elif isinstance(event, MemberChanged):
+            came_back = event.state == "ready" and event.restarts > 0
+            if event.reason is not None or came_back:
+                reason = "" if event.reason is None else f": {event.reason}"
+                self._logs.add(event.server, "state", f"connection {event.member}: {event.state}{reason}")
         elif isinstance(event, LogMessage):
             self._logs.add(event.server, "log", event.text, level=event.level, logger=event.logger)
         self._events.put(event)

@@ -16,13 +16,20 @@ from trunkline.testing.script import Result, RpcError
 from trunkline.testing.tasks import TaskScript
 
 if TYPE_CHECKING:
+    from trunkline.testing.account import Account, Balance
     from trunkline.testing.hostile import HOSTILE, hostile_server
+    from trunkline.testing.laws import Promise, check_layer, check_middleware
     from trunkline.testing.mocking import MockedCall, MockTrunk, in_turn, mock
+    from trunkline.testing.toxic_proxy import ToxicProxy
+    from trunkline.testing.toxics import Toxic, Toxics
+    from trunkline.testing.virtual_network import VirtualEndpoint, VirtualNetwork
     from trunkline.testing.virtual_time import DeadlockError, RealIOError, VirtualTimeLoop
 
 __all__ = [
     "HOSTILE",
+    "Account",
     "Ask",
+    "Balance",
     "DeadlockError",
     "FakeServer",
     "Fault",
@@ -30,12 +37,20 @@ __all__ = [
     "Ledger",
     "MockTrunk",
     "MockedCall",
+    "Promise",
     "RealIOError",
     "Received",
     "Result",
     "RpcError",
     "TaskScript",
+    "Toxic",
+    "ToxicProxy",
+    "Toxics",
+    "VirtualEndpoint",
+    "VirtualNetwork",
     "VirtualTimeLoop",
+    "check_layer",
+    "check_middleware",
     "hostile_server",
     "in_turn",
     "mock",
@@ -44,7 +59,12 @@ __all__ = [
 ]
 
 _HOMES = {
+    **dict.fromkeys(("Account", "Balance"), "account"),
+    "ToxicProxy": "toxic_proxy",
+    **dict.fromkeys(("Toxic", "Toxics"), "toxics"),
+    **dict.fromkeys(("VirtualEndpoint", "VirtualNetwork"), "virtual_network"),
     **dict.fromkeys(("HOSTILE", "hostile_server"), "hostile"),
+    **dict.fromkeys(("Promise", "check_layer", "check_middleware"), "laws"),
     **dict.fromkeys(("MockTrunk", "MockedCall", "in_turn", "mock"), "mocking"),
     **dict.fromkeys(("DeadlockError", "RealIOError", "VirtualTimeLoop"), "virtual_time"),
 }

@@ -1,6 +1,7 @@
 """Where programs wait, and at which turns of the loop to cut them short so that every such place is met.
 
-    seen = [...]                       # at each turn: frozenset(waiting_places(task, SOURCE))
+    with Lookout(SOURCE).watching(loop) as lookout:
+        seen = [...]                   # at each turn: lookout.find_of(task), or lookout.find_all()
     for turn in choose_turns(seen):    # few turns, every place
         ...                            # play it again, and cancel, or lose the peer, at this turn
     uncut = [one for one in find_awaits(path) if ...]
@@ -12,10 +13,12 @@ from __future__ import annotations
 
 import ast
 import asyncio
+import functools
 import gc
 from collections.abc import Collection, Iterator
+from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Self
 
 Place = tuple[str, int]
 """A file, relative to its source folder, and a line."""
@@ -55,10 +58,55 @@ def waiting_places(task: asyncio.Task[Any], source: Path) -> Iterator[Place]:
         waiting = getattr(waiting, "cr_await", None) or getattr(waiting, "ag_await", None)
 
 
-def all_waiting_places(loop: asyncio.AbstractEventLoop, source: Path) -> frozenset[Place]:
-    """Give the places at which any task of a loop waits."""
-    tasks = asyncio.all_tasks(loop)
-    return frozenset(place for task in tasks for place in waiting_places(task, source))
+class Lookout:
+    """Tells, turn by turn, where tasks wait; who has not moved is not looked at again.
+
+    Args:
+        source: whose places are told.
+        among: the places that count; None for all.
+    """
+
+    def __init__(self, source: Path, among: Collection[Place] | None = None) -> None:
+        self._source = source
+        self._among = None if among is None else frozenset(among)
+        self._tasks: set[asyncio.Task[Any]] = set()
+        self._known: dict[asyncio.Task[Any], tuple[object, frozenset[Place]]] = {}
+
+    @contextmanager
+    def watching(self, loop: asyncio.AbstractEventLoop) -> Iterator[Self]:
+        """Watch the tasks of a loop that begin while the body runs."""
+
+        def begin(loop: asyncio.AbstractEventLoop, work: Any, **options: Any) -> asyncio.Task[Any]:
+            task: asyncio.Task[Any] = asyncio.Task(work, loop=loop, **options)
+            self._tasks.add(task)
+            return task
+
+        # Asking asyncio for all tasks at every turn would take longer than all else.
+        before = loop.get_task_factory()
+        loop.set_task_factory(begin)
+        try:
+            yield self
+        finally:
+            loop.set_task_factory(before)
+
+    def find_all(self) -> frozenset[Place]:
+        """Give the places at which any task that is watched waits."""
+        self._tasks = {task for task in self._tasks if not task.done()}
+        found = [places for task in self._tasks if (places := self.find_of(task))]
+        return frozenset().union(*found)
+
+    def find_of(self, task: asyncio.Task[Any]) -> frozenset[Place]:
+        """Give the places at which one task waits."""
+        # Nothing public tells whether a task has moved; it waits for another future once it has.
+        waited_for = getattr(task, "_fut_waiter", None)
+        known = self._known.get(task)
+        if known is not None and known[0] is waited_for is not None:
+            return known[1]
+        found = frozenset(waiting_places(task, self._source))
+        if self._among is not None:
+            found &= self._among
+        self._known[task] = waited_for, found
+        return found
 
 
 def choose_turns(seen: list[frozenset[Place]]) -> list[int]:
@@ -76,8 +124,13 @@ def choose_turns(seen: list[frozenset[Place]]) -> list[int]:
     return sorted(chosen)
 
 
-def find_awaits(path: Path, source: Path) -> Iterator[Awaiting]:
+@functools.cache
+def find_awaits(path: Path, source: Path) -> tuple[Awaiting, ...]:
     """Give everything in a file at which may be waited; `asyncio.timeout` itself never does."""
+    return tuple(_awaits_in(path, source))
+
+
+def _awaits_in(path: Path, source: Path) -> Iterator[Awaiting]:
     file = str(path.relative_to(source))
     for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
         if isinstance(node, ast.Await):

@@ -16,6 +16,9 @@ from trunkline.testing.script import RpcError
 if TYPE_CHECKING:
     from trunkline.testing.fake import FakeServer
 
+BATCHING = "2025-03-26"
+"""The one revision that has batches."""
+
 
 class Conversation:
     """The state of one connection, or of one legacy HTTP session.
@@ -64,6 +67,23 @@ class Conversation:
         exchange = Exchange(self, Request(method, params, request_id, version), received, carrier, refusal)
         self.running[request_id] = exchange
         return exchange
+
+    def open_each(
+        self, message: Any, make_carrier: Callable[[], Carrier], headers: Mapping[str, str] | None = None
+    ) -> list[Exchange]:
+        """Take one message in, or a batch where the revision has them (2025-03-26); give what is to play.
+
+        Raises:
+            RpcError: -32600, as `open`, or the revision has no batches.
+        """
+        if not isinstance(message, list):
+            exchange = self.open(message, make_carrier(), headers)
+            return [] if exchange is None else [exchange]
+        if self.version != BATCHING or not message or not self.server.reads_batches:
+            raise RpcError(eras.INVALID_REQUEST, "Invalid Request")
+        self.server.batches.append(len(message))
+        opened = [self.open(one, make_carrier(), headers) for one in message]
+        return [exchange for exchange in opened if exchange is not None]
 
     def number_request(self) -> str:
         """Give an id for a request to the client."""

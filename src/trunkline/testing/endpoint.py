@@ -6,9 +6,10 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from trunkline.testing import answers, eras
-from trunkline.testing.dialogue import Conversation
+from trunkline.testing.dialogue import BATCHING, Conversation
 from trunkline.testing.exchange import Exchange
 from trunkline.testing.framing import decode, encode, error_message
+from trunkline.testing.http_batch import HttpBatch
 from trunkline.testing.http_message import HttpRequest, render_response
 from trunkline.testing.http_reply import HttpReply
 from trunkline.testing.http_rules import check_headers
@@ -40,8 +41,8 @@ class Endpoint:
         self._keeps_sessions = sessions
         self._opened = 0
 
-    def receive(self, request: HttpRequest) -> bytes | Exchange:
-        """Give the response, or the exchange that writes it."""
+    def receive(self, request: HttpRequest) -> bytes | Exchange | HttpBatch:
+        """Give the response, or what is played to write it."""
         if request.path.partition("?")[0] != self._path:
             return render_response(404, {"Content-Type": "text/plain"}, b"Not Found")
         if not _is_own(request.headers.get("origin")):
@@ -61,7 +62,9 @@ class Endpoint:
         except RpcError as error:
             return _refuse(400, error.code, error.message)
 
-    def _post(self, message: Any, headers: Mapping[str, str]) -> bytes | Exchange:
+    def _post(self, message: Any, headers: Mapping[str, str]) -> bytes | Exchange | HttpBatch:
+        if isinstance(message, list) and message and BATCHING in self._server.legacy_versions:
+            return self._post_batch(message, headers)
         if not isinstance(message, dict):
             raise RpcError(eras.INVALID_REQUEST, "the body must be a single JSON-RPC message")
         if self._is_modern(message, headers):
@@ -122,6 +125,15 @@ class Endpoint:
         carrier = HttpReply(json=self._json, modern=False, headers=answered)
         exchange = conversation.open(message, carrier, headers)
         return render_response(202) if exchange is None else exchange
+
+    def _post_batch(self, messages: list[Any], headers: Mapping[str, str]) -> bytes | HttpBatch:
+        session_id = headers.get("mcp-session-id", "")
+        if self._keeps_sessions and session_id not in self.sessions:
+            return _refuse(404, eras.INVALID_REQUEST, "Session not found")
+        conversation = self.sessions.get(session_id) or Conversation(self._server, BATCHING)
+        batch = HttpBatch(json=self._json)
+        batch.exchanges = conversation.open_each(messages, batch.carrier, headers)
+        return batch if batch.exchanges else render_response(202)
 
     def _open_session(self, conversation: Conversation) -> str:
         self._opened += 1

@@ -51,6 +51,8 @@ class FakeServer(Offer):
         watchable: tell of changes: `listChanged` and `subscribe` are declared, `subscriptions/listen` and
             `resources/subscribe` answered; see `notify_list`, `notify_resource` and `watchers`.
         keep: how many of the latest messages the ledger holds; None keeps all.
+        reads_batches: take arrays of messages where the revision is 2025-03-26, as it demands; many real
+            servers of it do not. Streams answer each message alone, HTTP answers all in one response.
 
     Raises:
         ValueError: an unknown revision, or a family without one.
@@ -71,6 +73,7 @@ class FakeServer(Offer):
         result_type: str | None = "complete",
         watchable: bool = False,
         keep: int | None = None,
+        reads_batches: bool = True,
     ) -> None:
         super().__init__()
         self.name = name
@@ -96,6 +99,9 @@ class FakeServer(Offer):
         """One function per open memory connection that sends it a request nobody waits for."""
         self.endpoints: list[HttpServer] = []
         self.faults = FaultPlan()
+        self.reads_batches = reads_batches
+        self.batches: list[int] = []
+        """How many messages each batch held that was received in this process, in order."""
 
     @property
     def calls(self) -> list[Received]:

@@ -14,6 +14,7 @@ from trunkline.testing.effects import Ending, Write
 from trunkline.testing.endpoint import Endpoint
 from trunkline.testing.eras import family
 from trunkline.testing.exchange import Exchange
+from trunkline.testing.http_batch import HttpBatch
 from trunkline.testing.http_message import HttpRequest, MalformedRequestError, RequestParser, render_response
 from trunkline.testing.http_reply import HttpReply
 from trunkline.testing.memory import play
@@ -62,6 +63,11 @@ class HttpServer:
         for task in self.tasks:
             task.cancel()
         await asyncio.gather(*self.tasks, return_exceptions=True)
+
+    def drop(self) -> None:
+        """End every connection in good order; the port stays open."""
+        for connection in tuple(self.connections):
+            connection.close()
 
     def crash(self) -> None:
         """Be gone at once, as a killed process is: the port closes and every connection is reset."""
@@ -145,6 +151,8 @@ class Connection(asyncio.Protocol):
         outcome = self._owner.endpoint.receive(request)
         if isinstance(outcome, bytes):
             self._send(outcome)
+        elif isinstance(outcome, HttpBatch):
+            self._end(await outcome.play(self._write))
         else:
             self._end(await self._play(outcome))
         if request.headers.get("connection", "").lower() == "close":

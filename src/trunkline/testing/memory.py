@@ -140,11 +140,11 @@ async def serve(
     async def read() -> None:
         while frame := await receive():
             try:
-                exchange = conversation.open(decode(frame), Lines(whole=True))
+                exchanges = conversation.open_each(decode(frame), lambda: Lines(whole=True))
             except RpcError as error:
                 send(encode(error_message(None, error)))
                 continue
-            if exchange is not None:
+            for exchange in exchanges:
                 task = group.create_task(run(exchange))
                 tasks.add(task)
                 task.add_done_callback(tasks.discard)

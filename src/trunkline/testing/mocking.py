@@ -86,7 +86,7 @@ class MockTrunk(Trunk):
         self._answers[tool] = answer
 
     def _make_fleet(self) -> Fleet:
-        return _MockFleet(self._answers, self.calls, self._insight.events)
+        return _MockFleet(self._answers, self.calls, self._heard(self._insight.events))
 
 
 def mock(

@@ -3,26 +3,29 @@
     found = await Player(source, handlers=..., policy=...).cut_everywhere([RealScenario(serve, work)])
 
 On a real loop no two plays are the same. So a scenario is played over and over, each time cut at the first
-turn of the loop at which somebody waits where nobody was cut before, until a play meets no such place.
+turn of the loop at which somebody waits where nobody was cut before, until a play meets no such place. What
+goes on working after a cut is used again in the same play, so that one play cuts many places.
 """
 
 from __future__ import annotations
 
 import asyncio
+import functools
 from collections.abc import Awaitable, Callable, Collection, Iterable, Iterator, Mapping
 from contextlib import AbstractAsyncContextManager, contextmanager
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import trunkline
-from trunkline.testing.cutting import Place
+from trunkline.testing.cutting import Lookout, Place
 from trunkline.testing.stage import (
     CUTS,
-    Cut,
     Cuts,
     Lose,
     Stage,
+    cancel,
     check_outcome,
+    close,
     places_before,
     works_again,
 )
@@ -57,53 +60,62 @@ class Player:
     """
 
     def __init__(self, source: Path, among: Collection[Place] | None = None, **options: Any) -> None:
-        self._source = source
-        self._among = None if among is None else frozenset(among)
+        self._make_lookout = functools.partial(Lookout, source, among)
         self._options = options
-        self._cut: Cut = CUTS[0]
-        self._done: set[Place] = set()
+        self._found = Cuts()
         self._has_cut = False
 
     async def cut_everywhere(self, scenarios: Iterable[RealScenario]) -> Cuts:
-        """Cut scenarios in every way, wherever anybody waits; give where that was.
+        """Cut scenarios wherever anybody waits, where none before was cut; give where that was.
 
-        Each is cut only where none before it was.
+        The trunk is closed only where nobody could be cancelled alone.
 
         Raises:
             AssertionError: something was not as is promised after a cut.
         """
-        found = Cuts()
         for scenario in scenarios:
-            for self._cut, self._done in found.places.items():
-                await self._play_until_known(scenario)
-        return found
+            await self._play_until_known(scenario)
+        return self._found
 
     async def _play_until_known(self, scenario: RealScenario) -> None:
         for _ in range(MOST_PLAYS):
-            self._has_cut = False
-            await self._play(scenario)
-            if not self._has_cut:
+            if not await self._play(scenario):
                 return
         raise AssertionError("there is always something new")
 
-    async def _play(self, scenario: RealScenario) -> None:
+    async def _play(self, scenario: RealScenario) -> int:
+        """Work with a new server, again and again until nothing new is met; tell how often it was cut."""
         options = {**self._options, **scenario.options}
-        async with (
-            scenario.serve() as (entry, lose),
-            trunkline.connect({"fake": entry}, **options) as trunk,
-        ):
-            stage = Stage(trunk, lose, asyncio.ensure_future(scenario.work(trunk, lose)), [])
+        async with scenario.serve() as (entry, lose):
+            with self._make_lookout().watching(asyncio.get_running_loop()) as lookout:
+                async with trunkline.connect({"fake": entry}, **options) as trunk:
+                    return await self._play_in(scenario, trunk, lose, lookout)
+
+    async def _play_in(
+        self, scenario: RealScenario, trunk: trunkline.Trunk, lose: Lose, lookout: Lookout
+    ) -> int:
+        for times in range(MOST_PLAYS):
+            stage = Stage(trunk, lose, asyncio.ensure_future(scenario.work(trunk, lose)), [], lookout)
             try:
                 async with asyncio.timeout(LONGEST):
-                    with _before_each_turn(lambda: self._look(stage)):
-                        outcome = (await asyncio.gather(stage.task, return_exceptions=True))[0]
-                    self._judge(outcome)
-                    if stage.closing:
-                        await stage.closing[0]
-                    elif not scenario.final:
-                        await works_again(trunk, "fake.echo", patience=5, pause=0.02, tries=100)
+                    await self._work(scenario, stage)
             except TimeoutError:
                 raise AssertionError("it hung") from None
+            if not self._has_cut:
+                return times
+            if scenario.final or stage.closing:
+                return times + 1
+        raise AssertionError("there is always something new")
+
+    async def _work(self, scenario: RealScenario, stage: Stage) -> None:
+        self._has_cut = False
+        with _before_each_turn(functools.partial(self._look, stage)):
+            outcome = (await asyncio.gather(stage.task, return_exceptions=True))[0]
+        self._judge(outcome)
+        if stage.closing:
+            await stage.closing[0]
+        elif not scenario.final:
+            await works_again(stage.trunk, "fake.echo", patience=5, pause=0.02, tries=100)
 
     def _judge(self, outcome: object) -> None:
         if self._has_cut:
@@ -112,15 +124,17 @@ class Player:
             raise AssertionError("it fails when nobody cuts it") from outcome
 
     def _look(self, stage: Stage) -> None:
+        """Cut in the first way in which it meets somebody new."""
         if self._has_cut or stage.task.done():
             return
-        found = places_before(self._cut, stage, self._source)
-        if self._among is not None:
-            found &= self._among
-        if not found <= self._done:
-            self._done |= found
-            self._has_cut = True
-            self._cut(stage)
+        done = self._found.places
+        for cut in CUTS:
+            found = places_before(cut, stage)
+            if not found <= done[cut] | (done[cancel] if cut is close else set()):
+                done[cut] |= found
+                self._has_cut = True
+                cut(stage)
+                return
 
 
 @contextmanager

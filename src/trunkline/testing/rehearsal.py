@@ -1,7 +1,7 @@
 """Plays what an application does on virtual time: once whole, then cut short at turns of the loop.
 
     rehearsal = Rehearsal(source, serve)
-    found = rehearsal.cut_everywhere(Scenario(work))     # few turns, every place at which anybody waits
+    found = rehearsal.cut_everywhere([Scenario(work)])   # few turns, every place at which anybody waits
     missed = [one for one in find_awaits(path, source) if found.miss(one)]
 
 The first play shows at which turn who waits where; the others are the same up to the cut.
@@ -10,8 +10,9 @@ The first play shows at which turn who waits where; the others are the same up t
 from __future__ import annotations
 
 import asyncio
+import functools
 import itertools
-from collections.abc import Awaitable, Callable, Iterable, Mapping
+from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping
 from pathlib import Path
 from typing import Any, Literal, NamedTuple
 
@@ -19,11 +20,10 @@ from msgspec.structs import replace
 
 import trunkline
 from trunkline.core.handlers import Handlers
-from trunkline.testing.cutting import Place, choose_turns
+from trunkline.testing.cutting import Lookout, Place, choose_turns
 from trunkline.testing.fake import FakeServer
 from trunkline.testing.mortal import Mortal
 from trunkline.testing.stage import (
-    CUTS,
     Cut,
     Cuts,
     Stage,
@@ -39,6 +39,8 @@ Family = Literal["legacy", "modern"]
 Work = Callable[[trunkline.Trunk, Mortal], Awaitable[Any]]
 Serve = Callable[[Family, Mapping[str, Any]], FakeServer]
 Look = Callable[[int, Stage], object]
+Choose = Callable[[list[frozenset[Place]]], Iterable[int]]
+"""Gives turns, by the places at which was waited at each."""
 
 NONE = Handlers()
 LONGEST = 10_000
@@ -77,30 +79,42 @@ class Rehearsal:
     Args:
         source: whose awaits are looked at.
         serve: makes a server with a tool `echo` that reports its arguments.
+        among: the places that count; None for all.
     """
 
-    def __init__(self, source: Path, serve: Serve, handlers: Handlers = NONE) -> None:
-        self._source = source
+    def __init__(
+        self,
+        source: Path,
+        serve: Serve,
+        handlers: Handlers = NONE,
+        among: Collection[Place] | None = None,
+    ) -> None:
+        self._make_lookout = functools.partial(Lookout, source, among)
         self._serve = serve
         self._handlers = handlers
 
-    def cut_everywhere(
-        self,
-        scenario: Scenario,
-        choose: Callable[[list[frozenset[Place]]], Iterable[int]] = choose_turns,
-    ) -> Cuts:
-        """Cut a scenario in every family and way, at the turns that are chosen; give where that was.
+    def cut_everywhere(self, scenarios: Iterable[Scenario], choose: Choose = choose_turns) -> Cuts:
+        """Cut scenarios in every way, at the turns that are chosen; give where that was.
+
+        Each is cut only for places where none before it was, in a server of the same family.
 
         Raises:
             AssertionError: something was not as is promised after a cut; see `play`.
         """
-        found = Cuts()
-        for family in scenario.families:
-            seen = self._rehearse(scenario, family)
-            for cut in CUTS:
-                for turn in choose([places[cut is not cancel] for places in seen]):
-                    found.places[cut] |= self._play_cut(scenario, family, turn, cut)
-        return found
+        found: dict[Family, Cuts] = {"legacy": Cuts(), "modern": Cuts()}
+        for scenario in scenarios:
+            for family in scenario.families:
+                self._cut(scenario, family, choose, found[family].places)
+        found["legacy"].add(found["modern"])
+        return found["legacy"]
+
+    def _cut(
+        self, scenario: Scenario, family: Family, choose: Choose, places: Mapping[Cut, set[Place]]
+    ) -> None:
+        seen = self._rehearse(scenario, family)
+        for cut, done in places.items():
+            for turn in choose([found[cut is not cancel] - done for found in seen]):
+                done |= self._play_cut(scenario, family, turn, cut)
 
     def play(self, scenario: Scenario, family: Family, look: Look) -> BaseException | None:
         """Play a scenario and give how it ended.
@@ -121,19 +135,13 @@ class Rehearsal:
         scenario.arrange(peer.server)
         before = asyncio.all_tasks()
         handlers = replace(self._handlers, **scenario.handlers)
-        async with trunkline.connect({"fake": peer}, handlers=handlers, policy=scenario.policy) as trunk:
-            stage = Stage(trunk, peer.kill, asyncio.ensure_future(scenario.work(trunk, peer)), [])
-            turns = itertools.count()
-            loop.on_turn = lambda: stage.task.done() or look(next(turns), stage)
-            try:
-                async with asyncio.timeout(LONGEST):
-                    outcome = (await asyncio.gather(stage.task, return_exceptions=True))[0]
-                    if stage.closing:
-                        await stage.closing[0]
-                    elif not scenario.final:
-                        await works_again(trunk, "fake.echo", patience=60, pause=5, tries=4)
-            except TimeoutError:
-                raise AssertionError("it hung") from None
+        with self._make_lookout().watching(loop) as lookout:
+            async with trunkline.connect({"fake": peer}, handlers=handlers, policy=scenario.policy) as trunk:
+                task = asyncio.ensure_future(scenario.work(trunk, peer))
+                stage = Stage(trunk, peer.kill, task, [], lookout)
+                turns = itertools.count()
+                loop.on_turn = lambda: task.done() or look(next(turns), stage)
+                outcome = await _end(stage, final=scenario.final)
         for _ in range(10):
             await asyncio.sleep(0)
         if left := asyncio.all_tasks() - before:
@@ -147,7 +155,7 @@ class Rehearsal:
         seen: list[tuple[frozenset[Place], frozenset[Place]]] = []
 
         def note(_: int, stage: Stage) -> None:
-            own, every = (places_before(cut, stage, self._source) for cut in (cancel, close))
+            own, every = (places_before(cut, stage) for cut in (cancel, close))
             seen.append((own, every))
 
         outcome = self.play(scenario, family, note)
@@ -162,8 +170,22 @@ class Rehearsal:
         def look(now: int, stage: Stage) -> None:
             nonlocal found
             if now == turn:
-                found = places_before(cut, stage, self._source)
+                found = places_before(cut, stage)
                 cut(stage)
 
         check_outcome(self.play(scenario, family, look))
         return found
+
+
+async def _end(stage: Stage, *, final: bool) -> Any:
+    """Give how it ended, once the server could be called again."""
+    try:
+        async with asyncio.timeout(LONGEST):
+            outcome = (await asyncio.gather(stage.task, return_exceptions=True))[0]
+            if stage.closing:
+                await stage.closing[0]
+            elif not final:
+                await works_again(stage.trunk, "fake.echo", patience=60, pause=5, tries=4)
+    except TimeoutError:
+        raise AssertionError("it hung") from None
+    return outcome

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any, NamedTuple
 
 from trunkline.errors import CallError
 from trunkline.runtime.trunk import Trunk
-from trunkline.testing.cutting import Awaiting, Place, all_waiting_places, waiting_places
+from trunkline.testing.cutting import Awaiting, Lookout, Place
 
 Lose = Callable[[], object]
 """Ends the connections there are to a server, as if it had gone."""
@@ -23,6 +22,8 @@ class Stage(NamedTuple):
     task: asyncio.Task[Any]
     closing: list[asyncio.Task[None]]
     """Takes the task that closes the trunk, once there is one."""
+    lookout: Lookout
+    """Sees where anybody waits."""
 
 
 Cut = Callable[[Stage], None]
@@ -63,12 +64,14 @@ class Cuts:
         cancelled = places[cancel] | places[close]
         return not (wait.is_among(cancelled) and wait.is_among(places[lose_the_peer]))
 
+    def meet(self, wait: Awaiting) -> bool:
+        """Whether anybody was cut there."""
+        return any(wait.is_among(places) for places in self.places.values())
 
-def places_before(cut: Cut, stage: Stage, source: Path) -> frozenset[Place]:
-    """Give the places at which this cut would meet somebody of this source."""
-    if cut is cancel:
-        return frozenset(waiting_places(stage.task, source))
-    return all_waiting_places(stage.task.get_loop(), source)
+
+def places_before(cut: Cut, stage: Stage) -> frozenset[Place]:
+    """Give the places at which this cut would meet somebody."""
+    return stage.lookout.find_of(stage.task) if cut is cancel else stage.lookout.find_all()
 
 
 def check_outcome(outcome: object) -> None:

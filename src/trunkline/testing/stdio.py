@@ -83,12 +83,12 @@ class _Loop:
 
     def _receive(self, line: bytes) -> None:
         try:
-            exchange = self._conversation.open(decode(line), Lines())
+            exchanges = self._conversation.open_each(decode(line), Lines)
         except RpcError as error:
             self._write(Write(encode(error_message(None, error)) + b"\n"))
             return
-        if exchange is not None:
-            exchange.on_cancel = lambda: exchange.finish() if exchange.cancellable else None
+        for exchange in exchanges:
+            exchange.on_cancel = functools.partial(_finish, exchange)
             self._advance(exchange)
 
     def _advance(self, exchange: Exchange, value: Any = None) -> None:
@@ -134,6 +134,11 @@ class _Loop:
             self._writing = False
             return
         _die(how, self._process.exit_code)
+
+
+def _finish(exchange: Exchange) -> None:
+    if exchange.cancellable:
+        exchange.finish()
 
 
 def _start(server: FakeServer, process: Process) -> None:

@@ -200,9 +200,10 @@ class StreamServer:
         session = self.sessions.get(request.path)
         if session is None:
             return web.Response(status=404)
-        if self.quirks.status == 202:
+        status = self.quirks.status
+        if status == 202:
             await self.take_post(session, await request.read())
-        return web.Response(status=self.quirks.status)
+        return web.Response(status=status)
 
 
 def _spread(frame: bytes, lines: int) -> bytes:

@@ -7,7 +7,7 @@ Sources: specification 2026-07-28 and 2025-11-25, basic/transports ("Streamable 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Any
 
 import aiohttp
@@ -22,6 +22,7 @@ from trunkline.protocol.frames import Frame, encode_notification
 from trunkline.protocol.headers import encode_value
 from trunkline.protocol.tasks import CANCEL, GET, UPDATE
 from trunkline.transport.http_answer import AnswerReader, CutStreamError, cut_off
+from trunkline.transport.http_batch import Answer, HttpBatching
 from trunkline.transport.http_client import DIRECT, Egress, FreshConnector, TrackedBody, make_client
 from trunkline.transport.http_resume import Waits, listen, take_up
 from trunkline.transport.link import Inbox, Request, SessionLostError
@@ -51,14 +52,16 @@ class HttpTransport(msgspec.Struct, frozen=True, kw_only=True):
         return HttpLink(self)
 
 
-class HttpLink:
+class HttpLink(HttpBatching):
     """One server behind one URL; loses no request but the one that fails."""
 
     kind = "http"
     exceeded = None
 
     def __init__(self, settings: HttpTransport) -> None:
+        super().__init__()
         self._settings = settings
+        self._server = settings.server
         self._loop = asyncio.get_running_loop()
         self._url = settings.url
         self._client = settings.client(settings.egress)
@@ -118,16 +121,18 @@ class HttpLink:
         if self._closed.done():
             raise UnavailableError("the link is closed", server=self._settings.server)
         flight = request.flight
+        if flight.bundle is not None:
+            return await self.request_together(request)
         response: aiohttp.ClientResponse | None = None
         try:
-            response = await self._post(request.body, flight, self._headers_of(request))
+            response = await self._post(request.body, (flight,), self._headers_of(request))
             self._reading.add(response)
             try:
                 frame = await self._read(response, request)
             except CutStreamError as cut:
                 self._reading.discard(response)
                 response.close()
-                response, frame = await self._resume(cut, request)
+                response, frame = await self._resume(cut, lambda more: self._read_more(more, request))
         except asyncio.CancelledError:
             self._abandon(request, response)
             raise
@@ -164,7 +169,7 @@ class HttpLink:
         """POST a message that has no answer; what the server says to it is not looked at."""
         flight = Flight(self._loop.time())
         try:
-            response = await self._post(body, flight, self._headers)
+            response = await self._post(body, (flight,), self._headers)
             response.release()
         except (aiohttp.ClientError, OSError) as cause:
             raise self._network_error(cause, flight) from cause
@@ -178,6 +183,7 @@ class HttpLink:
         if self._listening is not None:
             self._listening.cancel()
             await asyncio.wait({self._listening})
+        await self.end_batches()
         if self._session_id is not None:
             self._say_farewell(self._end_session())
         if self._farewells:
@@ -191,9 +197,11 @@ class HttpLink:
             response.close()
         await self._client.close()
 
-    async def _post(self, body: bytes, flight: Flight, headers: Mapping[str, str]) -> aiohttp.ClientResponse:
+    async def _post(
+        self, body: bytes, flights: Sequence[Flight], headers: Mapping[str, str]
+    ) -> aiohttp.ClientResponse:
         return await self._client.post(
-            self._url, data=TrackedBody(body, flight), headers=headers, allow_redirects=False
+            self._url, data=TrackedBody(body, flights), headers=headers, allow_redirects=False
         )
 
     async def _get(self, last_id: str | None) -> aiohttp.ClientResponse:
@@ -203,14 +211,16 @@ class HttpLink:
             headers["Last-Event-ID"] = last_id
         return await self._client.get(self._url, headers=headers, allow_redirects=False)
 
-    async def _resume(self, cut: CutStreamError, request: Request) -> tuple[aiohttp.ClientResponse, Frame]:
-        async def read(response: aiohttp.ClientResponse) -> Frame:
-            self._reading.add(response)
-            try:
-                return await self._answers.read(response, request)
-            finally:
-                self._reading.discard(response)
+    async def _read_more(self, response: aiohttp.ClientResponse, request: Request) -> Frame:
+        self._reading.add(response)
+        try:
+            return await self._answers.read(response, request)
+        finally:
+            self._reading.discard(response)
 
+    async def _resume(
+        self, cut: CutStreamError, read: Callable[[aiohttp.ClientResponse], Awaitable[Answer]]
+    ) -> tuple[aiohttp.ClientResponse, Answer]:
         if self._closed.done() or self._era is None or self._era.family != "legacy":
             raise cut_off(self._settings.server, cut.reason)
 
@@ -241,13 +251,17 @@ class HttpLink:
         return headers
 
     async def _read(self, response: aiohttp.ClientResponse, request: Request) -> Frame:
-        if response.status == 404 and (session := response.request_info.headers.get(_SESSION)):
-            raise SessionLostError(current=self._forget_session(session))
+        if response.status == 404:
+            self._check_session(response)
         frame = await self._answers.read(response, request)
         if request.method == "initialize" and (session := response.headers.get(_SESSION)):
             self._session_id = session
             self._headers = self._common_headers()
         return frame
+
+    def _check_session(self, response: aiohttp.ClientResponse) -> None:
+        if response.status == 404 and (session := response.request_info.headers.get(_SESSION)):
+            raise SessionLostError(current=self._forget_session(session))
 
     def _forget_session(self, session: str) -> bool:
         if self._session_id != session:

@@ -3,19 +3,26 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Awaitable, Callable
+from typing import TypeVar
 
 import aiohttp
 from msgspec import UNSET
 
 from trunkline.core.limits import Limits
+from trunkline.core.timing import read_server_timing
 from trunkline.errors import OutcomeUnknownError, ProtocolError
-from trunkline.protocol.frames import Broken, Frame, decode_frames
+from trunkline.protocol.frames import IN_AN_ARRAY, Broken, Frame, decode_frames
 from trunkline.protocol.sse import EventParser, EventTooLarge
+from trunkline.transport.group import Group
 from trunkline.transport.link import Inbox, Request, advance, report_log
 from trunkline.transport.network import describe
 from trunkline.transport.share import Share, cut_lines
 from trunkline.transport.stream import oversized
 from trunkline.transport.verdict import judge_status
+
+Asked = TypeVar("Asked")
+Answer = TypeVar("Answer")
 
 _FIELDS = 1024
 """Bytes of an event that are not its message: the names of its fields, its type and its id."""
@@ -57,12 +64,44 @@ class AnswerReader:
             CutStreamError: it is cut, in a stream whose events have ids.
         """
         if response.content_type == "text/event-stream" and response.status < 400:
-            return await self._read_events(response, request)
+            return await self._read_events(response, request, self._take_event)
         return await self._read_json(response, request)
+
+    async def read_group(self, response: aiohttp.ClientResponse, group: Group) -> None:
+        """Give each request of a group its response; returns when nobody waits any more.
+
+        Raises:
+            CallError: what is true of those that wait still: refused, malformed, too large, or cut.
+            CutStreamError: it is cut, in a stream whose events have ids.
+        """
+        if response.content_type == "text/event-stream" and response.status < 400:
+            await self._read_events(response, group, self._take_part)
+            return
+        data = await self._read_body(response)
+        status = response.status
+        is_json = response.content_type == "application/json"
+        if is_json and status not in (401, 403, 429, 503):
+            await self._take_answers(data, group)
+        if not group.waits:
+            return
+        if status < 400 and is_json:
+            raise ProtocolError(
+                "the answer holds no JSON-RPC response to this request",
+                code="malformed_answer",
+                server=self._server,
+                status=status,
+                hint="The tool may have run; report the malformed answer to the server's author.",
+            )
+        error = judge_status(self._server, status, response.headers)
+        if is_json and status in (429, 503):
+            error.delivery, error.retryable = "refused", True
+        raise error
 
     async def _read_json(self, response: aiohttp.ClientResponse, request: Request) -> Frame:
         data = await self._read_body(response)
         server = self._server
+        if (told := response.headers.get("Server-Timing")) is not None:
+            request.flight.server = read_server_timing(told)
         if response.status >= 400 or response.content_type != "application/json":
             is_json = response.content_type == "application/json"
             frame = await self._answer_in(data, request) if is_json else None
@@ -120,15 +159,20 @@ class AnswerReader:
             parts.append(chunk)
         return b"".join(parts)
 
-    async def _read_events(self, response: aiohttp.ClientResponse, request: Request) -> Frame:
+    async def _read_events(
+        self,
+        response: aiohttp.ClientResponse,
+        asked: Asked,
+        take: Callable[[bytes, Asked], Awaitable[Answer | None]],
+    ) -> Answer:
         parser = EventParser(self._limits.frame_bytes + _FIELDS)
         reason = "the response stream ended before the answer"
         try:
             async for chunk in response.content.iter_any():
                 for piece in cut_lines(chunk):
                     for event in parser.feed(piece):
-                        if (frame := await self._take_event(event.data, request)) is not None:
-                            return frame
+                        if (answer := await take(event.data, asked)) is not None:
+                            return answer
                     if piece is not chunk:
                         await asyncio.sleep(0)
         except EventTooLarge as cause:
@@ -161,12 +205,51 @@ class AnswerReader:
             elif answer is None and frame.id == request.id:
                 answer = frame
                 continue
+            elif isinstance(frame, Broken) and frame.array is not None and not self.batches:
+                answer = answer or await self._find_refused(frame.array, request)
             await self._share.spend(size)
         if isinstance(answer, Broken):
             raise ProtocolError(
                 f"the answer cannot be read: {answer.reason}", code="malformed_answer", server=self._server
             )
         return answer
+
+    async def _find_refused(self, array: bytes, request: Request) -> Broken | None:
+        """Find the answer to this request in an array where the revision has none."""
+        for frame, size in decode_frames(array, self._limits):
+            if frame.id == request.id and (isinstance(frame, Broken) or frame.method is UNSET):
+                return Broken(reason=IN_AN_ARRAY, id=request.id)
+            await self._share.spend(size)
+        return None
+
+    async def _take_part(self, data: bytes, group: Group) -> Group | None:
+        """Take one event of a stream that answers several; give the group when nobody waits any more."""
+        if len(data) > self._limits.frame_bytes:
+            raise oversized(self._server, self._limits.frame_bytes)
+        await self._take_answers(data, group)
+        return None if group.waits else group
+
+    async def _take_answers(self, data: bytes, group: Group) -> None:
+        """Take a message, or a batch of them; an error without an id that stands alone answers all."""
+        for frame, size in decode_frames(data, self._limits, batches=self.batches):
+            if isinstance(frame, Broken):
+                group.settle(frame)
+            elif frame.method is not UNSET:
+                self._hear_group(frame, size, group)
+            elif size == len(data) and frame.error is not UNSET and frame.id in (None, UNSET):
+                group.settle_all(frame)
+            else:
+                group.settle(frame)
+            await self._share.spend(size)
+
+    def _hear_group(self, frame: Frame, size: int, group: Group) -> None:
+        """Take what came with answers and is none: progress names whose it is, all else is everybody's."""
+        token = frame.params.get("progressToken") if isinstance(frame.params, dict) else None
+        request = group.find(token) if frame.method == "notifications/progress" else None
+        if request is not None:
+            self._hear(frame, size, request)
+        elif frame.method != "notifications/progress":
+            self._inbox.put(frame, size)
 
     def _hear(self, frame: Frame, size: int, request: Request) -> None:
         """Take what came with an answer and is none."""

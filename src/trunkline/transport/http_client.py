@@ -59,10 +59,11 @@ class TrackedBody(Payload):
 
     _autoclose = True
 
-    def __init__(self, body: bytes, flight: Flight) -> None:
+    def __init__(self, body: bytes, flights: Sequence[Flight]) -> None:
         super().__init__(body, content_type="application/json")
         self._size = len(body)
-        self._flight = flight
+        self.flights = flights
+        """The calls that leave with it."""
 
     def decode(self, encoding: str = "utf-8", errors: str = "strict") -> str:
         """Give the body as text."""
@@ -74,7 +75,10 @@ class TrackedBody(Payload):
 
     async def write_with_length(self, writer: Any, content_length: int | None) -> None:
         """Write the body; who reads slowly is waited for."""
-        self._flight.delivery = "unknown"
+        now = asyncio.get_running_loop().time()
+        for flight in self.flights:
+            flight.delivery = "unknown"
+            flight.wrote = flight.wrote or now
         body: bytes = self._value[:content_length]
         pieces = body if len(body) <= _PIECE else memoryview(body)
         for start in range(0, len(body), _PIECE):
@@ -97,6 +101,7 @@ class FreshConnector(aiohttp.TCPConnector):
             protocol = connection.protocol
             if protocol not in self._used:
                 self._used.add(protocol)
+                _note_connecting(req)
                 return connection
             if protocol not in self._doubted and not _has_news(connection.transport):
                 return connection
@@ -105,6 +110,14 @@ class FreshConnector(aiohttp.TCPConnector):
     def distrust(self) -> None:
         """Use no connection again that was opened before now: the server may be gone without a word."""
         self._doubted.update(self._used)
+
+
+def _note_connecting(request: Any) -> None:
+    """A connection was opened for this request, which waited for it."""
+    now = asyncio.get_running_loop().time()
+    for flight in request.body.flights if isinstance(request.body, TrackedBody) else ():
+        if flight.sent:
+            flight.connected += now - flight.sent
 
 
 def _has_news(transport: Any) -> bool:

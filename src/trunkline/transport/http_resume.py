@@ -8,16 +8,17 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable
+from typing import TypeVar
 
 import aiohttp
 
-from trunkline.protocol.frames import Frame
 from trunkline.protocol.sse import EventParser, EventTooLarge
 from trunkline.transport.http_answer import CutStreamError, cut_off
 from trunkline.transport.share import cut_lines
 
 Get = Callable[[str | None], Awaitable[aiohttp.ClientResponse]]
 """Opens the stream anew, after the event of this id."""
+Answer = TypeVar("Answer")
 
 _ATTEMPTS = 5
 """Times in a row a response stream is taken up again without anything new."""
@@ -59,11 +60,11 @@ class Waits:
 async def take_up(
     cut: CutStreamError,
     get: Get,
-    read: Callable[[aiohttp.ClientResponse], Awaitable[Frame]],
+    read: Callable[[aiohttp.ClientResponse], Awaitable[Answer]],
     server: str,
     waits: Waits,
     pause: Callable[[float], Awaitable[None]],
-) -> tuple[aiohttp.ClientResponse, Frame]:
+) -> tuple[aiohttp.ClientResponse, Answer]:
     """Take a response stream up where it ended, until it holds the answer.
 
     The caller's deadline is the bound in time.

@@ -180,7 +180,7 @@ class SseLink:
         url = self._endpoint.result()
         try:
             response = await self._client.post(
-                url, data=TrackedBody(body, flight), headers=self._post_headers, allow_redirects=False
+                url, data=TrackedBody(body, (flight,)), headers=self._post_headers, allow_redirects=False
             )
         except (aiohttp.ClientError, OSError) as cause:
             if flight.delivery == "never_sent":

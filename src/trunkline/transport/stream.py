@@ -18,6 +18,7 @@ from trunkline.core.limits import Limits
 from trunkline.errors import OutcomeUnknownError, ProtocolError, UnavailableError
 from trunkline.protocol.eras import Era
 from trunkline.protocol.frames import (
+    IN_AN_ARRAY,
     Broken,
     Frame,
     decode_frame,
@@ -27,6 +28,7 @@ from trunkline.protocol.frames import (
 )
 from trunkline.protocol.lines import Endless, Oversized
 from trunkline.protocol.multiplexer import Multiplexer
+from trunkline.transport.bundling import join_bundle
 from trunkline.transport.link import Inbox, Request, advance, report_log
 from trunkline.transport.share import SHARE, Share
 
@@ -84,6 +86,8 @@ class StreamCore:
         self._share = Share()
         self._left: deque[Arrived] = deque()
         self._batch: Iterator[tuple[Frame | Broken, int]] | None = None
+        self._is_refused = False
+        """Whether the messages of the batch count for nothing, but that requests they answer fail."""
         self.inbox = Inbox()
         self.lost = False
         """Whether the stream has ended."""
@@ -198,8 +202,7 @@ class StreamCore:
         """Take one frame."""
         if type(data) is bytes:
             if self._batches and data.lstrip()[:1] == b"[":
-                self._batch = iter(decode_frames(data, self._limits))
-                self._go_through_batch()
+                self._begin_batch(data, refused=False)
             else:
                 self._route(decode_frame(data, self._limits), len(data))
         elif isinstance(data, Oversized):
@@ -222,13 +225,27 @@ class StreamCore:
         elif rest:
             self.noise += 1
 
+    def _begin_batch(self, data: bytes, *, refused: bool) -> None:
+        self._batch, self._is_refused = iter(decode_frames(data, self._limits)), refused
+        self._go_through_batch()
+
     def _go_through_batch(self) -> None:
         while self._batch is not None and self._share.taken < SHARE:
             part = next(self._batch, None)
             if part is None:
                 self._batch = None
+            elif self._is_refused:
+                self._refuse(*part)
             else:
                 self._route(*part)
+
+    def _refuse(self, frame: Frame | Broken, size: int) -> None:
+        """Take a message of an array where the revision has none: only who waits for it is told."""
+        is_answer = isinstance(frame, Broken) or frame.method is UNSET
+        if is_answer and isinstance(frame.id, int) and self._exchanges.get(frame.id) is not None:
+            self._fail_broken(Broken(reason=IN_AN_ARRAY, id=frame.id))
+        else:
+            self._share.take(size)
 
     def _route(self, frame: Frame | Broken, size: int) -> None:
         if isinstance(frame, Broken):
@@ -259,6 +276,10 @@ class StreamCore:
             report_log(asked[0], frame.params)
 
     def _fail_broken(self, broken: Broken) -> None:
+        if broken.array is not None and self._batch is None:
+            self.noise += 1
+            self._begin_batch(broken.array, refused=True)
+            return
         exchange = self._exchanges.take(broken.id) if broken.id is not None else None
         if exchange is None:
             self.noise += 1
@@ -305,7 +326,8 @@ class StreamCore:
             self.notify(encode_notification("notifications/cancelled", params))
 
     def _send(self, body: bytes, flight: Flight | None) -> None:
-        if self._paused or self._outbox or len(self._exchanges) > 1:
+        bundled = flight is not None and flight.bundle is not None
+        if self._paused or self._outbox or len(self._exchanges) > 1 or bundled:
             self._outbox.append((body, flight))
             if not self._paused and not self._flush_scheduled:
                 self._flush_scheduled = True
@@ -317,7 +339,7 @@ class StreamCore:
 
     def _flush(self) -> None:
         self._flush_scheduled = False
-        outbox = self._outbox
+        outbox, now = self._outbox, self._loop.time()
         while outbox and not self._paused and not self._lost.done():
             batch: list[bytes] = []
             size = 0
@@ -325,6 +347,11 @@ class StreamCore:
                 body, flight = outbox.popleft()
                 if flight is not None:
                     flight.delivery = "unknown"
+                    if not flight.wrote:
+                        flight.wrote = now
+                        flight.queued += now - flight.sent
+                    if flight.bundle is not None:
+                        body = join_bundle(body, flight.bundle, outbox, now)
                 batch.append(body)
                 size += len(body)
             batch.append(b"")

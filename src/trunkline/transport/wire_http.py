@@ -15,6 +15,7 @@ from trunkline.core.limits import Limits
 from trunkline.errors import CallError
 from trunkline.protocol.frames import Frame
 from trunkline.telemetry.wire import Exchange
+from trunkline.transport.group import Group
 from trunkline.transport.http import HttpTransport
 from trunkline.transport.http_answer import AnswerReader
 from trunkline.transport.http_client import Egress, make_client
@@ -76,6 +77,14 @@ class WireAnswers(AnswerReader):
             self._wire.note(f"no answer to #{request.id}: {cause}")
             raise
 
+    async def read_group(self, response: aiohttp.ClientResponse, group: Group) -> None:
+        """Give each request of a group its response; that some have none is shown too."""
+        try:
+            await super().read_group(response, group)
+        except (CallError, aiohttp.ClientError, OSError) as cause:
+            self._wire.note(f"no answer to a part of a batch: {cause}")
+            raise
+
     async def _read_body(self, response: aiohttp.ClientResponse) -> bytes:
         data = await super()._read_body(response)
         self._wire.received(data)
@@ -89,6 +98,10 @@ class WireAnswers(AnswerReader):
     async def _take_event(self, data: bytes, request: Request) -> Frame | None:
         self._wire.received(data)
         return await super()._take_event(data, request)
+
+    async def _take_part(self, data: bytes, group: Group) -> Group | None:
+        self._wire.received(data)
+        return await super()._take_part(data, group)
 
 
 def make_tapped_client(

@@ -5,11 +5,15 @@ from __future__ import annotations
 import base64
 import json
 import os
+import selectors
 import shutil
+import signal
+import socket
 import subprocess
 import sys
 import tempfile
-from collections.abc import Callable, Iterator
+import time
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +24,15 @@ from trunkline.testing import FakeServer, Journal
 
 SNAPSHOTS = Path(__file__).resolve().parent / "snapshots"
 SOURCE = Path(__file__).resolve().parents[3] / "src"
+START = {
+    "PATH": os.environ["PATH"],
+    "PYTHONPATH": str(SOURCE),
+    "PYTHONPYCACHEPREFIX": os.environ.get("PYTHONPYCACHEPREFIX", ""),
+}
+"""What an interpreter is started with."""
 BOUND = 30.0
+ROOM = 65_536
+"""Bytes a pipe takes while nobody reads."""
 PICTURE = {"type": "image", "data": base64.b64encode(bytes(28)).decode(), "mimeType": "image/png"}
 TEXT = {
     "type": "object",
@@ -35,18 +47,49 @@ class Run(msgspec.Struct, frozen=True, kw_only=True):
     err: str
 
 
+class Forks:
+    """A process that has the program imported and forks for each command line: see `forks.py`."""
+
+    def __init__(self) -> None:
+        self._link, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        command = [sys.executable, str(Path(__file__).with_name("forks.py"))]
+        self._process = subprocess.Popen(command, stdin=theirs, env=START)
+        theirs.close()
+
+    def close(self) -> None:
+        """End the process."""
+        self._link.close()
+        self._process.wait(BOUND)
+
+    def run(self, argv: tuple[str, ...], environ: Mapping[str, str], folder: Path, text: bytes | None) -> Run:
+        """Run one command line to its end; it reads the text, or nothing from the null device."""
+        os.umask(mask := os.umask(0))
+        told = {"argv": argv, "environ": dict(environ), "folder": str(folder), "mask": mask}
+        order = json.dumps(told).encode()
+        (read_out, out), (read_err, err) = os.pipe(), os.pipe()
+        given = os.open(os.devnull, os.O_RDONLY) if text is None else _fill_pipe(text)
+        socket.send_fds(self._link, [order], [given, out, err])
+        for descriptor in (given, out, err):
+            os.close(descriptor)
+        process = int(self._link.recv(16))
+        try:
+            shown = _read_all(read_out, read_err)
+        except TimeoutError:
+            os.kill(process, signal.SIGKILL)
+            raise
+        finally:
+            code = int(self._link.recv(16))
+        return Run(code=code, out=shown[0].decode(), err=shown[1].decode())
+
+
 class Place:
     """A folder with an `mcp.json`, and the program started in it."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, forks: Forks) -> None:
         self.folder = folder
+        self.forks = forks
         self.entries: dict[str, Any] = {}
-        self.environ = {
-            "PATH": os.environ["PATH"],
-            "HOME": str(folder / "home"),
-            "PYTHONPATH": str(SOURCE),
-            "PYTHONPYCACHEPREFIX": os.environ.get("PYTHONPYCACHEPREFIX", ""),
-        }
+        self.environ = START | {"HOME": str(folder / "home")}
 
     def serve(self, name: str, server: FakeServer | None = None, **process: Any) -> None:
         """Put a server into `mcp.json`, by default one with a tool of each kind."""
@@ -64,9 +107,11 @@ class Place:
         return subprocess.Popen(command, cwd=self.folder, env=self.environ, **(pipes | streams))
 
     def run(self, *argv: str, text: bytes | None = None, **options: Any) -> Run:
-        """Run the program to its end."""
+        """Run the program to its end: in a fork, unless options say how to start it."""
         if self.entries:
             self.write()
+        if not options and len(text or b"") <= ROOM and _starts_alike(self.environ):
+            return self.forks.run(argv, self.environ, self.folder, text)
         stdin = subprocess.DEVNULL if text is None else subprocess.PIPE
         with self.start(*argv, stdin=stdin, **options) as process:
             return self.finish(process, text)
@@ -89,6 +134,41 @@ class Place:
         return [pid for pid in self.journal(name).pids if _is_alive(pid)]
 
 
+def _starts_alike(environ: Mapping[str, str]) -> bool:
+    """Whether an interpreter that starts with these variables is one like that of `Forks`."""
+    names = [name for name in environ.keys() | START.keys() if name.startswith(("PYTHON", "LC_", "LANG"))]
+    return all(environ.get(name) == START.get(name) for name in names)
+
+
+def _fill_pipe(text: bytes) -> int:
+    given, giving = os.pipe()
+    os.write(giving, text)
+    os.close(giving)
+    return given
+
+
+def _read_all(*descriptors: int) -> list[bytes]:
+    """Read pipes to their ends, within the bound, and close them."""
+    found = dict.fromkeys(descriptors, b"")
+    until = time.monotonic() + BOUND
+    try:
+        with selectors.DefaultSelector() as selector:
+            for descriptor in descriptors:
+                selector.register(descriptor, selectors.EVENT_READ)
+            while selector.get_map():
+                ready = selector.select(until - time.monotonic())
+                if not ready:
+                    raise TimeoutError(found)
+                for key, _ in ready:
+                    found[key.fd] += (chunk := os.read(key.fd, ROOM))
+                    if not chunk:
+                        selector.unregister(key.fd)
+    finally:
+        for descriptor in descriptors:
+            os.close(descriptor)
+    return list(found.values())
+
+
 def offer(name: str) -> FakeServer:
     server = FakeServer(name)
     server.tool("echo", schema=TEXT, description="Gives the text back. And no more.", reports="arguments")
@@ -100,10 +180,18 @@ def offer(name: str) -> FakeServer:
     return server
 
 
+@pytest.fixture(scope="session")
+def forks() -> Iterator[Forks]:
+    """Give the process that runs command lines in forks."""
+    opened = Forks()
+    yield opened
+    opened.close()
+
+
 @pytest.fixture
-def place(tmp_path: Path) -> Place:
+def place(tmp_path: Path, forks: Forks) -> Place:
     """A folder whose one server is `echo`."""
-    place = Place(tmp_path)
+    place = Place(tmp_path, forks)
     place.serve("echo")
     return place
 
@@ -121,9 +209,9 @@ def warm(place: Place) -> Iterator[Place]:
 
 
 @pytest.fixture
-def bare_place(tmp_path: Path) -> Place:
+def bare_place(tmp_path: Path, forks: Forks) -> Place:
     """A folder without an `mcp.json`."""
-    return Place(tmp_path)
+    return Place(tmp_path, forks)
 
 
 def _is_alive(pid: int) -> bool:

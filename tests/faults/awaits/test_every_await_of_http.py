@@ -17,7 +17,7 @@ from trunkline.testing.stage import Lose
 
 pytestmark = [pytest.mark.anyio, pytest.mark.timeout(300)]
 
-TOOLS = ("echo", "lost", "gone", "torn", "batch")
+TOOLS = ("echo", "lost", "gone", "torn", "batch", "array")
 
 
 def number_of(message: Any) -> int:
@@ -25,7 +25,7 @@ def number_of(message: Any) -> int:
 
 
 LOG = '{"jsonrpc":"2.0","method":"notifications/message","params":{"level":"info","data":"x"}}'
-MANY = f"data: {LOG}\n\n" * 40 + ":\n" * 2_500
+MANY = f"data: {LOG}\n\n" * 8 + ":\n" * 200
 
 
 class Pieces:
@@ -46,6 +46,8 @@ class Pieces:
             return await self._get(request)
         message = await request.json()
         await asyncio.sleep(0.002)
+        if isinstance(message, list):
+            return await self._answer_together(request, message)
         number = message.get("id")
         if message["method"] == "initialize":
             self.sessions += 1
@@ -82,10 +84,27 @@ class Pieces:
         content = [{"type": "text", "text": str(params.get("arguments"))}]
         reply = {"jsonrpc": "2.0", "id": number, "result": {"content": content}}
         if name == "batch":
-            return await self._pieces(request, [*[json.loads(LOG)] * 100, reply], 200 + 200 * (number % 2))
+            return await self._pieces(request, [*[json.loads(LOG)] * 12, reply], 200 + 200 * (number % 2))
+        if name == "array":
+            text = json.dumps([*[json.loads(LOG)] * 12, reply])
+            return await self._stream(request, [f"data: {text}\n\n"])
         if name != "torn":
             return await self._pieces(request, reply)
         self.reply = reply
+        return await self._stream(request, ["retry: 5\nid: a\ndata:\n\n"])
+
+    async def _answer_together(self, request: web.Request, messages: list[Any]) -> web.StreamResponse:
+        names = [one.get("params", {}).get("name") for one in messages]
+        if request.headers.get("Mcp-Session-Id") != str(self.sessions):
+            return web.Response(status=404)
+        if "lost" in names and self.sessions < 2:
+            self.sessions += 1
+            return web.Response(status=404)
+        result = {"content": [{"type": "text", "text": "together"}]}
+        replies = [{"jsonrpc": "2.0", "id": one["id"], "result": result} for one in messages]
+        if "torn" not in names:
+            return await self._pieces(request, [*[json.loads(LOG)] * 100 * ("batch" in names), *replies])
+        self.reply = replies
         return await self._stream(request, ["retry: 5\nid: a\ndata:\n\n"])
 
     async def _get(self, request: web.Request) -> web.StreamResponse:
@@ -96,7 +115,7 @@ class Pieces:
         if last == "b":
             text = json.dumps(self.reply)
             return await self._stream(request, [MANY, f"data: {text}\n\n"])
-        return await self._stream(request, ["retry: 5\n" + MANY])
+        return await self._stream(request, ["retry: 20\n" + MANY])
 
     async def _stream(self, request: web.Request, events: list[str]) -> web.StreamResponse:
         response = web.StreamResponse(headers={"Content-Type": "text/event-stream"})
@@ -140,6 +159,12 @@ async def read_batches(trunk: trunkline.Trunk, _: Lose) -> None:
         await trunk.call("fake.batch", timeout=10)
 
 
+async def read_an_array(trunk: trunkline.Trunk, _: Lose) -> None:
+    """Be answered in an array by a server that has no batches."""
+    with suppress(trunkline.ProtocolError):
+        await trunk.call("fake.array", timeout=10)
+
+
 async def end_without_a_session(trunk: trunkline.Trunk, _: Lose) -> None:
     await trunk.ready()
     trunk.start("fake.gone", timeout=10)
@@ -151,6 +176,25 @@ async def call_bare_names(trunk: trunkline.Trunk, _: Lose) -> None:
     await trunk.call("echo", {"n": 1}, timeout=10)
     with suppress(trunkline.NotFoundError):
         await trunk.call("fake.ghost", timeout=10)
+
+
+async def call_together(trunk: trunkline.Trunk, _: Lose) -> None:
+    """Have batches answered whole, torn and taken up again, and a session lost under one."""
+    for one, other in (("echo", "batch"), ("torn", "torn"), ("lost", "echo")):
+        async with trunk.batch() as batch:
+            calls = [batch.call(f"fake.{tool}", timeout=10) for tool in (one, other)]
+        for call in calls:
+            await call
+
+
+async def end_together(trunk: trunkline.Trunk, _: Lose) -> None:
+    async with trunk.batch() as batch:
+        batch.call("fake.echo", timeout=10)
+    late = trunk.batch()
+    late.call("fake.torn", timeout=10)
+    late.send()
+    await asyncio.sleep(0.004)
+    await trunk.remove("fake")
 
 
 def over_http(places: Any, family: str, *, json: bool) -> Any:
@@ -194,7 +238,7 @@ def in_pieces(places: Any, revision: str = "2025-11-25") -> Any:
     return serve
 
 
-def make_scenarios(places: Any, works: Any) -> dict[str, dict[str, RealScenario]]:
+def make_scenarios(places: Any, works: Any, known: Any) -> dict[str, dict[str, RealScenario]]:
     logged = {"wire": lambda _: None}
     json, pieces = over_http(places, "modern", json=True), in_pieces(places)
     streams, batches = over_http(places, "legacy", json=False), in_pieces(places, "2025-03-26")
@@ -212,11 +256,17 @@ def make_scenarios(places: Any, works: Any) -> dict[str, dict[str, RealScenario]
         },
         "legacy": {
             "plain": RealScenario(streams, works.use),
+            "logged": RealScenario(streams, works.follow, options=logged),
+            "known": RealScenario(streams, works.list_all, options=known),
             "questions": RealScenario(streams, works.answer),
             "much": RealScenario(streams, works.send_much),
             "pieces": RealScenario(pieces, lose_things),
             "pieces in batches": RealScenario(batches, read_batches),
+            "pieces together": RealScenario(batches, call_together),
+            "pieces together, logged": RealScenario(batches, call_together, options=logged),
+            "pieces in arrays": RealScenario(pieces, read_an_array),
             "pieces, logged": RealScenario(pieces, listen, options=logged),
+            "pieces together, to their end": RealScenario(batches, end_together, final=True),
             "pieces, to their end": RealScenario(pieces, end_without_a_session, final=True),
             "to its end": RealScenario(streams, works.end, final=True),
         },
@@ -224,11 +274,13 @@ def make_scenarios(places: Any, works: Any) -> dict[str, dict[str, RealScenario]
 
 
 async def test_whatever_waits_over_http_can_be_cancelled_and_lose_its_server(
-    cutter: Any, places: Any, works: Any
+    cutter: Any, places: Any, works: Any, known: Any
 ):
-    await cutter.cut("http", make_scenarios(places, works))
+    await cutter.cut("http", make_scenarios(places, works, known))
 
 
 @pytest.mark.soak
-async def test_all_of_http_can_be_cut_wherever_anything_waits(cutter: Any, places: Any, works: Any):
-    await cutter.cut_all(make_scenarios(places, works))
+async def test_all_of_http_can_be_cut_wherever_anything_waits(
+    cutter: Any, places: Any, works: Any, known: Any
+):
+    await cutter.cut_all(make_scenarios(places, works, known))

@@ -23,7 +23,7 @@ BREAKING = {"ids": True, "retry_ms": 1, "cut_after": 8, "delay": 0.001}
 
 
 async def read_many_lines(trunk: trunkline.Trunk, _: Lose) -> None:
-    await trunk.call("fake.echo", {f"k{n}": n for n in range(1_500)}, timeout=10)
+    await trunk.call("fake.echo", {f"k{n}": n for n in range(150)}, timeout=10)
 
 
 def over_sse(places: Any, *, known: bool, **options: Any) -> Any:
@@ -103,7 +103,7 @@ def make_scenarios(places: Any, works: Any) -> dict[str, dict[str, RealScenario]
             "breaking": RealScenario(breaking, works.use),
             "questions": RealScenario(breaking, works.answer),
             "much": RealScenario(breaking, works.send_much),
-            "many lines": RealScenario(over_sse(places, known=True, lines=1_500), read_many_lines),
+            "many lines": RealScenario(over_sse(places, known=True, lines=150), read_many_lines),
             "pieces": RealScenario(pieces, works.start),
             "pieces, to their end": RealScenario(pieces, works.end, final=True),
             "deaf end": RealScenario(breaking, works.end_before_the_deaf, final=True),

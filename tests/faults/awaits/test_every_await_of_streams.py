@@ -23,8 +23,16 @@ CRASH = Fault.crash_before_reply
 pytestmark = [pytest.mark.anyio, pytest.mark.timeout(300)]
 
 
-def over_websocket(places: Any, family: str) -> Any:
-    return places.behind(lambda: places.make_server(family).websocket(delay=0.001))
+def over_websocket(places: Any, family: str, fault: Fault | None = None) -> Any:
+    """A server that has a fault at its first handshake."""
+
+    def serve() -> Any:
+        server = places.make_server(family)
+        if fault is not None:
+            server.fault("initialize", fault, times=1)
+        return server.websocket(delay=0.001)
+
+    return places.behind(serve)
 
 
 def refusing(places: Any) -> Any:
@@ -106,8 +114,12 @@ def kill_servers(folder: Path, number: int = signal.SIGKILL) -> None:
                     os.kill(int(pid), number)
 
 
-def websocket_scenarios(places: Any, works: Any) -> dict[str, dict[str, RealScenario]]:
-    return {family: scenarios_of(family, places, works) for family in ("modern", "legacy")}
+def websocket_scenarios(places: Any, works: Any, known: Any) -> dict[str, dict[str, RealScenario]]:
+    """Of servers of each family, and of one that ends over what is remembered of it."""
+    ending = over_websocket(places, "legacy", CRASH)
+    found = {family: scenarios_of(family, places, works) for family in ("modern", "legacy")}
+    found["legacy"]["known"] = RealScenario(ending, works.list_all, options=known)
+    return found
 
 
 def scenarios_of(family: str, places: Any, works: Any) -> dict[str, RealScenario]:
@@ -144,9 +156,9 @@ def process_scenarios(places: Any, works: Any, folder: Path) -> dict[str, dict[s
 
 
 async def test_whatever_waits_over_a_websocket_can_be_cancelled_and_lose_its_server(
-    cutter: Any, places: Any, works: Any
+    cutter: Any, places: Any, works: Any, known: Any
 ):
-    await cutter.cut("websocket", websocket_scenarios(places, works))
+    await cutter.cut("websocket", websocket_scenarios(places, works, known))
 
 
 async def test_whatever_waits_for_a_process_can_be_cancelled_and_lose_it(
@@ -157,7 +169,7 @@ async def test_whatever_waits_for_a_process_can_be_cancelled_and_lose_it(
 
 @pytest.mark.soak
 async def test_all_of_streams_can_be_cut_wherever_anything_waits(
-    cutter: Any, places: Any, works: Any, tmp_path: Path
+    cutter: Any, places: Any, works: Any, known: Any, tmp_path: Path
 ):
-    await cutter.cut_all(websocket_scenarios(places, works))
+    await cutter.cut_all(websocket_scenarios(places, works, known))
     await cutter.cut_all(process_scenarios(places, works, tmp_path))

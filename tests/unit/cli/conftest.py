@@ -120,7 +120,10 @@ class FakeTrunk:
         *,
         timeout: float | None,  # noqa: ASYNC109
         on_progress: Callable[..., None],
+        cache: bool = True,
+        max_age: float | None = None,
     ) -> Reply:
+        self.world.cache.append((cache, max_age))
         self.world.called.append((name, dict(arguments), timeout))
         for progress in self.world.progress:
             on_progress(progress)
@@ -134,7 +137,8 @@ class FakeTrunk:
             era="2025-11-25",
             transport="stdio",
             warnings=self.world.warnings,
-            degraded=self.world.degraded,
+            degraded=bool(self.world.degraded),
+            reason=self.world.degraded,
         )
 
     async def read(
@@ -144,7 +148,9 @@ class FakeTrunk:
         timeout: float | None,  # noqa: ASYNC109
         *,
         on_progress: Callable[..., None],
+        cache: bool = True,
     ) -> ReadReply:
+        self.world.cache.append((cache, None))
         self.world.called.append((uri, {"server": server}, timeout))
         for progress in self.world.progress:
             on_progress(progress)
@@ -156,7 +162,9 @@ class FakeTrunk:
         arguments: Mapping[str, str],
         *,
         timeout: float | None,  # noqa: ASYNC109
+        cache: bool = True,
     ) -> PromptReply:
+        self.world.cache.append((cache, None))
         self.world.called.append((name, dict(arguments), timeout))
         return self._typed(PromptReply, name)
 
@@ -193,6 +201,7 @@ class World:
         self.started: list[str] = []
         self.waited: list[tuple[str | None, float | None]] = []
         self.called: list[tuple[str, dict[str, Any], float | None]] = []
+        self.cache: list[tuple[bool, float | None]] = []
         self.read: list[tuple[str, ...]] = []
         self.closed = False
 

@@ -47,6 +47,7 @@ def test_list_as_json_has_a_stable_shape(trunkline: Trunkline, world: Any) -> No
         *("name", "state", "since", "era", "transport", "last_error", "hint", "stderr"),
         *("tools", "resources", "templates", "prompts", "restarts", "latency_ms", "last_check", "breaker"),
         *("dropped_notifications", "retry_in", "asleep", "waiting", "members"),
+        *("breaker_reason", "open_tools"),
     }
     assert [tool["public_name"] for tool in document["tools"]] == ["git.log", "git.status", "time.now"]
     assert set(document["tools"][0]) == {
@@ -82,6 +83,21 @@ def test_status_is_a_table(trunkline: Trunkline, world: Any) -> None:
     assert "5 min" in lines[2]
     assert lines[3] == "  error: exited with 1"
     assert run.code == 0
+
+
+def test_status_names_each_breaker_that_is_not_closed(trunkline: Trunkline, world: Any) -> None:
+    world.sicken(
+        "git",
+        state="ready",
+        breaker="open",
+        breaker_reason="5 of 5 calls",
+        open_tools={"lo\x1bg": "half_open: 4 of 4 calls"},
+    )
+    lines = trunkline("status").out.splitlines()
+    assert lines[1].split()[-1] == "open"
+    assert lines[2] == "  breaker open: 5 of 5 calls"
+    assert "\x1b" not in lines[3]
+    assert lines[3].endswith("half_open: 4 of 4 calls")
 
 
 def test_status_as_json_lists_the_servers(trunkline: Trunkline) -> None:

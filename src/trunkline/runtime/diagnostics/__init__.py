@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from trunkline.runtime.diagnostics import (
     calling,
+    guards,
     network,
     questions,
     rules,
@@ -19,7 +20,7 @@ from trunkline.runtime.diagnostics.diagnostic import Diagnostic
 
 DIAGNOSTICS: dict[str, Diagnostic] = {
     one.code: one
-    for module in (starting, network, speaking, calling, rules, tasks, questions, runtimes)
+    for module in (starting, network, speaking, calling, guards, rules, tasks, questions, runtimes)
     for one in module.DIAGNOSTICS
 }
 """Every diagnostic by its code, in the order in which a server is examined."""

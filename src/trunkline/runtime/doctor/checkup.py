@@ -58,7 +58,7 @@ class PhaseResult(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Checkup(msgspec.Struct, frozen=True, kw_only=True):
-    """The examination of one server."""
+    """The examination of one server, or of one of several endpoints that it has."""
 
     server: str
     transport: str
@@ -70,6 +70,8 @@ class Checkup(msgspec.Struct, frozen=True, kw_only=True):
     """Errors first."""
     seconds: float = 0.0
     """From the first phase to the end of the last, without the closing."""
+    replica: int = 0
+    """Which of the server's endpoints was examined; 0 is its own entry."""
     era: str | None = None
     """The protocol revision agreed on."""
     tools: int | None = None

@@ -1,0 +1,1 @@
+"""What holds calls of tools together, for coroutines of an application's own."""

@@ -1,0 +1,255 @@
+"""Breakers and limits of a whole runtime, on virtual time: who pays for what, and what can be seen of it."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+import pytest
+
+import trunkline
+from trunkline.testing import FakeServer
+
+pytestmark = pytest.mark.anyio
+
+EAGER = {"least_calls": 4, "open_for": 5}
+Receive = Callable[[], Awaitable[bytes]]
+Send = Callable[[bytes], None]
+
+
+def make_server() -> FakeServer:
+    server = FakeServer()
+    server.tool("good", returns="fine")
+    server.tool("bad", rpc_error=(-32603, "broken"))
+    server.tool("unwell", error="no")
+    server.tool("slow", delay=2, returns="done")
+    return server
+
+
+async def fail(trunk: trunkline.Trunk, tool: str, times: int, **options: Any) -> list[str]:
+    """Call a tool that fails, and give the codes of its errors."""
+    codes = []
+    for _ in range(times):
+        with pytest.raises(trunkline.CallError) as caught:
+            await trunk.call(tool, {}, **options)
+        codes.append(caught.value.code)
+    return codes
+
+
+async def test_a_bad_tool_is_no_longer_called_and_its_neighbors_are() -> None:
+    async with trunkline.connect({"s": make_server()}, policy={"defaults": {"breaker": EAGER}}) as trunk:
+        watch = trunk.events(trunkline.BreakerChanged)
+        assert await fail(trunk, "s.bad", 6) == ["server_error"] * 4 + ["breaker_open"] * 2
+        assert (await trunk.call("s.good")).text == "fine"
+        status = trunk.status()["s"]
+        assert (status.breaker, status.open_tools) == (
+            "closed",
+            {"bad": "open: 4 of 4 calls within 10 s failed"},
+        )
+        assert trunk.breaker("s.bad").status.retry_in == pytest.approx(5.0, abs=0.1)
+        why = trunk.why("s.bad")
+        assert any("breaker is open" in note and "4 of 4 calls" in note for note in why.notes)
+        await asyncio.sleep(5)
+        assert await fail(trunk, "s.bad", 2) == ["server_error", "breaker_open"]
+        assert any(line.text.startswith("breaker of bad open: 4 of 4") for line in trunk.logs("s"))
+    told = [(event.tool, event.before, event.state) async for event in watch]
+    assert told == [
+        ("bad", "closed", "open"),
+        ("bad", "open", "half_open"),
+        ("bad", "half_open", "open"),
+    ]
+
+
+async def test_what_a_tool_says_of_itself_and_what_callers_get_wrong_opens_nothing() -> None:
+    policy = {"defaults": {"breaker": {"consecutive": 1}}}
+    server = make_server()
+    server.tool("strict", schema={"type": "object", "required": ["n"]}, returns="fine")
+    async with trunkline.connect({"s": server}, policy=policy) as trunk:
+        for _ in range(3):
+            assert (await trunk.call("s.unwell")).is_error
+        assert await fail(trunk, "s.strict", 3) == ["invalid_arguments"] * 3
+        status = trunk.status()["s"]
+        assert (status.breaker, status.open_tools) == ("closed", {})
+
+
+async def test_without_a_policy_a_breaker_opens_at_four_fifths_of_fifty_calls() -> None:
+    async with trunkline.connect({"s": make_server()}) as trunk:
+        assert await fail(trunk, "s.bad", 52) == ["server_error"] * 50 + ["breaker_open"] * 2
+
+
+class Frail:
+    """A server that can be taken away, hung, and brought back."""
+
+    def __init__(self) -> None:
+        self.fake = make_server()
+        self.up = True
+        self.hung = False
+        self._gone = asyncio.Event()
+
+    async def serve(self, receive: Receive, send: Send) -> None:
+        if not self.up:
+            return
+        self._gone = asyncio.Event()
+        serving = asyncio.ensure_future(
+            self.fake.serve(receive, lambda frame: None if self.hung else send(frame))
+        )
+        gone = asyncio.ensure_future(self._gone.wait())
+        try:
+            await asyncio.wait({serving, gone}, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            for task in (serving, gone):
+                task.cancel()
+            await asyncio.wait({serving, gone})
+
+    def leave(self) -> None:
+        self.up = False
+        self._gone.set()
+
+
+async def test_the_loss_of_a_server_opens_its_breakers_for_no_longer_than_the_outage() -> None:
+    server = Frail()
+    policy = {"defaults": {"retry": {"attempts": 1}, "breaker": {"least_calls": 4, "open_for": 1000}}}
+    async with trunkline.connect({"s": server}, policy=policy) as trunk:
+        assert (await trunk.call("s.good")).text == "fine"
+        server.hung = True
+        assert set(await fail(trunk, "s.good", 6, timeout=0.1)) == {"deadline_exceeded", "breaker_open"}
+        assert "good" in trunk.status()["s"].open_tools
+        server.hung = False
+        server.leave()
+        await asyncio.sleep(0.1)
+        await fail(trunk, "s.slow", 8)
+        assert trunk.status()["s"].breaker == "open"
+        server.up = True
+        async with asyncio.timeout(100):
+            while trunk.status()["s"].state != "ready":  # noqa: ASYNC110 - looked at from outside
+                await asyncio.sleep(1)
+        status = trunk.status()["s"]
+        assert (status.breaker, status.open_tools) == ("closed", {})
+        assert (await trunk.call("s.good")).text == "fine"
+
+
+async def test_an_operator_holds_a_breaker_open_or_closed_also_where_policy_wants_none() -> None:
+    policy = {"defaults": {"breaker": {"enabled": False}}}
+    async with trunkline.connect({"s": make_server()}, policy=policy) as trunk:
+        assert (await trunk.call("s.good")).text == "fine"
+        switch = trunk.breaker("s")
+        switch.force_open()
+        with pytest.raises(trunkline.RejectedError) as caught:
+            await trunk.call("s.good")
+        assert (caught.value.code, caught.value.retryable) == ("breaker_open", False)
+        assert "held open" in caught.value.message
+        assert trunk.status()["s"].breaker == switch.status.state == "forced_open"
+        assert any("breaker is forced_open" in note for note in trunk.why("s").notes)
+        switch.force_closed()
+        assert (await trunk.call("s.good")).text == "fine"
+        switch.reset()
+        assert trunk.status()["s"].breaker == "closed"
+        assert await fail(trunk, "s.bad", 60) == ["server_error"] * 60
+        with pytest.raises(trunkline.NotFoundError):
+            trunk.breaker("nobody")
+
+
+async def test_a_server_that_is_removed_takes_what_was_counted_of_it_along() -> None:
+    async with trunkline.connect({"s": make_server()}) as trunk:
+        trunk.breaker("s").force_open()
+        await trunk.remove("s")
+        await trunk.add("s", make_server())
+        assert trunk.status()["s"].breaker == "closed"
+        assert (await trunk.call("s.good")).text == "fine"
+
+
+async def test_other_requests_pass_the_breaker_of_the_server_too() -> None:
+    async with trunkline.connect({"s": make_server()}) as trunk:
+        trunk.breaker("s").force_open()
+        with pytest.raises(trunkline.RejectedError, match="held open"):
+            await trunk.request("s", "vendor/thing", {})
+
+
+async def test_calls_wait_for_their_turn_and_the_status_says_how_many() -> None:
+    policy = {"servers": {"s": {"limit": {"concurrency": 2, "queue": 3}}}}
+    async with trunkline.connect({"s": make_server()}, policy=policy) as trunk:
+        await trunk.ready()
+        calls = [asyncio.ensure_future(trunk.call("s.slow")) for _ in range(5)]
+        await asyncio.sleep(1)
+        assert trunk.status()["s"].waiting == 3
+        assert any("3 calls wait for their turn" in note for note in trunk.why("s").notes)
+        with pytest.raises(trunkline.RejectedError) as caught:
+            await trunk.call("s.slow")
+        assert caught.value.code == "queue_full"
+        replies = await asyncio.gather(*calls)
+        assert sorted(round(reply.elapsed) for reply in replies) == [2, 2, 4, 4, 6]
+        hops = [hop for call in trunk.journal.calls(tool="s.slow") for hop in call.hops]
+        assert [hop.seconds for hop in hops if "waited" in hop.name] == pytest.approx([2, 2, 4])
+
+
+async def test_a_tool_has_limits_of_its_own_within_its_servers() -> None:
+    policy = {
+        "servers": {"s": {"limit": {"concurrency": 3}}},
+        "tools": {"s.slow": {"limit": {"concurrency": 1, "queue": 1}}},
+    }
+    async with trunkline.connect({"s": make_server()}, policy=policy) as trunk:
+        await trunk.ready()
+        slow = [asyncio.ensure_future(trunk.call("s.slow")) for _ in range(2)]
+        await asyncio.sleep(0.5)
+        assert (await trunk.call("s.good")).elapsed < 0.1
+        with pytest.raises(trunkline.RejectedError, match="1 calls run and 1 wait"):
+            await trunk.call("s.slow")
+        await asyncio.gather(*slow)
+        with pytest.raises(KeyError):
+            trunk.explain("s.slow")["limit.nothing"]
+        assert trunk.explain("s.slow")["limit.concurrency"].value == 1
+        assert trunk.explain("s")["limit.concurrency"].value == 3
+
+
+async def test_a_call_of_priority_is_next_and_principals_take_turns() -> None:
+    policy = {
+        "servers": {"s": {"limit": {"concurrency": 1}}},
+        "tools": {"s.good": {"limit": {"priority": 9}}},
+    }
+    ended: list[str] = []
+
+    async with trunkline.connect({"s": make_server()}, policy=policy) as trunk:
+        await trunk.ready()
+
+        async def call(name: str, tool: str = "s.slow", priority: int | None = None) -> None:
+            with trunk.acting_as(trunkline.Principal(name=name.split("-")[0])):
+                await trunk.call(tool, {}, priority=priority)
+            ended.append(name)
+
+        async with asyncio.TaskGroup() as group:
+            for name in ("first", "a-1", "a-2", "b-1"):
+                group.create_task(call(name))
+            await asyncio.sleep(0)
+            group.create_task(call("c", priority=5))
+            group.create_task(call("d", "s.good"))
+    assert ended == ["first", "d", "c", "a-1", "b-1", "a-2"]
+
+
+async def test_a_rejected_call_says_when_to_come_back_and_counts_against_no_breaker() -> None:
+    policy = {"servers": {"s": {"limit": {"rate": 1, "burst": 1, "queue": 0}, "breaker": {"consecutive": 1}}}}
+    async with trunkline.connect({"s": make_server()}, policy=policy) as trunk:
+        await trunk.ready()
+        await trunk.call("s.good")
+        with pytest.raises(trunkline.RejectedError) as caught:
+            await trunk.call("s.good")
+        assert caught.value.code == "rate_limited"
+        assert caught.value.retry_after == pytest.approx(1.0, abs=0.01)
+        assert trunk.status()["s"].breaker == "closed"
+        await asyncio.sleep(1)
+        await trunk.call("s.good")
+
+
+async def test_other_settings_hold_from_the_next_call_on_and_who_waits_stays() -> None:
+    trunk = trunkline.connect({"s": make_server()}, policy={"servers": {"s": {"limit": {"concurrency": 1}}}})
+    async with trunk:
+        await trunk.ready()
+        calls = [asyncio.ensure_future(trunk.call("s.slow")) for _ in range(3)]
+        await asyncio.sleep(0.5)
+        trunk._policy_source = {"servers": {"s": {"limit": {"concurrency": 3}}}}
+        changes = await trunk.reload()
+        assert changes.changed == ()
+        await trunk.call("s.good")
+        assert trunk.status()["s"].waiting == 0
+        replies = await asyncio.gather(*calls)
+        assert max(reply.elapsed for reply in replies) < 2.6
