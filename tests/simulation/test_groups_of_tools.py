@@ -183,3 +183,8 @@ async def test_a_group_is_explained():
         assert told["tools"].where == "argument [groups.search]"
         assert told["by"].is_default
         assert '["a.search", "b.search"]' in str(told)
+        await trunk.ready()
+        await trunk.remove("b")
+        why = trunk.why("search")
+        assert "goes to one of a.search, b.search, by the strategy failover" in why.summary
+        assert (why.notes, why.candidates) == (("b.search is a tool of no server",), ("a.search", "b.search"))
