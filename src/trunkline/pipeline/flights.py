@@ -78,10 +78,16 @@ class Flights:
                 await shared.give_up(call.flight)
 
     def start(self, key: Hashable, call: Call, run: Service) -> bool:
-        """Make a request that nobody waits for yet; False when one is under way. What it raises is lost."""
+        """Make a request that nobody waits for yet; what it raises is lost.
+
+        False when one is under way, or the owner of requests has ended.
+        """
         if key in self._open:
             return False
-        self._begin(_Shared(self, key, call, run, alone=True))
+        try:
+            self._begin(_Shared(self, key, call, run, alone=True))
+        except UnavailableError:
+            return False
         return True
 
     def part(self, concerned: Callable[[Any], bool]) -> int:

@@ -106,6 +106,8 @@ def _notes_of(call: CallRecord, status: ServerStatus | None) -> list[str]:
     notes = []
     if not call.ok and not call.running:
         notes.append(f"code {call.code}, delivery {call.delivery}: {_DELIVERIES[call.delivery]}")
+    if call.cached:
+        notes.append("the server was not asked: what it gave is kept from an earlier call (--no-cache asks)")
     if call.degraded:
         notes.append(f"something else was given in its place: {sanitize_text(call.degraded)}")
     if call.replica:
