@@ -218,7 +218,8 @@ def test_answers_are_kept_on_disk_from_one_command_to_the_next_and_forgotten(
     place: Path, trunkline: Command
 ) -> None:
     (place / "trunkline.toml").write_text(
-        '[servers.notes.cache]\nstore = "disk"\n[tools."notes.find"]\nread_only = true\ncache = { ttl = 600 }\n'
+        '[servers.notes.cache]\nstore = "disk"\n'
+        '[tools."notes.find"]\nread_only = true\ncache = { ttl = 600 }\n'
     )
     call = ("call", "notes.find", "word=secret", "--json")
     metas = [trunkline(*call, *more).document["meta"] for more in ((), (), ("--no-cache",))]
