@@ -84,6 +84,7 @@ class Limiter:
                 self._return(entry)
             else:
                 state.give_up(loop.time(), entry, timed_out=False)
+                self._plan()
             raise
         finally:
             if alarm is not None:
@@ -100,6 +101,7 @@ class Limiter:
         if not entry.running:
             self._state.give_up(_now(), entry, timed_out=True)
             self._settle(entry)
+            self._plan()
 
     def _serve(self) -> None:
         for entry in self._state.serve(_now()):
