@@ -11,6 +11,7 @@ from trunkline.core.call import Call
 from trunkline.core.limit import LimitSettings, LimitStatus
 from trunkline.core.reply import Reply
 from trunkline.errors import CallError, OutcomeUnknownError, RejectedError, UnavailableError
+from trunkline.pipeline.limit_refusal import Whose
 from trunkline.pipeline.limit_state import Entry, LimitState
 from trunkline.pipeline.service import Service
 
@@ -18,8 +19,8 @@ from trunkline.pipeline.service import Service
 class Limiter:
     """The line of one server, or of one tool; shared by every stack that leads there."""
 
-    def __init__(self, settings: LimitSettings) -> None:
-        self._state = LimitState(settings)
+    def __init__(self, settings: LimitSettings, whose: Whose = "server") -> None:
+        self._state = LimitState(settings, whose)
         self._timer: asyncio.TimerHandle | None = None
 
     def __repr__(self) -> str:
