@@ -21,6 +21,10 @@ async def call_twice(trunk: trunkline.Trunk, _: Mortal) -> None:
             await trunk.call("fake.slow", {"n": n}, timeout=60)
 
 
+async def call_bare(trunk: trunkline.Trunk, _: Mortal) -> None:
+    await trunk.call("fake.slow", timeout=60)
+
+
 async def call_at_once(trunk: trunkline.Trunk, _: Mortal) -> None:
     calls = (trunk.call("fake.slow", timeout=60) for _ in range(3))
     await asyncio.gather(*calls, return_exceptions=True)
@@ -62,6 +66,7 @@ SCENARIOS = {
     "shares": Scenario(call_at_once, ("modern",), policy=rules(read_only=True, coalesce=True)),
     "shares nothing": Scenario(call_fresh, ("modern",), policy=rules(read_only=True, coalesce=True)),
     "draws keys": Scenario(call_twice, ("modern",), policy=rules(idempotency_key="n")),
+    "draws a key": Scenario(call_bare, ("modern",), policy=rules(idempotency_key="n")),
     "tells": Scenario(tell, ("modern",)),
 }
 

@@ -203,6 +203,14 @@ async def test_what_is_forgotten_by_one_runtime_is_not_kept_late_by_another(spaw
     assert not (await one.ask()).cached
 
 
+async def test_what_was_kept_under_another_policy_is_fresh_no_longer_than_this_one_says(spawn: Any) -> None:
+    place = Table()
+    await Runtime(place, spawn, ttl=500.0).ask()
+    await asyncio.sleep(10)
+    assert (await Runtime(place, spawn, ttl=50.0).ask()).cached
+    assert not (await Runtime(place, spawn, ttl=5.0).ask()).cached
+
+
 async def test_what_the_server_calls_public_is_shared_only_where_policy_says_so(spawn: Any) -> None:
     for share, cached in (("never", False), ("public", True), ("always", True)):
         place = Table()

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 import trunkline
+from trunkline.runtime import guards
 from trunkline.testing import FakeServer
 
 pytestmark = pytest.mark.anyio
@@ -159,6 +160,44 @@ async def test_a_server_that_is_removed_takes_what_was_counted_of_it_along() -> 
         assert (await trunk.call("s.good")).text == "fine"
 
 
+async def test_names_that_nobody_knows_take_no_breaker_from_a_tool_that_is_called(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(guards, "_MOST", 10)
+    async with trunkline.connect({"s": make_server()}) as trunk:
+        assert (await trunk.call("s.good")).text == "fine"
+        early = trunk.breaker("s.good")
+        await fail(trunk, "s.nobody", 1)
+        for number in range(30):
+            await fail(trunk, f"s.nobody{number}", 1)
+        trunk.breaker("s.good").force_open()
+        assert await fail(trunk, "s.good", 1) == ["breaker_open"]
+        assert early.status.state == "forced_open"
+        early.reset()
+        assert (await trunk.call("s.good")).text == "fine"
+
+
+@pytest.mark.parametrize("end", ["aclose", "remove", "reload"])
+async def test_who_waits_for_the_rate_of_a_server_that_is_ended_waits_no_longer(end: str) -> None:
+    policy = {"servers": {"s": {"limit": {"rate": 0.01, "burst": 1}}}}
+    servers = {"s": make_server(), "t": make_server()}
+    async with trunkline.connect(servers, policy=policy) as trunk:
+        await trunk.call("s.good")
+        waiting = [asyncio.ensure_future(trunk.call("s.good")) for _ in range(3)]
+        await asyncio.sleep(1)
+        if end == "reload":
+            del servers["s"]
+            await trunk.reload()
+        else:
+            await (trunk.aclose() if end == "aclose" else trunk.remove("s"))
+        async with asyncio.timeout(1):
+            ends = await asyncio.gather(*waiting, return_exceptions=True)
+    assert {(one.delivery, one.attempts) for one in ends if isinstance(one, trunkline.CallError)} == {
+        ("never_sent", 0)
+    }
+    assert len(ends) == 3
+
+
 async def test_other_requests_pass_the_breaker_of_the_server_too() -> None:
     async with trunkline.connect({"s": make_server()}) as trunk:
         trunk.breaker("s").force_open()
@@ -240,16 +279,32 @@ async def test_a_rejected_call_says_when_to_come_back_and_counts_against_no_brea
         await trunk.call("s.good")
 
 
-async def test_other_settings_hold_from_the_next_call_on_and_who_waits_stays() -> None:
-    trunk = trunkline.connect({"s": make_server()}, policy={"servers": {"s": {"limit": {"concurrency": 1}}}})
-    async with trunk:
+@pytest.mark.parametrize("limit", [{"concurrency": 3}, {"rate": 1000}, {}], ids=str)
+@pytest.mark.parametrize("whose", [("servers", "s"), ("tools", "s.slow")], ids=str)
+async def test_other_limits_hold_at_once_and_who_waits_goes_on(whose: Any, limit: dict[str, Any]) -> None:
+    place, name = whose
+    policy: dict[str, Any] = {place: {name: {"limit": {"concurrency": 1}}}}
+    async with trunkline.connect({"s": make_server()}, policy=policy) as trunk:
         await trunk.ready()
         calls = [asyncio.ensure_future(trunk.call("s.slow")) for _ in range(3)]
         await asyncio.sleep(0.5)
-        trunk._policy_source = {"servers": {"s": {"limit": {"concurrency": 3}}}}
+        policy[place][name]["limit"] = limit
         changes = await trunk.reload()
         assert changes.changed == ()
-        await trunk.call("s.good")
         assert trunk.status()["s"].waiting == 0
         replies = await asyncio.gather(*calls)
         assert max(reply.elapsed for reply in replies) < 2.6
+
+
+async def test_a_breaker_that_is_switched_off_or_opens_for_less_lets_calls_through_again() -> None:
+    policy: dict[str, Any] = {"defaults": {"breaker": {"least_calls": 4, "open_for": 1000}}}
+    async with trunkline.connect({"s": make_server()}, policy=policy) as trunk:
+        assert await fail(trunk, "s.bad", 5) == ["server_error"] * 4 + ["breaker_open"]
+        policy["defaults"]["breaker"] = {"open_for": 3}
+        await trunk.reload()
+        await asyncio.sleep(3)
+        assert await fail(trunk, "s.bad", 2) == ["server_error", "breaker_open"]
+        policy["defaults"]["breaker"] = {"enabled": False}
+        await trunk.reload()
+        assert trunk.status()["s"].open_tools == {}
+        assert await fail(trunk, "s.bad", 60) == ["server_error"] * 60

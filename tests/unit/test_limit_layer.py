@@ -311,3 +311,23 @@ def test_a_call_passes_the_limits_of_its_tool_and_of_its_server() -> None:
         assert (tool.status().running, server.status().running) == (0, 0)
 
     run(body)
+
+
+def test_other_settings_take_away_nothing_that_they_are_not_about() -> None:
+    settings = LimitSettings(rate=1.0, burst=1, principal_concurrency=1, adaptive=True, concurrency=8)
+    state = LimitState(settings)
+    for at in range(20):
+        (entry,) = state.arrive(2.0 * at, "a", 0, 60.0)
+        state.leave(2.0 * at + 0.5, entry, answered=False, overloaded=True, waited=0.0)
+    learned = state.concurrency
+    assert learned < 4
+    (running,) = state.arrive(50.0, "a", 0, 60.0)
+    state.adjust(replace(settings, queue=7))
+    assert state.concurrency == learned
+    (held_by_rate,) = state.arrive(50.1, "b", 0, 60.0)
+    (held_by_share,) = state.arrive(50.1, "a", 0, 60.0)
+    assert not held_by_rate.running
+    state.adjust(replace(settings, rate=0.0, adaptive=False))
+    assert list(state.serve(50.1)) == [held_by_rate]
+    assert running.running
+    assert not held_by_share.running

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import math
 from typing import Any
 
 import pytest
@@ -78,6 +79,17 @@ async def test_a_wait_that_the_server_asks_for_is_kept_and_bounded() -> None:
         started = loop.time()
         assert (await trunk.call("db.late")).text == "x"
         assert 30 <= loop.time() - started <= 30.1
+
+
+@pytest.mark.parametrize("asked", [-5.0, math.nan])
+async def test_a_wait_that_is_no_number_of_seconds_is_none(asked: float) -> None:
+    loop = asyncio.get_running_loop()
+    async with mock({"db.write": in_turn(busy(asked), "done")}) as trunk:
+        started = loop.time()
+        reply = await trunk.call("db.write")
+        assert 0 <= loop.time() - started <= 0.1
+    assert reply.timing is not None
+    assert 0 <= reply.timing.pauses <= 0.1
 
 
 async def test_a_wait_that_would_pass_the_deadline_is_not_begun() -> None:

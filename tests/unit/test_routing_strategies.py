@@ -101,6 +101,13 @@ def test_sticky_keys_of_a_replica_that_is_down_come_back_to_it():
     assert order("sticky", replicas, key=key)[0] == 1
 
 
+def test_sticky_stays_with_connections_that_are_kept():
+    replicas = [replica("a"), replica("b", spare=True), replica("c")]
+    assert {order("sticky", replicas, key=str(key))[0] for key in range(50)} == {0, 2}
+    replicas = [replica("a", rank=None), replica("b", spare=True), replica("c", rank=None)]
+    assert order("sticky", replicas, key="x")[0] == 1
+
+
 def test_sticky_gives_a_heavy_replica_more_keys():
     replicas = [replica("a", weight=1.0), replica("b", weight=4.0)]
     first = Counter(order("sticky", replicas, key=str(key))[0] for key in range(2000))

@@ -81,16 +81,18 @@ class FarShelf:
         if kept is None:
             return Finding(None, 0.0, "gone", found.mark)
         head, body = kept
+        # What was kept under another policy is fresh for no longer than this one says.
+        fresh_for = head.fresh_for if settings.hints == "follow" else min(head.fresh_for, settings.ttl)
         entry = Entry(
             body=body,
             stored=head.stored,
-            fresh_for=head.fresh_for,
+            fresh_for=fresh_for,
             keep_for=head.keep_for,
             era=head.era,
             transport=head.transport,
         )
         age = max(now - head.stored, 0.0)
-        return Finding(entry, age, judge(age, head.fresh_for, settings, max_age), found.mark)
+        return Finding(entry, age, judge(age, fresh_for, settings, max_age), found.mark)
 
     async def keep(self, key: Key, call: Call, reply: Reply, settings: CacheSettings, mark: int) -> None:
         """Keep an answer, if it may be kept and nothing was forgotten since it was asked for."""

@@ -27,10 +27,12 @@ _OF_THE_TASK = (asyncio.CancelledError, KeyboardInterrupt, SystemExit)
 _FAREWELL = 1.0
 """Seconds that the last caller waits for a request to be taken back."""
 _FACTS = (
-    *("attempts", "delivery", "doubtful", "phase", "plain", "request_id", "replica", "stderr", "task"),
-    *("queued", "connected", "paused", "earlier", "sent", "wrote", "answered", "server"),
+    *("attempts", "delivery", "doubtful", "phase", "plain"),
+    *("replica", "request_id", "stderr", "task", "tried"),
 )
 """What a caller's flight takes over from the one it shared."""
+_TIMES = ("queued", "connected", "paused", "earlier", "sent", "wrote", "answered", "server")
+"""And what that of the caller takes over that began it, since others came later."""
 
 
 class Flights:
@@ -73,13 +75,19 @@ class Flights:
             return await seat.outcome
         finally:
             if shared.leave(seat):
-                await shared.give_up(call.flight.cancel_reason)
+                await shared.give_up(call.flight)
 
     def start(self, key: Hashable, call: Call, run: Service) -> bool:
-        """Make a request that nobody waits for yet; False when one is under way. What it raises is lost."""
+        """Make a request that nobody waits for yet; what it raises is lost.
+
+        False when one is under way, or the owner of requests has ended.
+        """
         if key in self._open:
             return False
-        self._begin(_Shared(self, key, call, run, alone=True))
+        try:
+            self._begin(_Shared(self, key, call, run, alone=True))
+        except UnavailableError:
+            return False
         return True
 
     def part(self, concerned: Callable[[Any], bool]) -> int:
@@ -144,16 +152,16 @@ class _Shared:
     def leave(self, seat: _Seat) -> bool:
         """A caller has its answer, or leaves without; whether nobody is left to wait for the request."""
         self._seats.pop(seat, None)
-        _tell(self._flight, seat.call.flight)
+        _tell(self._flight, seat.call.flight, _FACTS + _TIMES if seat.call is self.call else _FACTS)
         if not seat.outcome.cancel() and not seat.outcome.cancelled():
             seat.outcome.exception()  # seen, even by a caller that was cancelled at the same moment
         return not (self._seats or self._alone or self.task is None or self.task.done())
 
-    async def give_up(self, reason: str) -> None:
-        """Take the request back, and wait a moment until that is done."""
+    async def give_up(self, last: Flight) -> None:
+        """Take the request back for the reason the last caller has, and wait a moment until that is done."""
         self._abandoned = True
         self._flights.close(self)
-        self._flight.cancel_reason = reason
+        self._flight.cancel_reason, self._flight.expired = last.cancel_reason, last.expired
         if self.task is not None:
             self.task.cancel()
             await asyncio.wait({self.task}, timeout=_FAREWELL)
@@ -234,7 +242,7 @@ class _Shared:
 
     def _new_flight(self, call: Call) -> Flight:
         flight = Flight(asyncio.get_running_loop().time(), self._report)
-        flight.context = call.flight.context
+        flight.context, flight.bundle = call.flight.context, call.flight.bundle
         flight.on_log = call.flight.on_log and self._log
         return flight
 
@@ -249,10 +257,10 @@ class _Shared:
                 tell(log)
 
 
-def _tell(shared: Flight, own: Flight) -> None:
+def _tell(shared: Flight, own: Flight, facts: tuple[str, ...]) -> None:
     """Let a caller's flight say what is known of the request."""
     own.shared = None
-    for fact in _FACTS:
+    for fact in facts:
         setattr(own, fact, getattr(shared, fact))
     own.activity = max(own.activity, shared.activity)
     left = shared.wrote or shared.sent

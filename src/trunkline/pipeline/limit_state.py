@@ -62,19 +62,24 @@ class LimitState:
         self._line: FairQueue[Entry] = FairQueue(settings.queue)
         self._held = 0.0
         """How long calls run, in the mean of the last ones; 0 before any has ended."""
+        self._shares: dict[str, Share] = {}
+        self._adaptive: AdaptiveLimit | None = None
+        self._bucket: Bucket | None = None
+        self.settings = LimitSettings()
         self.adjust(settings)
 
     def adjust(self, settings: LimitSettings) -> None:
-        """Go by other settings from now on; who runs or waits stays."""
-        self.settings = settings
+        """Go by other settings from now on; who runs or waits stays, and what no other setting is about."""
+        before, self.settings = self.settings, settings
         self._line.most = settings.queue
-        self._adaptive = (
-            AdaptiveLimit(settings.concurrency or _START, settings.adaptive_min, settings.adaptive_max)
-            if settings.adaptive
-            else None
-        )
-        self._bucket = Bucket(settings.rate, settings.burst) if settings.rate else None
-        self._shares: dict[str, Share] = {}
+        if _adaptive_part(before) != _adaptive_part(settings):
+            self._adaptive = AdaptiveLimit(*_adaptive_part(settings)[1:]) if settings.adaptive else None
+        if (before.rate, before.burst) != (settings.rate, settings.burst):
+            self._bucket = _bucket(settings.rate, settings.burst)
+        rate, burst = settings.principal_rate, settings.principal_burst
+        if (before.principal_rate, before.principal_burst) != (rate, burst):
+            for share in self._shares.values():
+                share.bucket = _bucket(rate, burst)
 
     @property
     def concurrency(self) -> float:
@@ -208,10 +213,7 @@ class LimitState:
             for name, share in tuple(self._shares.items()):
                 if share.is_idle(now):
                     del self._shares[name]
-        settings = self.settings
-        bucket = (
-            Bucket(settings.principal_rate, settings.principal_burst) if settings.principal_rate else None
-        )
+        bucket = _bucket(self.settings.principal_rate, self.settings.principal_burst)
         share = self._shares[principal] = Share(bucket)
         return share
 
@@ -236,6 +238,15 @@ class LimitState:
             retry_after=round(wait, 3),
             hint=_HINTS[code],
         )
+
+
+def _adaptive_part(settings: LimitSettings) -> tuple[bool, int, int, int]:
+    start = settings.concurrency or _START
+    return settings.adaptive, start, settings.adaptive_min, settings.adaptive_max
+
+
+def _bucket(rate: float, burst: int) -> Bucket | None:
+    return Bucket(rate, burst) if rate else None
 
 
 _HINTS = {

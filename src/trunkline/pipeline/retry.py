@@ -11,6 +11,7 @@ from typing import ClassVar
 
 import msgspec
 
+from trunkline.core.backoff import bound
 from trunkline.core.budget import Budget
 from trunkline.core.call import Call
 from trunkline.core.reply import Reply
@@ -54,7 +55,7 @@ class Retry(msgspec.Struct, frozen=True, kw_only=True):
         """Give the seconds to wait before a retry: full jitter, and what the server asks for, bounded."""
         throttled = is_throttled(error)
         if error.retry_after is not None:
-            asked = min(error.retry_after, self.settings.throttled_delay_max)
+            asked = bound(error.retry_after, self.settings.throttled_delay_max)
             return asked + self.draw() * self.settings.delay
         return self.settings.backoff(throttled=throttled).delay(retry, self.draw())
 

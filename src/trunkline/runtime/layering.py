@@ -8,6 +8,7 @@ from typing import Literal
 
 import msgspec
 
+from trunkline.config.policy import Policy
 from trunkline.config.settings import ServerPolicy, ToolPolicy
 from trunkline.core.budget import Budget
 from trunkline.core.call import Call
@@ -112,6 +113,10 @@ class Layering:
             self._guards.limit_layer(subject.server, subject.tool, subject.of_server, subject.of_tool),
         )
         return in_order(layer for layer in made if layer is not None)
+
+    def adopt(self, policy: Policy) -> None:
+        """Follow another policy at once."""
+        self._guards.adopt(policy)
 
     def forget(self, servers: Sequence[str]) -> None:
         """Drop what is kept of any server but these."""

@@ -55,6 +55,7 @@ class Stacks:
     def adopt(self, policy: Policy) -> None:
         """Follow another policy from the next call on."""
         self._policy = policy
+        self._layering.adopt(policy)
         self.forget()
 
     def of_tool(self, server: str, tool: str) -> Service:

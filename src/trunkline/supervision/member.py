@@ -116,7 +116,8 @@ class Member:
         if now - sent > (self.latency.read(now) or 0.0):
             # It would have taken at least as long; a failure that comes quickly makes nothing quick.
             self.latency.add(now - sent, now)
-        if speaks_against(error, call, now):
+        spread = self.stateless or call.flight.plan is not None
+        if speaks_against(error, call, now, spread=spread):
             self.ejection.fail(now)
 
     def note(self, event: ServerChanged) -> None:
@@ -134,6 +135,7 @@ class Member:
         agreed = None if live is None else live.agreed
         return Health(
             name=self._identity,
+            spare=self.spare,
             place=self.endpoint,
             rank=self.rank,
             load=self.load,
