@@ -11,7 +11,7 @@ import pytest
 import trunkline
 from trunkline.core.principal import Principal
 from trunkline.errors import OutcomeUnknownError, UnavailableError
-from trunkline.testing import FakeServer, Fault
+from trunkline.testing import FakeServer, Fault, VirtualNetwork
 
 pytestmark = pytest.mark.anyio
 
@@ -308,3 +308,16 @@ async def test_nothing_is_fetched_for_another_principal_or_before_it_is_learned(
             await trunk.call("db.list", {"n": 9})
             await asyncio.sleep(1)
             assert not (await trunk.call("db.get", {"n": 9})).cached
+
+
+async def test_two_names_of_one_server_share_no_request() -> None:
+    server = FakeServer("db", eras=["modern"])
+    server.tool("look", returns="x", delay=0.05)
+    policy = {"tools": {"*.look": {"read_only": True, "coalesce": True}}}
+    with VirtualNetwork() as network:
+        url = network.serve(server).url
+        async with trunkline.connect({"a": {"url": url}, "b": {"url": url}}, policy=policy) as trunk:
+            await trunk.ready()
+            replies = await asyncio.gather(*(trunk.call(f"{name}.look") for name in "aabb"))
+    assert [one.tool for one in replies] == ["a.look", "a.look", "b.look", "b.look"]
+    assert len(server.ledger.calls) == 2

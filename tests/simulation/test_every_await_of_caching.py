@@ -22,12 +22,13 @@ A = "file:///a"
 class Table:
     """A place for answers, as slow as one far away."""
 
-    def __init__(self) -> None:
+    def __init__(self, *, opens: bool = True) -> None:
         self.kept: dict[str, bytes] = {}
+        self._opens = opens
 
     async def salt(self) -> bytes:
         await asyncio.sleep(0.2)
-        return bytes(32)
+        return bytes(32 if self._opens else 0)
 
     async def get(self, key: str) -> Found:
         await asyncio.sleep(0.2)
@@ -46,11 +47,11 @@ class Table:
         await asyncio.sleep(0.2)
 
 
-def keep_far(trunk: trunkline.Trunk) -> None:
+def keep_far(trunk: trunkline.Trunk, *, opens: bool = True) -> None:
     """Let answers be kept elsewhere, although the server is an object in this process."""
     caching = trunk._caching
     caching._materials["fake"] = Material(server=b"fake", context=b"")
-    caching._places._open["memory"] = Table()
+    caching._places._open["memory"] = Table(opens=opens)
 
 
 async def share(trunk: trunkline.Trunk, _: Mortal) -> None:
@@ -97,6 +98,13 @@ async def keep_elsewhere(trunk: trunkline.Trunk, _: Mortal) -> None:
     await trunk.call("fake.busy", timeout=60)
     await trunk.cache.clear("fake.*")
     await asyncio.sleep(5)
+
+
+async def do_without(trunk: trunkline.Trunk, _: Mortal) -> None:
+    """Want answers kept in a place that cannot be opened."""
+    keep_far(trunk, opens=False)
+    await trunk.call("fake.slow", timeout=60)
+    await trunk.call("fake.slow", timeout=60, cache=False)
 
 
 async def clear_at_once(trunk: trunkline.Trunk, _: Mortal) -> None:
@@ -150,6 +158,7 @@ SCENARIOS = {
     "reads": Scenario(call_once, ("legacy",), slow_to_read, policy=rules()),
     "keeps elsewhere": Scenario(keep_elsewhere, ("modern",), policy=rules()),
     "keeps for everybody elsewhere": Scenario(keep_elsewhere, ("modern",), policy=rules(share="always")),
+    "does without a place": Scenario(do_without, ("modern",), policy=rules()),
     "clears at once": Scenario(clear_at_once, ("modern",), policy=rules()),
     "hears elsewhere": Scenario(hear_elsewhere, ("modern",), policy=rules()),
     "closes elsewhere": Scenario(close_elsewhere, ("modern",), policy=rules(), final=True),

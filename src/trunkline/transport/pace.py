@@ -1,10 +1,13 @@
 """How much of the loop's time a server may take with what nobody asked it for; above that it is read less.
 
 Answers are not counted: how many can come is for the callers to say. What is not read waits in the pipe, and
-when that is full the server waits: it alone is slower then. Pure; the caller brings the clock.
+when that is full the server waits: it alone is slower then. `Pace` is pure; `Pacing` rests for those who read
+in tasks.
 """
 
 from __future__ import annotations
+
+import asyncio
 
 PIECE = 32 * 1024
 """Bytes of a flood that are read at once: well below a millisecond's work."""
@@ -16,6 +19,9 @@ _REST = 19
 """Rest after each piece of a flood, as a multiple of the time the piece took: a twentieth is left to it."""
 _LEAST = 0.002
 """Seconds of the shortest such rest."""
+_PIECE_SECONDS = 0.001
+_PIECE_MESSAGES = 256
+"""What is taken of a flood at once, where there are no pieces of bytes."""
 
 
 class Pace:
@@ -47,3 +53,45 @@ class Pace:
             return 0.0
         self.flooding = True
         return max(_LEAST, _REST * (now - began))
+
+
+class Pacing:
+    """How tasks read the streams of one server, all of which together are one flood.
+
+    Args:
+        most: as of `Pace`.
+    """
+
+    def __init__(self, most: int) -> None:
+        self._pace = Pace(most)
+        self._time = asyncio.get_running_loop().time
+        self.spent = 0.0
+        """Seconds that were spent on what arrived, since the last rest; the readers add to it."""
+        self._seen = 0
+        self._until = 0.0
+
+    @property
+    def flooding(self) -> bool:
+        """Whether there were too many messages in this second or the last."""
+        return self._pace.flooding
+
+    def due(self, unasked: int) -> bool:
+        """Whether to rest before more is read.
+
+        Args:
+            unasked: messages so far that nobody asked for.
+        """
+        if unasked <= self._pace.allowed:
+            self.spent = 0.0
+            return False
+        much = self.spent >= _PIECE_SECONDS or unasked - self._seen >= _PIECE_MESSAGES
+        return much or not self._pace.flooding
+
+    async def rest(self, unasked: int) -> None:
+        """Read nothing for a while, and longer where others rest already."""
+        now = self._time()
+        seconds = self._pace.rest(unasked, now - self.spent, now)
+        self.spent, self._seen = 0.0, unasked
+        if seconds:
+            self._until = max(self._until, now) + seconds
+            await asyncio.sleep(self._until - now)

@@ -30,6 +30,7 @@ from trunkline.protocol.lines import Endless, Oversized
 from trunkline.protocol.multiplexer import Multiplexer
 from trunkline.transport.bundling import join_bundle
 from trunkline.transport.link import Inbox, Request, advance, report_log
+from trunkline.transport.pace import Pacing
 from trunkline.transport.share import SHARE, Share
 
 Arrived = bytes | Oversized | Endless
@@ -192,11 +193,15 @@ class StreamCore:
         while self._left and self._batch is None and self._share.taken < SHARE:
             self.take(self._left.popleft())
 
-    async def rest(self) -> None:
-        """Let others have turns until nothing is left."""
+    async def rest(self, pacing: Pacing) -> None:
+        """Let others have turns until nothing is left, and more turns where nobody asked for so much."""
         while self.behind:
             await asyncio.sleep(0)
+            began = self._loop.time()
             self.go_on()
+            pacing.spent += self._loop.time() - began
+            if pacing.due(self._share.total):
+                await pacing.rest(self._share.total)
 
     def take(self, data: Arrived) -> None:
         """Take one frame."""

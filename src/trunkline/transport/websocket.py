@@ -23,6 +23,7 @@ from trunkline.telemetry.escape import escape_text
 from trunkline.transport.http_client import DIRECT, Egress, make_client
 from trunkline.transport.link import Inbox
 from trunkline.transport.network import cannot_connect, describe
+from trunkline.transport.pace import Pacing
 from trunkline.transport.stream import StreamCore
 from trunkline.transport.verdict import judge_status
 
@@ -140,12 +141,14 @@ class WebSocketLink:
         self._client = client
         self._socket = socket
         self._core = settings.core(settings.server, settings.limits, self._write)
+        self._pacing = Pacing(settings.limits.notifications)
+        self._loop = asyncio.get_running_loop()
         self._closing: asyncio.Task[None] | None = None
         self.next_id = self._core.next_id
         self.request = self._core.request
         self.adopt = self._core.adopt
         self.wait_closed = self._core.wait_lost
-        self._reader = asyncio.get_running_loop().create_task(self._read_all())
+        self._reader = self._loop.create_task(self._read_all())
 
     @property
     def lost(self) -> bool:
@@ -227,8 +230,11 @@ class WebSocketLink:
                 aiohttp.WSMsgType.TEXT,
                 aiohttp.WSMsgType.BINARY,
             ):
-                if self._take(message.data):
-                    await self._core.rest()
+                began = self._loop.time()
+                behind = self._take(message.data)
+                self._pacing.spent += self._loop.time() - began
+                if behind:
+                    await self._core.rest(self._pacing)
             reason = self._describe_end(message)
         except (aiohttp.ClientError, OSError) as cause:
             reason = f"reading failed: {describe(cause)}"

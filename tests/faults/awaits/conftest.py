@@ -25,7 +25,7 @@ from trunkline.transport import event_stream, http_client, share, sse, stdio, st
 
 ATTEMPTS = 3
 POLICY = {
-    "servers": {"fake": {"limits": {"frame_bytes": 1 << 20}, "tls": {"minimum": "1.3"}}},
+    "servers": {"fake": {"limits": {"frame_bytes": 1 << 20, "notifications": 2}, "tls": {"minimum": "1.3"}}},
     "defaults": {"max_restarts": 0, "connect": 10, "restart_delay": 0.01},
 }
 

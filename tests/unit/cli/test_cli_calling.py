@@ -207,11 +207,9 @@ def test_raw_goes_with_no_other_form_of_output(
             "trunkline: error: mcp.json:3, server 'git', field 'url': bad\n",
         ),
         (
-            ConfigError(
-                'invalid JSON\n    "git": }\x1b[2J\n           ^', source="mcp.json", hint="Write it."
-            ),
+            ConfigError('invalid JSON\n    "git": }\x1b[2J\n           ^', source="mcp.json"),
             2,
-            'trunkline: error: mcp.json: invalid JSON\n    "git": }\n           ^\n  hint: Write it.\n',
+            'trunkline: error: mcp.json: invalid JSON\n    "git": }\n           ^\n',
         ),
     ],
 )
