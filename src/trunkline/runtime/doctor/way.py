@@ -81,7 +81,7 @@ class _Search:
 
     async def run(self) -> None:
         self._chart.begin("proxy")
-        # Whatever takes time and opens nothing comes first: between two steps nobody owns what the first opened.
+        # What takes time and opens nothing comes first: between two steps nobody owns what is open.
         proxy, context = await self._find_egress()
         if proxy is not None:
             self._examination.know(proxy_of=self._who_says())
