@@ -232,7 +232,7 @@ async def test_a_tool_has_limits_of_its_own_within_its_servers() -> None:
         slow = [asyncio.ensure_future(trunk.call("s.slow")) for _ in range(2)]
         await asyncio.sleep(0.5)
         assert (await trunk.call("s.good")).elapsed < 0.1
-        with pytest.raises(trunkline.RejectedError, match="1 calls run and 1 wait"):
+        with pytest.raises(trunkline.RejectedError, match="1 calls of the tool run and 1 wait"):
             await trunk.call("s.slow")
         await asyncio.gather(*slow)
         with pytest.raises(KeyError):

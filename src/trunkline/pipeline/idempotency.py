@@ -13,14 +13,14 @@ from trunkline.pipeline.service import Service
 
 
 def keyed(argument: str, draw_key: Callable[[], str]) -> Function:
-    """Give the middleware that fills in a key, where the caller gave none.
+    """Give the middleware that fills in a key, where the caller gave none, or an empty one.
 
     Args:
         draw_key: gives a text that no other call has.
     """
 
     async def fill(call: Call, inner: Service) -> Reply:
-        if argument in call.arguments:
+        if call.arguments.get(argument) not in (None, ""):
             return await inner(call)
         return await inner(replace(call, arguments={**call.arguments, argument: draw_key()}))
 

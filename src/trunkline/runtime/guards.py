@@ -138,7 +138,7 @@ class Guards:
         limiter = self._limiters.get(key)
         if limiter is None:
             self._make_room(self._limiters, lambda limiter: not limiter.busy)
-            limiter = self._limiters[key] = Limiter(settings)
+            limiter = self._limiters[key] = Limiter(settings, "tool" if key[1] else "server")
         return limiter
 
     def _make_room(self, kept: dict[Key, Any], is_idle: Callable[[Any], bool]) -> None:

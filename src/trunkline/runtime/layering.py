@@ -58,8 +58,12 @@ class Subject(msgspec.Struct, frozen=True, kw_only=True):
         """What middleware is matched against."""
         return f"{self.server}.{self.tool}" if self.tool else self.server
 
-    def safety(self, call: Call) -> Safety:
-        """Say what is known of repeating a call."""
+    def safety(self, call: Call, *, elsewhere: bool = False) -> Safety:
+        """Say what is known of repeating a call.
+
+        Args:
+            elsewhere: by another tool or server, which knows nothing of the key that this one was given.
+        """
         rules, tool = self.of_tool or ToolPolicy(), self.known(call.public_name)
         if call.detach:
             return "once"
@@ -68,7 +72,7 @@ class Subject(msgspec.Struct, frozen=True, kw_only=True):
             {} if tool is None else tool.annotations,
             trusted=self.of_server.trust,
             read_only=rules.read_only,
-            idempotent=rules.idempotent or bool(rules.idempotency_key),
+            idempotent=rules.idempotent or (bool(rules.idempotency_key) and not elsewhere),
         )
 
 
@@ -164,7 +168,7 @@ class Layering:
             alternatives=rules.fallback,
             on=frozenset(rules.fallback_on),
             ask=subject.ask,
-            is_repeatable=lambda call: subject.safety(call) != "once",
+            is_repeatable=lambda call: subject.safety(call, elsewhere=True) != "once",
             events=self._observe.events,
             check=subject.check,
         )
