@@ -49,3 +49,29 @@ def test_a_piece_that_took_no_time_is_followed_by_a_rest_all_the_same():
     pace = Pace(10)
     assert pace.rest(11, 5.0, 5.0) == 0.0
     assert pace.rest(22, 5.1, 5.1) > 0.0
+
+
+def test_one_that_stays_below_the_limit_after_a_flood_floods_no_more():
+    pace = Pace(1000)
+    taken, _ = flood(pace, per_second=10**9, seconds=3)
+    assert not pace.has_ended(3.0)
+    _, rested = flood_on(pace, taken, start=3.0)
+    assert rested == 0.0
+    assert not pace.flooding
+
+
+def test_the_silence_after_a_flood_ends_it():
+    pace = Pace(1000)
+    flood(pace, per_second=10**9, seconds=3)
+    assert pace.has_ended(5.5)
+    assert not pace.flooding
+
+
+def flood_on(pace: Pace, taken: int, *, start: float) -> tuple[int, float]:
+    """Bring 100 messages each 0.12 s for some seconds."""
+    rested, now = 0.0, start + 1.0
+    for _ in range(40):
+        taken, now = taken + 100, now + 0.12
+        if taken > pace.allowed:
+            rested += pace.rest(taken, now, now)
+    return taken, rested
