@@ -162,6 +162,7 @@ class HttpLink(HttpBatching):
                 self.unsolicited.miss,
                 settings.limits.frame_bytes,
                 Waits(settings.jitter),
+                self._answers.pacing,
             )
             self._listening = self._loop.create_task(waiting)
 

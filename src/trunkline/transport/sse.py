@@ -6,7 +6,6 @@ Source: specification 2024-11-05, basic/transports, "HTTP with SSE".
 from __future__ import annotations
 
 import asyncio
-import functools
 from collections.abc import Callable, Mapping
 
 import aiohttp
@@ -97,7 +96,7 @@ class SseLink:
         self._loop = asyncio.get_running_loop()
         self._client = settings.client(settings.egress)
         self._core = PostingCore(settings.server, settings.limits, self._post)
-        self._pacing = Pacing(settings.limits.notifications)
+        self._pacing = Pacing(settings.limits.notifications, self._core.share)
         self._headers = {"User-Agent": f"trunkline/{__version__}", **settings.headers}
         self._post_headers = {**self._headers, "Content-Type": "application/json"}
         self._stream = EventStream(
@@ -219,9 +218,7 @@ class SseLink:
     async def _read_all(self, response: aiohttp.ClientResponse) -> None:
         reason = "its reading was stopped"
         try:
-            reason = await self._stream.follow(
-                response, self._take, functools.partial(self._core.rest, self._pacing)
-            )
+            reason = await self._stream.follow(response, self._take, self._core.rest, self._pacing)
         except CallError as cause:
             reason = cause.message
             if not self._endpoint.done():
