@@ -274,6 +274,15 @@ def test_a_configuration_that_cannot_be_read_is_an_error_of_up(warm: Any) -> Non
     assert warm.run("down").code == 0
 
 
+def test_a_log_that_cannot_be_written_is_an_error_of_up_with_what_mends_it(warm: Any) -> None:
+    Path(warm.environ["XDG_STATE_HOME"]).touch()
+    run = warm.run("up")
+    assert run.code == 1
+    said = run.err.splitlines()
+    assert re.fullmatch(r"trunkline: error: the log .* cannot be written: Not a directory", said[0])
+    assert said[1:] == ["  hint: Set XDG_STATE_HOME to a folder of your own."]
+
+
 def test_a_folder_that_others_may_enter_is_not_used(warm: Any) -> None:
     folder_of(warm).mkdir(mode=0o755)
     run = warm.run("up")
