@@ -265,6 +265,17 @@ async def test_a_call_of_priority_is_next_and_principals_take_turns() -> None:
     assert ended == ["first", "d", "c", "a-1", "b-1", "a-2"]
 
 
+@pytest.mark.parametrize("priority", ["high", float("nan"), [1]], ids=str)
+async def test_a_priority_that_is_no_number_costs_its_own_call_alone(priority: Any) -> None:
+    policy = {"servers": {"s": {"limit": {"concurrency": 1}}}}
+    async with trunkline.connect({"s": make_server()}, policy=policy) as trunk:
+        calls = [asyncio.ensure_future(trunk.call("s.slow")) for _ in range(3)]
+        await asyncio.sleep(0.1)
+        with pytest.raises(TypeError, match="whole number"):
+            await trunk.call("s.slow", priority=priority)
+        assert [(await call).text for call in calls] == ["done"] * 3
+
+
 async def test_a_rejected_call_says_when_to_come_back_and_counts_against_no_breaker() -> None:
     policy = {"servers": {"s": {"limit": {"rate": 1, "burst": 1, "queue": 0}, "breaker": {"consecutive": 1}}}}
     async with trunkline.connect({"s": make_server()}, policy=policy) as trunk:

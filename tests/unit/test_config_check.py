@@ -12,7 +12,6 @@ import pytest
 from trunkline.config.checking import Problem, Report, check
 from trunkline.config.loading import load
 from trunkline.config.policy_reach import may_name_a_tool
-from trunkline.runtime.diagnostics import DIAGNOSTICS
 
 ENVIRON = {"HOME": "/nowhere", "PATH": os.environ["PATH"]}
 
@@ -311,22 +310,6 @@ def test_a_table_that_reaches_no_server_is_a_warning(tmp_path: Path) -> None:
     assert "time, off" in report.problems[0].hint
     assert report.problems[1].hint == "Did you mean 'time'?"
     assert report.problems[2].hint == "Did you mean 'time.tool'?"
-
-
-def test_a_code_that_no_error_has_is_a_warning_at_its_place(tmp_path: Path) -> None:
-    policy = (
-        '[defaults.retry]\ncodes = ["server_error", "sever_error"]\n'
-        '[profiles.p.tools."db.x"]\nbreaker = { codes = ["mine"] }\n'
-    )
-    servers = {"db": {"command": "sh"}}
-    report = checked(tmp_path, servers, policy, codes=DIAGNOSTICS)
-    assert (report.errors, report.warnings) == (0, 2)
-    first, second = report.problems
-    assert (first.key, first.line) == ("defaults.retry.codes", 2)
-    assert "'sever_error'" in first.message
-    assert "Did you mean 'server_error'?" in first.hint
-    assert (second.key, second.line) == ('profiles.p.tools."db.x".breaker.codes', 4)
-    assert checked(tmp_path, servers, policy).problems == ()
 
 
 def test_a_tool_table_may_begin_with_a_name_that_looks_like_a_pattern() -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
 from msgspec.structs import replace
 
@@ -20,8 +20,10 @@ def keyed(argument: str, draw_key: Callable[[], str]) -> Function:
     """
 
     async def fill(call: Call, inner: Service) -> Reply:
-        if call.arguments.get(argument) not in (None, ""):
+        given: object = call.arguments
+        # What is no object is refused further on, where arguments are checked.
+        if not isinstance(given, Mapping) or given.get(argument) not in (None, ""):
             return await inner(call)
-        return await inner(replace(call, arguments={**call.arguments, argument: draw_key()}))
+        return await inner(replace(call, arguments={**given, argument: draw_key()}))
 
     return fill

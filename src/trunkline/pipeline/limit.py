@@ -148,6 +148,9 @@ class Limit(msgspec.Struct, frozen=True, kw_only=True):
                 return await inner(call)
             flight = call.flight
             priority = self.priority if call.priority is None else call.priority
+            if not isinstance(priority, int):
+                # In the line it would be compared with those of others, and cost them their calls.
+                raise TypeError(f"the priority of a call is a whole number, not {priority!r}")
             entered: list[tuple[Limiter, Entry, float]] = []
             end: BaseException | None = None
             try:
