@@ -27,9 +27,9 @@ class Rests:
         self.spent = self.rested = 0.0
         rest = Pacing.rest
 
-        async def watched(pacing: Pacing, unasked: int) -> None:
+        async def watched(pacing: Pacing) -> None:
             spent, began = pacing.spent, asyncio.get_running_loop().time()
-            await rest(pacing, unasked)
+            await rest(pacing)
             if pacing.flooding:
                 self.spent += spent
                 self.rested += asyncio.get_running_loop().time() - began
@@ -109,8 +109,7 @@ async def test_answers_are_no_flood_however_many_come(transport: str, rests: Res
 async def test_a_link_that_rests_closes_at_once(transport: str, monkeypatch: pytest.MonkeyPatch):
     server, resting = flooding(), asyncio.Event()
 
-    async def rest_for_ever(pacing: Pacing, unasked: int) -> None:
-        del pacing, unasked
+    async def rest_for_ever(_: Pacing) -> None:
         resting.set()
         await asyncio.Event().wait()
 

@@ -6,7 +6,7 @@ A new layer gets a row in `ROWS`.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine
 from functools import partial
 from importlib import import_module
 from pkgutil import iter_modules
@@ -118,8 +118,12 @@ class Nowhere:
         return None
 
 
+def spawn(work: Coroutine[Any, Any, None], name: str) -> asyncio.Task[None]:
+    return asyncio.get_running_loop().create_task(work, name=name)
+
+
 def flights() -> Flights:
-    return Flights(lambda work, name: asyncio.get_running_loop().create_task(work, name=name))
+    return Flights(spawn)
 
 
 def shelf() -> Shelf:
@@ -136,7 +140,7 @@ def far_cache() -> FarCache:
     return FarCache(
         settings=CacheSettings(ttl=60.0),
         shelf=counts,
-        far=FarShelf(counts, Nowhere(), lambda _: "place", lambda: 0.0),
+        far=FarShelf(counts, Nowhere(), lambda _: "place", lambda: 0.0, spawn),
         flights=flights(),
         allows=lambda _: True,
     )

@@ -54,7 +54,7 @@ class AnswerReader:
         self._inbox = inbox
         self._loop = asyncio.get_running_loop()
         self._share = Share()
-        self._pacing = Pacing(limits.notifications)
+        self.pacing = Pacing(limits.notifications, self._share)
         self.batches = False
         """Whether a message may be an array of them."""
 
@@ -173,11 +173,11 @@ class AnswerReader:
         try:
             async for chunk in response.content.iter_any():
                 for piece in cut_lines(chunk):
-                    for event in parser.feed(piece):
+                    for event in self.pacing.parse(parser, piece):
                         if (answer := await take(event.data, asked)) is not None:
                             return answer
-                    if piece is not chunk:
-                        await asyncio.sleep(0)
+                    if piece is not chunk or self.pacing.due:
+                        await self.pacing.turn()
         except EventTooLarge as cause:
             raise oversized(self._server, self._limits.frame_bytes) from cause
         except (aiohttp.ClientError, OSError) as cause:
@@ -263,10 +263,10 @@ class AnswerReader:
 
         Gives the moment from which the time of the next one counts.
         """
-        self._pacing.spent += self._loop.time() - began
+        self.pacing.spent += self._loop.time() - began
         await self._share.spend(size)
-        if self._pacing.due(self._share.total):
-            await self._pacing.rest(self._share.total)
+        if self.pacing.due:
+            await self.pacing.rest()
         return self._loop.time()
 
     def _hear(self, frame: Frame, size: int, request: Request) -> None:

@@ -27,12 +27,13 @@ class Share:
         self.taken = 0
         """Messages counted since others had their turn."""
         self.total = 0
-        """Messages taken that nobody waited for, over all time."""
+        """The same of what nobody asked for, over all time."""
 
     def take(self, size: int) -> None:
         """A message of so many bytes was taken, for which nobody waits."""
-        self.taken += 1 + size // _WEIGHT
-        self.total += 1
+        weight = 1 + size // _WEIGHT
+        self.taken += weight
+        self.total += weight
 
     def renew(self) -> None:
         """Others have had their turn."""
@@ -40,8 +41,10 @@ class Share:
 
     async def spend(self, size: int, *, asked: bool = False) -> None:
         """As `take`, or of what was asked for; then let others have a turn if the share is used up."""
+        total = self.total
         self.take(size)
-        self.total -= asked
+        if asked:
+            self.total = total
         if self.taken >= SHARE:
             self.taken = 0
             await asyncio.sleep(0)

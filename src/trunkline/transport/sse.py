@@ -6,7 +6,6 @@ Source: specification 2024-11-05, basic/transports, "HTTP with SSE".
 from __future__ import annotations
 
 import asyncio
-import functools
 from collections.abc import Callable, Mapping
 
 import aiohttp
@@ -97,7 +96,7 @@ class SseLink:
         self._loop = asyncio.get_running_loop()
         self._client = settings.client(settings.egress)
         self._core = PostingCore(settings.server, settings.limits, self._post)
-        self._pacing = Pacing(settings.limits.notifications)
+        self._pacing = Pacing(settings.limits.notifications, self._core.share)
         self._headers = {"User-Agent": f"trunkline/{__version__}", **settings.headers}
         self._post_headers = {**self._headers, "Content-Type": "application/json"}
         self._stream = EventStream(
@@ -165,13 +164,15 @@ class SseLink:
         await asyncio.shield(self._closing)
 
     async def _end(self) -> None:
-        await self._core.finish_posting(self._settings.farewell)
-        if self._reader is not None:
-            self._reader.cancel()
-            await asyncio.wait({self._reader})
-        if self._endpoint.done() and not self._endpoint.cancelled():
-            self._endpoint.exception()
-        await self._client.close()
+        try:
+            await self._core.finish_posting(self._settings.farewell)
+            if self._reader is not None:
+                self._reader.cancel()
+                await asyncio.wait({self._reader})
+        finally:
+            if self._endpoint.done() and not self._endpoint.cancelled():
+                self._endpoint.exception()
+            await self._client.close()
 
     async def _post(self, body: bytes, flight: Flight) -> None:
         """Post one message.
@@ -219,9 +220,7 @@ class SseLink:
     async def _read_all(self, response: aiohttp.ClientResponse) -> None:
         reason = "its reading was stopped"
         try:
-            reason = await self._stream.follow(
-                response, self._take, functools.partial(self._core.rest, self._pacing)
-            )
+            reason = await self._stream.follow(response, self._take, self._core.rest, self._pacing)
         except CallError as cause:
             reason = cause.message
             if not self._endpoint.done():

@@ -64,9 +64,10 @@ def launch(arguments: Sequence[str]) -> None:
         return
     process.kill()
     process.wait()
+    message, _, advice = said.strip().removeprefix("trunkline: error: ").partition("\n  hint: ")
     raise LaunchError(
-        said.strip().removeprefix("trunkline: error: ") or "the background process ended at once",
-        hint="`trunkline up --foreground` shows what it does.",
+        message or "the background process ended at once",
+        hint=advice or "`trunkline up --foreground` shows what it does.",
     )
 
 

@@ -81,6 +81,7 @@ class _Search:
 
     async def run(self) -> None:
         self._chart.begin("proxy")
+        # What takes time and opens nothing comes first: between two steps nobody owns what is open.
         proxy, context = await self._find_egress()
         if proxy is not None:
             self._examination.know(proxy_of=self._who_says())
@@ -93,13 +94,13 @@ class _Search:
             start.close()
             return
         self._chart.begin("tls")
-        await self._check_tls(start, context or await default_context(), direct=proxy is None)
+        await self._check_tls(start, context, direct=proxy is None)
 
-    async def _find_egress(self) -> tuple[str | None, ssl.SSLContext | None]:
+    async def _find_egress(self) -> tuple[str | None, ssl.SSLContext]:
         egress = await find_egress(self._entry, self._rules, self._policy.folder, self._given)
-        return egress.proxy, egress.tls
+        return egress.proxy, egress.tls or await default_context()
 
-    async def _through(self, proxy: str, context: ssl.SSLContext | None) -> socket.socket | Way:
+    async def _through(self, proxy: str, context: ssl.SSLContext) -> socket.socket | Way:
         """Reach the proxy, and the server through it where TLS is spoken with that."""
         host, port = proxy_place(proxy)
         name = self._entry.name
@@ -117,8 +118,7 @@ class _Search:
             ) from cause
         start: socket.socket | Way = sock
         if self._secure:
-            own = context or await default_context()
-            start = await open_tunnel(name, self._entry.url, proxy, sock, own)
+            start = await open_tunnel(name, self._entry.url, proxy, sock, context)
         self._chart.end(self._examination.settings.clean(shown))
         self._chart.skip("dns", "left to the proxy")
         self._chart.skip("tcp", "left to the proxy")
@@ -147,7 +147,7 @@ class _Search:
             way, secure = await shake_hands(name, url, start, context)
         except CallError as error:
             if direct and error.code in _REFUSED and self._given is None:
-                own = (await self._find_egress())[1] or await default_context()
+                own = (await self._find_egress())[1]
                 self._know(await look_at_certificate(name, url, self._addresses[0], own))
             raise
         try:
