@@ -1,4 +1,4 @@
-"""Whatever waits while the doctor examines servers, cut short at every such place; what is lost is the server."""
+"""Whatever waits while the doctor examines servers, cut short at every such place."""
 
 from __future__ import annotations
 
@@ -84,11 +84,14 @@ class Practice:
 
         @asynccontextmanager
         async def served() -> Served:
-            async with hanging_up(context) as port, HttpProxy() as tunnel:
-                async with Proxy(tunnel.port if through else port) as line:
-                    if through:
-                        self._policy["proxy"] = f"http://127.0.0.1:{line.port}"
-                    yield {"url": f"https://127.0.0.1:{port if through else line.port}/"}, line.cut
+            async with (
+                hanging_up(context) as port,
+                HttpProxy() as tunnel,
+                Proxy(tunnel.port if through else port) as line,
+            ):
+                if through:
+                    self._policy["proxy"] = f"http://127.0.0.1:{line.port}"
+                yield {"url": f"https://127.0.0.1:{port if through else line.port}/"}, line.cut
 
         return served
 
