@@ -297,8 +297,6 @@ async def test_whatever_waits_for_the_store_can_be_cancelled_and_lose_its_server
     kept = {"policy": {"tools": {"fake.slow": {"read_only": True, "cache": {"ttl": 0.05}}}}}
     scenarios = {
         "ends": RealScenario(serve, works.end, options=options, final=True),
-        "keeps on disk": RealScenario(
-            shelf.serve, shelf.keep, options=kept, final=True
-        ),
+        "keeps on disk": RealScenario(shelf.serve, shelf.keep, options=kept, final=True),
     }
     await cutter.cut("store", {"modern": scenarios})
