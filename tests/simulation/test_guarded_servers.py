@@ -10,7 +10,7 @@ import pytest
 
 import trunkline
 from trunkline.runtime import guards
-from trunkline.testing import FakeServer
+from trunkline.testing import FakeServer, Toxic, Toxics, VirtualNetwork
 
 pytestmark = pytest.mark.anyio
 
@@ -128,6 +128,33 @@ async def test_the_loss_of_a_server_opens_its_breakers_for_no_longer_than_the_ou
         status = trunk.status()["s"]
         assert (status.breaker, status.open_tools) == ("closed", {})
         assert (await trunk.call("s.good")).text == "fine"
+
+
+@pytest.mark.parametrize("replicas", [0, 1])
+@pytest.mark.parametrize("outage", [Toxic.reset(), Toxic.refuse(), Toxic.http_status(503)], ids=str)
+async def test_so_it_is_over_http_where_no_connection_is_lost(outage: Toxic, replicas: int) -> None:
+    with VirtualNetwork() as network:
+        endpoints = [network.serve(make_server(), toxics=Toxics(seed=place)) for place in range(1 + replicas)]
+        first, *others = [endpoint.url for endpoint in endpoints]
+        policy = {
+            "defaults": {"retry": {"attempts": 1}, "breaker": {"least_calls": 4, "open_for": 1000}},
+            "servers": {"s": {"replicas": others}},
+        }
+        async with trunkline.connect({"s": {"url": first}}, policy=policy) as trunk:
+            await trunk.call("s.good")
+            for endpoint in endpoints:
+                endpoint.toxics.add(outage)
+            codes = await fail(trunk, "s.good", 12)
+            assert codes[-1] == "breaker_open"
+            await asyncio.sleep(40)
+            assert trunk.status()["s"].state == "degraded"
+            assert await fail(trunk, "s.good", 1) == ["breaker_open"]
+            for endpoint in endpoints:
+                endpoint.toxics.heal()
+            async with asyncio.timeout(60):
+                while trunk.status()["s"].state != "ready":  # noqa: ASYNC110 - looked at from outside
+                    await asyncio.sleep(1)
+            assert (await trunk.call("s.good")).text == "fine"
 
 
 async def test_an_operator_holds_a_breaker_open_or_closed_also_where_policy_wants_none() -> None:

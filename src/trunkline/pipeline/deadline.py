@@ -90,7 +90,8 @@ class _Alarm:
         alive = self._loop.time() if asked.connecting or asked.answering else asked.activity
         if alive < flight.activity:
             alive = flight.activity
-        return min(call.deadline, alive + call.idle)
+        # In this order: a deadline that is no number would put all timers of the loop out of order.
+        return min(alive + call.idle, call.deadline)
 
     def _ring(self) -> None:
         due, now = self._due(), self._loop.time()
