@@ -174,7 +174,8 @@ class _PolicyFile:
             elif rule.accepts(value):
                 yield prefix + key, rule.convert(value)
             else:
-                shown = f", not {describe_type(value)}" if isinstance(value, bool | str | list | dict) else ""
+                given = describe_type(value)
+                shown = "" if given in ("a number", rule.kind) else f", not {given}"
                 self._refuse(
                     f"must be {rule.wanted}{shown}", where, f"Write it as in {key} = {rule.example}."
                 )
