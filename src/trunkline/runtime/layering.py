@@ -110,7 +110,7 @@ class Layering:
             *more,
             *self._own(subject),
             self._fallback(subject),
-            *(() if self._caching is None else self._caching.layers(subject)),
+            *(() if self._caching is None else self._caching.layers(subject, self.events)),
             self._retry(subject),
             self._route(subject),
             self._guards.breaker_layer(subject.server, subject.tool, subject.of_server, subject.of_tool),
