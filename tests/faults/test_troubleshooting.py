@@ -123,7 +123,7 @@ async def test_an_open_breaker_says_when_to_call_again():
     server = weather()
     server.fault("weather", Fault.garbage)
     policy = {"defaults": {"breaker": {"consecutive": 1, "open_for": 30, "jitter": False}}}
-    async with trunkline.connect({"far": server}, policy=policy) as trunk:
+    async with server.http() as url, trunkline.connect({"far": {"url": url}}, policy=policy) as trunk:
         for kind in (trunkline.ProtocolError, trunkline.RejectedError):
             with pytest.raises(kind) as caught:
                 await trunk.call("far.weather", {"city": "Rome"})
