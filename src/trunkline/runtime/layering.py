@@ -87,6 +87,7 @@ class Layering:
         caching: Caching | None = None,
     ) -> None:
         self._observe = observe
+        self._deadline = Deadline()
         self._guards = guards
         self._caching = caching
         self._budgets: dict[str, Budget] = {}
@@ -106,7 +107,7 @@ class Layering:
         """Give the layers for a subject, in order, together with those that only routes can make."""
         made = (
             self._observe,
-            Deadline(),
+            self._deadline,
             *more,
             *self._own(subject),
             self._fallback(subject),
