@@ -27,7 +27,7 @@ LONGEST = {"stdio": 0.05, "json": 0.2, "sse": 0.2, "older": 0.4, "websocket": 0.
 """Seconds after which a call is cancelled at the latest; a request over HTTP costs both sides more."""
 AT_ONCE = 25
 ON_ONE_STREAM = {"older": 12, "websocket": 12}
-"""So many at once where all that comes for them shares a stream that drips: of more, next to none is answered."""
+"""So many at once where all share a stream that drips: of more, next to none is answered."""
 NO_BREAKER = {"defaults": {"breaker": {"enabled": False}}}
 """So many calls that end at their deadline would open it, and then be turned away at once."""
 LATE = 0.05
