@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 import trunkline
+from trunkline.core.events import Degraded
 from trunkline.core.principal import Principal
 from trunkline.errors import OutcomeUnknownError, UnavailableError
 from trunkline.testing import FakeServer, Fault, VirtualNetwork
@@ -231,7 +232,11 @@ async def test_a_server_that_is_gone_is_stood_in_for_until_that_is_too_old() -> 
         await asyncio.sleep(10)
         server.fault("*", Fault.crash_before_reply)
         server.discover = "exit"
+        events = trunk.events()
         reply = await trunk.call("db.look")
+        while not isinstance(told := await anext(events), Degraded):
+            pass
+        assert (told.call_id, told.reason, told.by) == (reply.call_id, reply.reason, "an earlier answer")
         assert (reply.degraded, reply.stale, reply.cached, round(reply.age)) == (True, True, True, 10)
         assert "the server is away" in reply.reason
         assert reply.reason in reply.warnings

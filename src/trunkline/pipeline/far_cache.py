@@ -10,6 +10,7 @@ import msgspec
 
 from trunkline.core.cache_settings import CacheSettings
 from trunkline.core.call import Call
+from trunkline.core.events import NOBODY, EventSink
 from trunkline.core.reply import Reply
 from trunkline.errors import CallError
 from trunkline.pipeline.cache import Allows, invalidating, is_plain, refresh, stand_in
@@ -40,6 +41,7 @@ class FarCache(msgspec.Struct, frozen=True, kw_only=True):
     """Whether what is called changes nothing, by policy or by what a trusted server says."""
     forget: Callable[[], Awaitable[None]] | None = None
     """Forgets what the tool invalidates, which is the case once it was called; None for nothing."""
+    events: EventSink = NOBODY
 
     def __repr__(self) -> str:
         return f"FarCache({self.settings})"
@@ -73,7 +75,7 @@ class FarCache(msgspec.Struct, frozen=True, kw_only=True):
 
     def _looking(self, inner: Service) -> Keyed:
         settings, shelf, far = self.settings, self.shelf, self.far
-        fetch = self._fetching(inner)
+        fetch, deadline = self._fetching(inner), Deadline()
 
         async def look(key: Key, call: Call) -> Reply:
             entry, age, verdict, mark = await far.find(key, call, settings, call.max_age)
@@ -82,7 +84,7 @@ class FarCache(msgspec.Struct, frozen=True, kw_only=True):
                 return make_reply(entry, call, age, stale=False)
             if entry is not None and verdict == "stale":
                 shelf.stale_hits += 1
-                bounded = Deadline().wrap(partial(fetch, key))
+                bounded = deadline.wrap(partial(fetch, key))
                 shelf.refreshed += refresh(self.flights, key, call, bounded)
                 return make_reply(entry, call, age, stale=True)
             shelf.misses += 1
@@ -92,7 +94,7 @@ class FarCache(msgspec.Struct, frozen=True, kw_only=True):
                 if entry is None or verdict != "late" or not is_away(error):
                     raise
                 shelf.degraded += 1
-                return stand_in(entry, call, age, error)
+                return stand_in(entry, call, age, error, self.events)
             await far.keep(key, call, reply, settings, mark)
             return reply
 

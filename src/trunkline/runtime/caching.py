@@ -86,11 +86,15 @@ class Caching:
             self._forget_near(shelf, everything)
         self._prefetcher.forget()
 
-    def layers(self, subject: Subject) -> tuple[Layer, ...]:
-        """Give the layer for calls of one tool, or for all else of a server; none where none is wanted."""
+    def layers(self, subject: Subject, events: EventSink) -> tuple[Layer, ...]:
+        """Give the layer for calls of one tool, or for all else of a server; none where none is wanted.
+
+        Args:
+            events: told where an earlier answer stands in for one that cannot be had.
+        """
         rules = subject.of_tool or subject.of_server
         if rules.cache.keeps or rules.cache.invalidates:
-            return (self._cache(subject),)
+            return (self._cache(subject, events),)
         if not rules.coalesce:
             return ()
         allows = partial(changes_nothing, subject)
@@ -145,7 +149,7 @@ class Caching:
         """Let later calls wait for no request that was made before."""
         self._flights.part(lambda key: key[0].startswith(f"{place}:") and wanted.means(server, keys, key[0]))
 
-    def _cache(self, subject: Subject) -> Layer:
+    def _cache(self, subject: Subject, events: EventSink) -> Layer:
         rules = subject.of_tool or subject.of_server
         shelf, far = self._shelf(subject), self._far(subject)
         allows, forget = partial(changes_nothing, subject), None
@@ -159,6 +163,7 @@ class Caching:
                 flights=self._flights,
                 allows=allows,
                 forget=forget,
+                events=events,
             )
         prefetch = None
         if subject.of_tool is not None and rules.prefetch.enabled:
@@ -170,6 +175,7 @@ class Caching:
             allows=allows,
             prefetch=prefetch,
             forget=forget,
+            events=events,
         )
 
     async def _forget_quietly(self, wanted: Wanted) -> None:

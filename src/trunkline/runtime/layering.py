@@ -87,6 +87,7 @@ class Layering:
         caching: Caching | None = None,
     ) -> None:
         self._observe = observe
+        self._deadline = Deadline()
         self._guards = guards
         self._caching = caching
         self._budgets: dict[str, Budget] = {}
@@ -106,11 +107,11 @@ class Layering:
         """Give the layers for a subject, in order, together with those that only routes can make."""
         made = (
             self._observe,
-            Deadline(),
+            self._deadline,
             *more,
             *self._own(subject),
             self._fallback(subject),
-            *(() if self._caching is None else self._caching.layers(subject)),
+            *(() if self._caching is None else self._caching.layers(subject, self.events)),
             self._retry(subject),
             self._route(subject),
             self._guards.breaker_layer(subject.server, subject.tool, subject.of_server, subject.of_tool),

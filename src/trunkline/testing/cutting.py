@@ -15,6 +15,7 @@ import ast
 import asyncio
 import functools
 import gc
+import inspect
 from collections.abc import Callable, Collection, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -104,14 +105,13 @@ class Lookout:
         finally:
             loop.set_task_factory(before)
 
-    def find_tasks(self) -> set[asyncio.Task[Any]]:
-        """Give the tasks that are watched and have not ended."""
-        self._tasks = {task for task in self._tasks if not task.done()}
-        return self._tasks
+    def find_waiting(self) -> list[asyncio.Task[Any]]:
+        """Give the tasks that wait anywhere in the source, but for those of the servers of the test kit."""
+        return [task for task in self._find_tasks() if self._waits_in_source(task)]
 
     def find_all(self) -> frozenset[Place]:
         """Give the places at which any task that is watched waits."""
-        found = [places for task in self.find_tasks() if (places := self.find_of(task))]
+        found = [places for task in self._find_tasks() if (places := self.find_of(task))]
         return frozenset().union(*found)
 
     def find_of(self, task: asyncio.Task[Any]) -> frozenset[Place]:
@@ -126,6 +126,17 @@ class Lookout:
             found &= self._among
         self._known[task] = waited_for, found
         return found
+
+    def _find_tasks(self) -> set[asyncio.Task[Any]]:
+        self._tasks = {task for task in self._tasks if not task.done()}
+        return self._tasks
+
+    def _waits_in_source(self, task: asyncio.Task[Any]) -> bool:
+        work = task.get_coro()
+        if inspect.iscoroutine(work) and inspect.getcoroutinestate(work) == inspect.CORO_CREATED:
+            return False
+        files = {file for file, _ in waiting_places(task, self._source)}
+        return bool(files) and not any(file.startswith("testing/") for file in files)
 
     def _note_cancelled(self, task: asyncio.Task[Any]) -> None:
         # Who cancels itself waits nowhere yet.

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import inspect
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
@@ -47,10 +46,8 @@ def close(stage: Stage) -> None:
 
 def end_the_loop(stage: Stage) -> None:
     """Cancel all who wait, as `asyncio.run` does with what is left at its end; then close the trunk."""
-    for task in stage.lookout.find_tasks():
-        work = task.get_coro()
-        if not inspect.iscoroutine(work) or inspect.getcoroutinestate(work) != inspect.CORO_CREATED:
-            task.cancel()
+    for task in stage.lookout.find_waiting():
+        task.cancel()
     close(stage)
 
 

@@ -81,26 +81,28 @@ class _Search:
 
     async def run(self) -> None:
         self._chart.begin("proxy")
-        # What takes time and opens nothing comes first: between two steps nobody owns what is open.
         proxy, context = await self._find_egress()
+        if self._secure and context is None:
+            # Before anything is open that would be lost with a cancellation.
+            context = await default_context()
         if proxy is not None:
             self._examination.know(proxy_of=self._who_says())
             start: socket.socket | Way = await self._through(proxy, context)
         else:
             self._chart.end("none")
             start = await self._directly()
-        if not self._secure:
+        if context is None or not self._secure:
             self._chart.skip("tls", f"{urlsplit(self._entry.url).scheme}:// is without")
             start.close()
             return
         self._chart.begin("tls")
         await self._check_tls(start, context, direct=proxy is None)
 
-    async def _find_egress(self) -> tuple[str | None, ssl.SSLContext]:
+    async def _find_egress(self) -> tuple[str | None, ssl.SSLContext | None]:
         egress = await find_egress(self._entry, self._rules, self._policy.folder, self._given)
-        return egress.proxy, egress.tls or await default_context()
+        return egress.proxy, egress.tls
 
-    async def _through(self, proxy: str, context: ssl.SSLContext) -> socket.socket | Way:
+    async def _through(self, proxy: str, context: ssl.SSLContext | None) -> socket.socket | Way:
         """Reach the proxy, and the server through it where TLS is spoken with that."""
         host, port = proxy_place(proxy)
         name = self._entry.name
@@ -117,7 +119,7 @@ class _Search:
                 hint=PROXY_HINT,
             ) from cause
         start: socket.socket | Way = sock
-        if self._secure:
+        if self._secure and context is not None:
             start = await open_tunnel(name, self._entry.url, proxy, sock, context)
         self._chart.end(self._examination.settings.clean(shown))
         self._chart.skip("dns", "left to the proxy")
@@ -147,7 +149,7 @@ class _Search:
             way, secure = await shake_hands(name, url, start, context)
         except CallError as error:
             if direct and error.code in _REFUSED and self._given is None:
-                own = (await self._find_egress())[1]
+                own = (await self._find_egress())[1] or await default_context()
                 self._know(await look_at_certificate(name, url, self._addresses[0], own))
             raise
         try:
