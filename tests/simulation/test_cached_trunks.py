@@ -9,9 +9,10 @@ from typing import Any
 import pytest
 
 import trunkline
+from trunkline.core.events import Degraded
 from trunkline.core.principal import Principal
 from trunkline.errors import OutcomeUnknownError, UnavailableError
-from trunkline.testing import FakeServer, Fault
+from trunkline.testing import FakeServer, Fault, VirtualNetwork
 
 pytestmark = pytest.mark.anyio
 
@@ -231,7 +232,11 @@ async def test_a_server_that_is_gone_is_stood_in_for_until_that_is_too_old() -> 
         await asyncio.sleep(10)
         server.fault("*", Fault.crash_before_reply)
         server.discover = "exit"
+        events = trunk.events()
         reply = await trunk.call("db.look")
+        while not isinstance(told := await anext(events), Degraded):
+            pass
+        assert (told.call_id, told.reason, told.by) == (reply.call_id, reply.reason, "an earlier answer")
         assert (reply.degraded, reply.stale, reply.cached, round(reply.age)) == (True, True, True, 10)
         assert "the server is away" in reply.reason
         assert reply.reason in reply.warnings
@@ -308,3 +313,16 @@ async def test_nothing_is_fetched_for_another_principal_or_before_it_is_learned(
             await trunk.call("db.list", {"n": 9})
             await asyncio.sleep(1)
             assert not (await trunk.call("db.get", {"n": 9})).cached
+
+
+async def test_two_names_of_one_server_share_no_request() -> None:
+    server = FakeServer("db", eras=["modern"])
+    server.tool("look", returns="x", delay=0.05)
+    policy = {"tools": {"*.look": {"read_only": True, "coalesce": True}}}
+    with VirtualNetwork() as network:
+        url = network.serve(server).url
+        async with trunkline.connect({"a": {"url": url}, "b": {"url": url}}, policy=policy) as trunk:
+            await trunk.ready()
+            replies = await asyncio.gather(*(trunk.call(f"{name}.look") for name in "aabb"))
+    assert [one.tool for one in replies] == ["a.look", "a.look", "b.look", "b.look"]
+    assert len(server.ledger.calls) == 2

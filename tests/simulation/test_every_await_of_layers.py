@@ -48,6 +48,20 @@ async def give_up(trunk: trunkline.Trunk, _: Mortal) -> None:
         await trunk.call("fake.slow", timeout=1)
 
 
+async def decorate(trunk: trunkline.Trunk, _: Mortal) -> None:
+    """Call from functions of one's own that are tried again and guarded."""
+    failures = iter(range(2))
+
+    @trunkline.retry(on=OSError, delay=4.0)
+    @trunkline.breaker()
+    async def call() -> None:
+        await trunk.call("fake.slow", timeout=60)
+        for failure in failures:
+            raise OSError(failure)
+
+    await call()
+
+
 def crash_once(server: FakeServer) -> None:
     server.fault("slow", Fault.crash_before_reply, nth=1)
 
@@ -67,6 +81,7 @@ SCENARIOS = {
     "shares nothing": Scenario(call_fresh, ("modern",), policy=rules(read_only=True, coalesce=True)),
     "draws keys": Scenario(call_twice, ("modern",), policy=rules(idempotency_key="n")),
     "draws a key": Scenario(call_bare, ("modern",), policy=rules(idempotency_key="n")),
+    "decorates": Scenario(decorate, ("modern",)),
     "tells": Scenario(tell, ("modern",)),
 }
 

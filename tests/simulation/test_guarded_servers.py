@@ -10,7 +10,7 @@ import pytest
 
 import trunkline
 from trunkline.runtime import guards
-from trunkline.testing import FakeServer
+from trunkline.testing import FakeServer, Toxic, Toxics, VirtualNetwork
 
 pytestmark = pytest.mark.anyio
 
@@ -130,6 +130,33 @@ async def test_the_loss_of_a_server_opens_its_breakers_for_no_longer_than_the_ou
         assert (await trunk.call("s.good")).text == "fine"
 
 
+@pytest.mark.parametrize("replicas", [0, 1])
+@pytest.mark.parametrize("outage", [Toxic.reset(), Toxic.refuse(), Toxic.http_status(503)], ids=str)
+async def test_so_it_is_over_http_where_no_connection_is_lost(outage: Toxic, replicas: int) -> None:
+    with VirtualNetwork() as network:
+        endpoints = [network.serve(make_server(), toxics=Toxics(seed=place)) for place in range(1 + replicas)]
+        first, *others = [endpoint.url for endpoint in endpoints]
+        policy = {
+            "defaults": {"retry": {"attempts": 1}, "breaker": {"least_calls": 4, "open_for": 1000}},
+            "servers": {"s": {"replicas": others}},
+        }
+        async with trunkline.connect({"s": {"url": first}}, policy=policy) as trunk:
+            await trunk.call("s.good")
+            for endpoint in endpoints:
+                endpoint.toxics.add(outage)
+            codes = await fail(trunk, "s.good", 12)
+            assert codes[-1] == "breaker_open"
+            await asyncio.sleep(40)
+            assert trunk.status()["s"].state == "degraded"
+            assert await fail(trunk, "s.good", 1) == ["breaker_open"]
+            for endpoint in endpoints:
+                endpoint.toxics.heal()
+            async with asyncio.timeout(60):
+                while trunk.status()["s"].state != "ready":  # noqa: ASYNC110 - looked at from outside
+                    await asyncio.sleep(1)
+            assert (await trunk.call("s.good")).text == "fine"
+
+
 async def test_an_operator_holds_a_breaker_open_or_closed_also_where_policy_wants_none() -> None:
     policy = {"defaults": {"breaker": {"enabled": False}}}
     async with trunkline.connect({"s": make_server()}, policy=policy) as trunk:
@@ -232,7 +259,7 @@ async def test_a_tool_has_limits_of_its_own_within_its_servers() -> None:
         slow = [asyncio.ensure_future(trunk.call("s.slow")) for _ in range(2)]
         await asyncio.sleep(0.5)
         assert (await trunk.call("s.good")).elapsed < 0.1
-        with pytest.raises(trunkline.RejectedError, match="1 calls run and 1 wait"):
+        with pytest.raises(trunkline.RejectedError, match="1 calls of the tool run and 1 wait"):
             await trunk.call("s.slow")
         await asyncio.gather(*slow)
         with pytest.raises(KeyError):
@@ -263,6 +290,17 @@ async def test_a_call_of_priority_is_next_and_principals_take_turns() -> None:
             group.create_task(call("c", priority=5))
             group.create_task(call("d", "s.good"))
     assert ended == ["first", "d", "c", "a-1", "b-1", "a-2"]
+
+
+@pytest.mark.parametrize("priority", ["high", float("nan"), [1]], ids=str)
+async def test_a_priority_that_is_no_number_costs_its_own_call_alone(priority: Any) -> None:
+    policy = {"servers": {"s": {"limit": {"concurrency": 1}}}}
+    async with trunkline.connect({"s": make_server()}, policy=policy) as trunk:
+        calls = [asyncio.ensure_future(trunk.call("s.slow")) for _ in range(3)]
+        await asyncio.sleep(0.1)
+        with pytest.raises(TypeError, match="whole number"):
+            await trunk.call("s.slow", priority=priority)
+        assert [(await call).text for call in calls] == ["done"] * 3
 
 
 async def test_a_rejected_call_says_when_to_come_back_and_counts_against_no_breaker() -> None:

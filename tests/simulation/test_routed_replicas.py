@@ -132,6 +132,21 @@ async def test_latency_leaves_a_slow_replica_aside_and_notices_when_it_is_quick_
         assert (await spread(trunk, 100))["a"] <= 3
 
 
+async def test_latency_gives_a_replica_that_hangs_no_more_calls_however_long_ago_it_answered():
+    replicas = nodes()
+    async with connect(replicas, route={"strategy": "latency"}, health_check_interval=0) as trunk:
+        await all_up(trunk)
+        await spread(trunk, 30)
+        replicas[1].broken, replicas[1].calls = "hangs", 0
+        running = []
+        for _ in range(300):
+            running.append(trunk.start("db.read", timeout=100))
+            await asyncio.sleep(0.2)
+        assert 0 < replicas[1].calls <= 3
+        for one in running:
+            one.cancel()
+
+
 async def test_weights_share_out_calls():
     replicas = nodes("a", "b")
     given = (replicas[0], trunkline.Replica(replicas[1], weight=4))

@@ -10,7 +10,7 @@ import pytest
 
 import trunkline
 from trunkline.core.budget import Budget
-from trunkline.errors import OutcomeUnknownError, RejectedError, UnavailableError
+from trunkline.errors import InvalidArgumentsError, OutcomeUnknownError, RejectedError, UnavailableError
 from trunkline.testing import in_turn, mock
 from trunkline.testing.virtual_time import VirtualTimeLoop
 
@@ -146,10 +146,15 @@ async def test_a_tool_with_a_key_gets_the_same_one_for_all_tries_and_is_repeated
         assert (await trunk.call("pay.send", {"to": "x"})).attempts == 2
         await trunk.call("pay.send", {"to": "x"})
         await trunk.call("pay.send", {"to": "x", "key": "mine"})
+        await trunk.call("pay.send", {"to": "x", "key": None})
+        with pytest.raises(InvalidArgumentsError):
+            await trunk.call("pay.send", ["x"])  # type: ignore[call-overload]
     keys = [call.arguments["key"] for call in trunk.calls]
     assert keys[0] == keys[1] != keys[2]
     assert len(keys[0]) == 32
     assert keys[3] == "mine"
+    assert len({*keys}) == 4
+    assert len(keys[4]) == 32
 
 
 async def test_when_everything_fails_a_server_gets_a_fifth_more_and_no_more() -> None:

@@ -119,7 +119,7 @@ class BreakerState:
         if ticket == self._slot:
             self._slot = REFUSED
 
-    def renew(self, now: float, reason: str = "the server was connected anew") -> None:
+    def renew(self, now: float, reason: str | None = None) -> None:
         """What was counted holds no longer; only what somebody has forced stays."""
         if self.state in ("open", "half_open"):
             self._close(now, reason)
@@ -190,7 +190,7 @@ class BreakerState:
         self.quiet_until = -math.inf
         self._become("open", now, reason)
 
-    def _close(self, now: float, reason: str) -> None:
+    def _close(self, now: float, reason: str | None) -> None:
         self._admit_all(now)
         self._become("closed", now, reason)
 

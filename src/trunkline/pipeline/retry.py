@@ -110,8 +110,8 @@ class _Repeat:
         return wait
 
     async def _rest(self, wait: float, retry: int) -> None:
-        flight = self._call.flight
-        note_failure(flight, self._loop.time())
+        flight, begun = self._call.flight, self._loop.time()
+        note_failure(flight, begun)
         flight.phase = f"waiting for retry {retry}"
         # Nobody is silent who is not asked: the idle deadline begins with the next try.
         flight.answering += 1
@@ -119,8 +119,8 @@ class _Repeat:
             await asyncio.sleep(wait)
         finally:
             flight.answering -= 1
-            flight.activity = self._loop.time()
-        flight.paused += wait
+            flight.activity = now = self._loop.time()
+            flight.paused += now - begun
         flight.delivery = "never_sent"
 
     def _told(self, failure: CallError) -> CallError:

@@ -41,7 +41,7 @@ class BreakerSwitch:
         self._force("closed")
 
     def __repr__(self) -> str:
-        return f"<BreakerSwitch {self.name!r} {self._find().state}>"
+        return f"<BreakerSwitch {self.name!r}>"
 
     def _force(self, state: BreakerPhase) -> None:
         self._find().force(state, self._time())

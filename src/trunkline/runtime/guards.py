@@ -25,7 +25,8 @@ logger = logging.getLogger("trunkline.breaker")
 
 _MOST = 8192
 """Breakers, and limiters, of tools that are kept: names of tools come from whoever calls."""
-_CALM = ("connecting", "stopped", "backoff", "failed")
+_OUT = ("connecting", "stopped", "backoff", "failed", "degraded")
+"""States out of which a server comes back: what its calls came to meanwhile says nothing of it now."""
 
 Key = tuple[str, str]
 """Server and tool; "" for the server as a whole."""
@@ -50,13 +51,14 @@ class Guards:
     watched = True
 
     def put(self, event: Event) -> None:
-        """Hand an event on; what was counted of a server holds no longer when it was connected anew."""
+        """Hand an event on; what was counted of a server holds no longer when it is back."""
         self._events.put(event)
-        if isinstance(event, ServerChanged) and event.state == "ready" and event.before in _CALM:
+        if isinstance(event, ServerChanged) and event.state == "ready" and event.before in _OUT:
             now = self._time()
+            back = "answers again" if event.before == "degraded" else "was connected anew"
             for (server, _), state in self._breakers.items():
                 if server == event.server:
-                    state.renew(now)
+                    state.renew(now, f"the server {back}")
 
     def adopt(self, policy: Policy) -> None:
         """Follow another policy at once: those who wait are not held back by what no longer holds."""
@@ -138,7 +140,7 @@ class Guards:
         limiter = self._limiters.get(key)
         if limiter is None:
             self._make_room(self._limiters, lambda limiter: not limiter.busy)
-            limiter = self._limiters[key] = Limiter(settings)
+            limiter = self._limiters[key] = Limiter(settings, "tool" if key[1] else "server")
         return limiter
 
     def _make_room(self, kept: dict[Key, Any], is_idle: Callable[[Any], bool]) -> None:

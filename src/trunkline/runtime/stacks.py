@@ -71,8 +71,8 @@ class Stacks:
         return self._variant("once", server, tool)
 
     def safety(self, call: Call) -> Safety:
-        """Say what is known of repeating a call of a tool."""
-        return self._subject(call.server, call.name).safety(call)
+        """Say what is known of repeating a call of a tool by an equal one of another server."""
+        return self._subject(call.server, call.name).safety(call, elsewhere=True)
 
     def of_server(self, server: str) -> Service:
         """Give the pipeline of all that is no tool."""

@@ -103,8 +103,11 @@ class Member:
 
     def take(self) -> None:
         """A call is given to it."""
+        now = self._loop.time()
+        if not self.load:
+            self.latency.silent_since = now
         self.load += 1
-        self.ejection.take(self._loop.time())
+        self.ejection.take(now)
 
     def succeed(self, sent: float) -> None:
         """A call that was given to the connection at this moment was answered."""
@@ -119,9 +122,7 @@ class Member:
         call.flight.tried += (self.name,)
         if isinstance(error, UnavailableError | OutcomeUnknownError):
             self.set_aside()
-        if now - sent > (self.latency.read(now) or 0.0):
-            # It would have taken at least as long; a failure that comes quickly makes nothing quick.
-            self.latency.add(now - sent, now)
+        self.latency.fail(now - sent, now)
         spread = self.stateless or call.flight.plan is not None
         if speaks_against(error, call, now, spread=spread):
             self.ejection.fail(now)
@@ -146,7 +147,7 @@ class Member:
             rank=self.rank,
             load=self.load,
             weight=self.weight,
-            latency=self.latency.read(self._loop.time()),
+            latency=self.latency.read(self._loop.time(), load=self.load),
             region=settings.region,
             tags=settings.tags,
             features=self._features.read(agreed),

@@ -115,6 +115,8 @@ def furnish(place: Any) -> None:
     shelf.prompt("order", "Order {thing}.", arguments=["thing"])
     place.serve("shelf", shelf)
     place.serve("crash", failing_starts=999, stderr=["license missing"])
+    # On warm servers it would be given up after a while, which no command of its own lives to see.
+    (place.folder / "trunkline.toml").write_text("[servers.crash]\nauto_reconnect = false\n")
     place.entries["gone"] = {"command": "trunkline-test-no-such-command"}
     place.entries["bad"] = {"command": "x", "env": {"TOKEN": "${TRUNKLINE_TEST_UNSET}"}}
     # However slow this machine is, it is started as often as a command wants it, and never given up.

@@ -139,6 +139,7 @@ def test_what_is_less_than_was_asked_for_is_one_warning_and_stands_in_the_envelo
     trunkline: Trunkline, world: Any
 ) -> None:
     world.degraded = "git.log failed (unavailable);\x1b[31m answered by mirror.log"
+    world.warnings = (world.degraded,)
     run = trunkline("call", "git.log", "path=.")
     assert (run.code, run.out) == (0, "done\n")
     assert run.err == "trunkline: warning: degraded: git.log failed (unavailable); answered by mirror.log\n"
