@@ -246,13 +246,13 @@ async def test_each_connection_of_a_pool_is_held_by_itself_and_one_that_is_ended
                 assert (await each.call("allocate", {"n": 40})).text == '"done"'
             with pytest.raises(trunkline.OutcomeUnknownError, match=r"`process.memory` allows 150 MB"):
                 await one.call("allocate", {"n": 200})
-            with pytest.raises(trunkline.LeaseLostError):
+            async with asyncio.timeout(20), trunk.events(MemberChanged) as events:
+                while (await anext(events)).state != "ready":
+                    pass
+            with pytest.raises(trunkline.LeaseLostError, match=r"`process.memory` allows 150 MB"):
                 await one.call("facts")
             assert (await other.call("facts")).text
             assert not any(is_alive(child) for child in children)
-        async with asyncio.timeout(20), trunk.events(MemberChanged) as events:
-            while [member.state for member in trunk.status()["hungry"].members] != ["ready", "ready"]:
-                await anext(events)
         status = trunk.status()["hungry"]
         assert (status.restarts, sorted(member.restarts for member in status.members)) == (0, [0, 1])
 
