@@ -37,7 +37,7 @@ async def replicas(seed: int) -> Any:
             endpoints.append(network.serve(server, toxics=Toxics(seed=10 * seed + number)))
         first, *others = [endpoint.url for endpoint in endpoints]
         policy = {
-            "servers": {"db": {"replicas": others, "health_check_interval": 0}},
+            "servers": {"db": {"replicas": others}},
             "tools": {"db.get": {"read_only": True}},
         }
         async with trunkline.connect({"db": {"url": first}}, policy=policy) as trunk:
