@@ -233,3 +233,19 @@ def test_answers_are_kept_on_disk_from_one_command_to_the_next_and_forgotten(
     assert trunkline("cache", "clear", "gone", "--json").document["answers"] == 0
     assert trunkline("cache", "clear", "notes").out.endswith("forgot 1 answer kept on disk\n")
     assert not trunkline(*call).document["meta"]["cached"]
+
+
+@pytest.mark.parametrize("part", ["", "/servers"])
+def test_what_cannot_be_forgotten_is_said_with_what_mends_it(
+    trunkline: Command, place: Path, part: str
+) -> None:
+    """A file stands where the folder is to be, or a folder above it."""
+    blocked = place / f"home/trunkline{part}"
+    blocked.parent.mkdir(parents=True)
+    blocked.touch()
+    run = trunkline("cache", "clear")
+    assert (run.code, run.out) == (2, "")
+    assert run.err.startswith(
+        f"trunkline: error: {place}/home/trunkline/servers: what is remembered cannot be"
+    )
+    assert "  hint: Make it a folder of your own" in run.err

@@ -105,6 +105,26 @@ async def test_a_call_that_may_have_run_goes_nowhere_else_and_one_that_only_read
         assert second.ledger.executed("send") == 0
 
 
+async def test_a_key_makes_a_call_repeatable_where_it_is_known_and_nowhere_else():
+    first, second = FakeServer("a", eras=["modern"]), FakeServer("b", eras=["modern"])
+    for one in (first, second):
+        one.tool("pay", returns=one.name)
+    first.fault("pay", Fault.crash_before_reply, times=1)
+    policy = {
+        "defaults": {"idempotency_key": "key"},
+        "tools": {"a.pay": {"fallback": ["b.pay"]}},
+        "groups": {"pay": {"tools": ["a.pay", "b.pay"], "strategy": "failover"}},
+    }
+    async with trunkline.connect({"a": first, "b": second}, policy=policy) as trunk:
+        reply = await trunk.call("a.pay")
+        assert (reply.text, reply.attempts) == ("a", 2)
+        first.fault("pay", Fault.crash_before_reply)
+        for name in ("pay", "a.pay"):
+            with pytest.raises(trunkline.OutcomeUnknownError):
+                await trunk.call(name)
+    assert second.ledger.of("tools/call") == []
+
+
 async def test_the_next_tool_is_tried_before_the_first_is_tried_again_and_the_last_as_often_as_policy_says():
     servers = server("a"), server("b")
     async with connect(*servers, retry={"attempts": 3, "codes": ["server_error"]}) as trunk:

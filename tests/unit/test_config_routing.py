@@ -38,7 +38,7 @@ BAD = [
     ("[servers.x.route]\nregions = 'eu'", "servers.x.route.regions", "nearest first, not a string"),
     ("[tools.x.hedge]\nshare = 2", "tools.x.hedge.share", "from 0"),
     ("[tools.x.hedge]\nquantile = 1", "tools.x.hedge.quantile", "0.5 to 0.999"),
-    ("[tools.x.ejection]\nfailures = 2", "tools.x.ejection", "unknown key"),
+    ("[tools.x.ejection]\nfailures = 2", "tools.x.ejection", "does not belong here"),
     ("[servers.x]\nfallback = ['a.b']", "servers.x.fallback", "belong here"),
     ("[tools.x]\nfallback = 'a.b'", "tools.x.fallback", "a list of tools"),
     ("[tools.x]\nfallback = [{ tool = 'a', value = 1 }]", "tools.x.fallback", "a list of tools"),

@@ -1,4 +1,4 @@
-"""Which tables of a policy reach no configured server, so that somebody wonders why nothing happens."""
+"""What a policy says in vain, so that somebody wonders why nothing happens: to no server, of no error."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _STEP = re.compile(r"\[[^\]]*\]|.", re.DOTALL)
 
 
 class Unreached(msgspec.Struct, frozen=True, kw_only=True):
-    """One table that matches nothing."""
+    """One table, or word in one, that matches nothing."""
 
     key: str
     message: str
@@ -45,6 +45,26 @@ def unreached(policy: Policy, servers: Collection[str]) -> Iterator[Unreached]:
                 if not _is_of_any(one.tool, servers):
                     message = f"holds a tool of no server: {one.tool!r}"
                     yield _unreached(policy, table, servers, message, one.tool)
+
+
+def unmet(policy: Policy, codes: Collection[str]) -> Iterator[Unreached]:
+    """Find the codes in `retry.codes` and `breaker.codes` that no error has; one may be the application's."""
+    for tables in (policy.written, *policy.profiles.values()):
+        for table in (*tables.defaults, *tables.servers, *tables.tools):
+            for key in ("retry.codes", "breaker.codes"):
+                for code in table.values.get(key, ()):
+                    if code in codes:
+                        continue
+                    similar = nearest(code, codes, cutoff=0.6)
+                    meant = f"Did you mean {similar!r}?" if similar else "Take one of docs/diagnostics."
+                    line, column = policy.locate(table, key)
+                    yield Unreached(
+                        key=describe_path((*table.path, *key.split("."))),
+                        message=f"no error of Trunkline has the code {code!r}",
+                        hint=f"{meant} If your own code raises it, all is well.",
+                        line=line,
+                        column=column,
+                    )
 
 
 def may_name_a_tool(pattern: str, server: str) -> bool:

@@ -75,7 +75,7 @@ class FarCache(msgspec.Struct, frozen=True, kw_only=True):
 
     def _looking(self, inner: Service) -> Keyed:
         settings, shelf, far = self.settings, self.shelf, self.far
-        fetch = self._fetching(inner)
+        fetch, deadline = self._fetching(inner), Deadline()
 
         async def look(key: Key, call: Call) -> Reply:
             entry, age, verdict, mark = await far.find(key, call, settings, call.max_age)
@@ -84,7 +84,7 @@ class FarCache(msgspec.Struct, frozen=True, kw_only=True):
                 return make_reply(entry, call, age, stale=False)
             if entry is not None and verdict == "stale":
                 shelf.stale_hits += 1
-                bounded = Deadline().wrap(partial(fetch, key))
+                bounded = deadline.wrap(partial(fetch, key))
                 shelf.refreshed += refresh(self.flights, key, call, bounded)
                 return make_reply(entry, call, age, stale=True)
             shelf.misses += 1

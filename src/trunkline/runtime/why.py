@@ -135,7 +135,7 @@ _DELIVERIES = {
 
 
 def _advice(call: CallRecord, status: ServerStatus | None) -> str | None:
-    if status is not None and status.hint is not None and status.state in _DOWN:
+    if status is not None and status.hint is not None and _is_down(status):
         return status.hint
     if call.delivery == "unknown":
         return "Check its effect before calling again."
@@ -151,7 +151,7 @@ def _explain_server(name: str, known: Knowledge) -> Why:
         notes.append(f"it was started again {_times(status.restarts)}")
     if status.retry_in is not None:
         notes.append(f"it is tried again in {status.retry_in:.0f} s, or by a call before that")
-    elif status.state in _DOWN:
+    elif _is_down(status):
         notes.append("it is tried again by the next call or `trunkline restart`, not by itself")
     if status.last_check is not None:
         notes.append(f"it answered last {status.last_check:.0f} s ago")
@@ -207,8 +207,14 @@ def _left_out(server: str, known: Knowledge) -> list[str]:
     return [*warnings[:_MOST_WARNINGS], *more]
 
 
+def _is_down(status: ServerStatus) -> bool:
+    return status.state in _DOWN and not status.asleep
+
+
 def _state(status: ServerStatus) -> str:
     since = f"{status.state} for {status.since:.0f} s"
+    if status.asleep and status.last_error is None:
+        return f"{since}: nobody uses it, and its next use connects it"
     if status.state == "ready" or status.last_error is None:
         return since
     return f"{since}: {sanitize_text(status.last_error)}"
@@ -247,7 +253,7 @@ def _explain_listed(word: str, tool: Tool, known: Knowledge) -> Why:
         notes.append(
             f"the breaker of {sanitize_text(tool.server)} is {status.breaker}: {status.breaker_reason}"
         )
-    usable = status.state not in _DOWN
+    usable = not _is_down(status)
     summary = f"it is a tool of {tool.server}"
     if not usable:
         summary += f", which listed it before and is now {_state(status)}"

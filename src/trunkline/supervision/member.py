@@ -73,6 +73,12 @@ class Member:
         return self.rank is None and self.supervisor.may_start()
 
     @property
+    def asleep(self) -> bool:
+        """Whether it is not connected because nobody wants it; a spare one that was lost is not wanted."""
+        supervisor = self.supervisor
+        return supervisor.asleep or (self.spare and supervisor.state == "stopped" and not self.trying)
+
+    @property
     def stateless(self) -> bool:
         """Whether every request to it stands alone; not before that is known."""
         live = self.supervisor.live

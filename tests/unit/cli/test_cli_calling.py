@@ -207,6 +207,11 @@ def test_raw_goes_with_no_other_form_of_output(
             2,
             "trunkline: error: mcp.json:3, server 'git', field 'url': bad\n",
         ),
+        (
+            ConfigError('invalid JSON\n    "git": }\x1b[2J\n           ^', source="mcp.json"),
+            2,
+            'trunkline: error: mcp.json: invalid JSON\n    "git": }\n           ^\n',
+        ),
     ],
 )
 def test_a_failed_call_says_what_happened_and_what_to_do(
