@@ -25,7 +25,7 @@ from trunkline.testing.server_process import ServerProcess
 
 pytestmark = [pytest.mark.anyio, pytest.mark.soak]
 
-RATE = 200
+RATE = 300
 """Calls a second; of fewer, the retries that are free of the budget are a greater part."""
 FAULTS = (Toxic.reset(), Toxic.reset(-1, way="up"), Toxic.cut(60), Toxic.http_status(503))
 
