@@ -92,7 +92,6 @@ NORMAL = (
     (r"within [\d.]+ s", "within TIME"),
     (r"it was started again \d+ times in TIME; the last time: ", ""),
     (r" +", " "),
-    (r"--explain (start_failed|restarts_exhausted)", "--explain CODE"),
     (r"(?m)^ tried again in TIME, or by a call\n", ""),
     (r"(?m)^trunkline: no runtime runs for this configuration: .*\n", ""),
 )
