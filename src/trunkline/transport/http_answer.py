@@ -176,7 +176,7 @@ class AnswerReader:
                     for event in self.pacing.parse(parser, piece):
                         if (answer := await take(event.data, asked)) is not None:
                             return answer
-                    if piece is not chunk or self.pacing.due:
+                    if piece is not chunk or self.pacing.is_behind:
                         await self.pacing.turn()
         except EventTooLarge as cause:
             raise oversized(self._server, self._limits.frame_bytes) from cause

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -111,7 +110,11 @@ def attached(config: Config) -> ControlLink | None:
         DeclinedError: see `attach`.
     """
     asks = any(getattr(entry, "retry", None) is not None for entry in config.entries)
-    if not asks or not (sys.stdin.isatty() and sys.stderr.isatty()):
+    if not asks:
+        return _link.get()
+    from trunkline.cli.hosting_asking import is_person_there
+
+    if not is_person_there():
         return _link.get()
     if _declines.get():
         raise DeclinedError
@@ -196,8 +199,9 @@ def _difference(record: Record, identity: Identity) -> _UnattachedError:
 
     changed = [path for path, digest in digest_files(record.files).items() if digest != record.files[path]]
     unused = f"the warm servers of process {record.pid} are not used"
-    if changed or record.files.keys() != identity.files.keys():
-        what = line(", ".join(changed)) if changed else "trunkline.toml"
+    changed = changed or sorted(record.files.keys() ^ identity.files.keys())
+    if changed:
+        what = line(", ".join(changed))
         renewal = "`trunkline down` and `trunkline up` renew them"
         return _UnattachedError(
             f"{what} has changed since `trunkline up`: {unused}; {renewal}", is_warning=True
