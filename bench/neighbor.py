@@ -7,7 +7,9 @@ machine does meets both. A call's time is what its caller waits.
 from __future__ import annotations
 
 import asyncio
+import os
 import socket
+import subprocess
 import sys
 import tempfile
 import time
@@ -102,6 +104,25 @@ def _flooding(_: AsyncExitStack) -> Command:
     return _bare("bench.server_flood")
 
 
+def _flooding_over(way: str) -> Callable[[AsyncExitStack], Command]:
+    """Give a neighbor that floods over a network."""
+
+    def start(stack: AsyncExitStack) -> Command:
+        server = subprocess.Popen(
+            [sys.executable, "-S", "-m", "bench.server_flood_network"],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            env={**os.environ, **server_env()},
+        )
+        stack.enter_context(server)
+        assert server.stdin is not None
+        assert server.stdout is not None
+        stack.callback(server.stdin.close)
+        return {"url": way.format(int(server.stdout.readline()))}
+
+    return start
+
+
 def _bare(module: str) -> Command:
     return {"command": sys.executable, "args": ["-S", "-m", module], "env": server_env()}
 
@@ -111,6 +132,15 @@ KINDS: Mapping[str, Neighbor] = {
     "slow": Neighbor(_slow),
     "flapping": Neighbor(_flapping, callers=1, pause=0.25),
     "flooding": Neighbor(_flooding, callers=1, aftermath=0.7),
+    **{
+        f"flooding over {name}": Neighbor(_flooding_over(way), callers=1, aftermath=0.7)
+        for name, way in (
+            ("the answer of a POST", "http://127.0.0.1:{}/post"),
+            ("the stream of a GET", "http://127.0.0.1:{}/get"),
+            ("HTTP+SSE", "http://127.0.0.1:{}/sse"),
+            ("WebSocket", "ws://127.0.0.1:{}/ws"),
+        )
+    },
 }
 
 

@@ -10,7 +10,7 @@ import select
 
 from bench.answers import Answers
 
-_NOTIFICATION = {
+NOTIFICATION = {
     "jsonrpc": "2.0",
     "method": "notifications/message",
     "params": {
@@ -19,7 +19,7 @@ _NOTIFICATION = {
         "data": "a line of a log that nobody asked for, again and again",
     },
 }
-_BATCH = 50 * (json.dumps(_NOTIFICATION).encode() + b"\n")
+_BATCH = 50 * (json.dumps(NOTIFICATION).encode() + b"\n")
 
 
 def main() -> None:

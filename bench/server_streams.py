@@ -20,7 +20,7 @@ from bench.tally import Tally
 from bench.websocket import encode_frame, split_frames
 
 _MAGIC = b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11"
-_TEXT, _CLOSE, _PING, _PONG = 1, 8, 9, 10
+TEXT, _CLOSE, _PING, _PONG = 1, 8, 9, 10
 _ENCODE = json.JSONEncoder(separators=(",", ":"), ensure_ascii=False).encode
 
 
@@ -87,8 +87,8 @@ class Peer(asyncio.Protocol):
         self._is_socket = True
 
     def _take_frame(self, code: int, payload: bytes) -> None:
-        if code == _TEXT and (reply := self._respond(payload)) is not None:
-            self._transport.write(encode_frame(_TEXT, reply))
+        if code == TEXT and (reply := self._respond(payload)) is not None:
+            self._transport.write(encode_frame(TEXT, reply))
         elif code == _PING:
             self._transport.write(encode_frame(_PONG, payload))
         elif code == _CLOSE:

@@ -5,9 +5,11 @@ from __future__ import annotations
 from trunkline.transport.pace import Pace
 
 
-def flood(pace: Pace, *, per_second: int, seconds: float, start: float = 0.0) -> tuple[int, float]:
+def flood(
+    pace: Pace, *, per_second: int, seconds: float, start: float = 0.0, taken: int = 0
+) -> tuple[int, float]:
     """Bring messages in pieces of 100 that take 0.4 ms each; give how many were taken and the time rested."""
-    now, rested, taken, end = start, 0.0, 0, start + seconds
+    now, rested, before, end = start, 0.0, taken, start + seconds
     while now < end:
         began, now = now, now + 0.0004
         taken += 100
@@ -15,7 +17,7 @@ def flood(pace: Pace, *, per_second: int, seconds: float, start: float = 0.0) ->
             rest = pace.rest(taken, began, now)
             rested += rest
             now += rest
-        now = max(now, start + taken / per_second)
+        now = max(now, start + (taken - before) / per_second)
     return taken, rested
 
 
@@ -49,3 +51,18 @@ def test_a_piece_that_took_no_time_is_followed_by_a_rest_all_the_same():
     pace = Pace(10)
     assert pace.rest(11, 5.0, 5.0) == 0.0
     assert pace.rest(22, 5.1, 5.1) > 0.0
+
+
+def test_one_that_stays_below_the_limit_after_a_flood_floods_no_more():
+    pace = Pace(1000)
+    taken, _ = flood(pace, per_second=10**9, seconds=3)
+    assert not pace.has_ended(3.0)
+    flood(pace, per_second=900, seconds=6, start=3.0, taken=taken)
+    assert not pace.flooding
+
+
+def test_the_silence_after_a_flood_ends_it():
+    pace = Pace(1000)
+    flood(pace, per_second=10**9, seconds=3)
+    assert pace.has_ended(5.5)
+    assert not pace.flooding

@@ -133,4 +133,5 @@ def _due(call: Call, loop: asyncio.AbstractEventLoop) -> float:
     alive = loop.time() if asked.connecting or asked.answering else asked.activity
     if alive < flight.activity:
         alive = flight.activity
-    return min(call.deadline, alive + call.idle)
+    # In this order: a deadline that is no number would put all alarms out of order.
+    return min(alive + call.idle, call.deadline)

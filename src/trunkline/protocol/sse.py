@@ -10,6 +10,10 @@ _EDGE = 2048
 """How much of each end of an event over the cap is kept, in bytes; enough to read an id."""
 
 
+_FIELDS = 8
+"""Lines of an event besides its data that are nothing odd."""
+
+
 class Event(msgspec.Struct, frozen=True, kw_only=True):
     """One dispatched event."""
 
@@ -45,6 +49,8 @@ class EventParser:
         self._last_id: str | None = None
         self._after_cr = False
         self._started = False
+        self._odd = 0
+        self._idle = 0
         self.retry_ms: int | None = None
         """The reconnection time the server asked for, or None."""
 
@@ -52,6 +58,14 @@ class EventParser:
     def last_id(self) -> str | None:
         """The id in force, also where an event had no data."""
         return self._last_id
+
+    def take_idle(self) -> int:
+        """Give how many lines there were, since this was asked last, that were no part of an event with data.
+
+        Of the lines of an event that are no data, a few are a part of it.
+        """
+        idle, self._idle = self._idle, 0
+        return idle
 
     def feed(self, chunk: bytes) -> list[Event]:
         """Take the next bytes and give the events they complete.
@@ -119,6 +133,7 @@ class EventParser:
             return self._dispatch()
         if line.startswith(b":"):
             self._size -= len(line)
+            self._idle += 1
             return None
         colon = line.find(b":")
         if colon < 0:
@@ -129,9 +144,11 @@ class EventParser:
         return None
 
     def _set_field(self, field: bytes, value: bytes) -> None:
+        if field == b"data":
+            self._data.append(value)
+            return
+        self._odd += 1
         match field:
-            case b"data":
-                self._data.append(value)
             case b"event":
                 self._event = value.decode("utf-8", "replace")
             case b"id" if b"\0" not in value:
@@ -142,10 +159,13 @@ class EventParser:
                 pass
 
     def _dispatch(self) -> Event | None:
-        data, event = self._data, self._event
-        self._data, self._event, self._size = [], "", 0
+        data, event, odd = self._data, self._event, self._odd
+        self._data, self._event, self._size, self._odd = [], "", 0, 0
         if not data:
+            self._idle += 1 + odd
             return None
+        if odd > _FIELDS:
+            self._idle += odd
         return Event(
             data=data[0] if len(data) == 1 else b"\n".join(data), event=event or "message", id=self._last_id
         )

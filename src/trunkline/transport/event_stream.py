@@ -16,6 +16,7 @@ from trunkline.core.limits import Limits
 from trunkline.errors import OutcomeUnknownError, RejectedError, UnavailableError
 from trunkline.protocol.sse import Event, EventParser, EventTooLarge
 from trunkline.transport.network import cannot_connect, describe
+from trunkline.transport.pace import Pacing
 from trunkline.transport.share import SLICE, cut_lines
 from trunkline.transport.verdict import judge_status
 
@@ -99,7 +100,8 @@ class EventStream:
         self,
         response: aiohttp.ClientResponse,
         take: Callable[[Event], bool],
-        rest: Callable[[], Awaitable[None]],
+        rest: Callable[[Pacing], Awaitable[None]],
+        pacing: Pacing,
     ) -> str:
         """Give every event to `take` until the stream has ended for good; return the reason.
 
@@ -113,7 +115,7 @@ class EventStream:
             CallError: what `take` raises; or why the stream cannot be opened again.
         """
         while True:
-            reason = await self._read(response, take, rest)
+            reason = await self._read(response, take, rest, pacing)
             if self._last_id is None:
                 return reason
             response = await self._reopen(reason)
@@ -122,19 +124,20 @@ class EventStream:
         self,
         response: aiohttp.ClientResponse,
         take: Callable[[Event], bool],
-        rest: Callable[[], Awaitable[None]],
+        rest: Callable[[Pacing], Awaitable[None]],
+        pacing: Pacing,
     ) -> str:
         limit = self._limits.frame_bytes
         parser = EventParser(limit + _FIELDS, skips=True)
         try:
             async for chunk in response.content.iter_any():
                 for piece in (chunk,) if len(chunk) <= SLICE else cut_lines(chunk):
-                    for event in parser.feed(piece):
+                    for event in pacing.parse(parser, piece):
                         self._note(event)
                         if take(event):
-                            await rest()
-                    if piece is not chunk:
-                        await asyncio.sleep(0)
+                            await rest(pacing)
+                    if piece is not chunk or pacing.due:
+                        await pacing.turn()
                 self._retry_ms = parser.retry_ms if parser.retry_ms is not None else self._retry_ms
         except EventTooLarge:
             return f"it sent an event of over {2 * limit:,} bytes"

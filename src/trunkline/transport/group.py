@@ -33,15 +33,16 @@ class Group:
         """Whether anybody still waits."""
         return bool(self._waiting)
 
-    def settle(self, frame: Frame | Broken) -> None:
-        """Give an answer to whom it is for; others are nobody's."""
+    def settle(self, frame: Frame | Broken) -> bool:
+        """Give an answer to whom it is for, if anybody waits for it; gives whether somebody did."""
         member = self._waiting.pop(frame.id, None) if type(frame.id) is int else None
         if member is None or member.future.done():
-            return
+            return False
         if isinstance(frame, Broken):
             member.future.set_exception(_malformed(self._server, frame.reason))
         else:
             member.future.set_result(frame)
+        return True
 
     def settle_all(self, frame: Frame) -> None:
         """The server answered the message as a whole, so each request in it."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable
-from typing import TypeVar
+from typing import TypeGuard, TypeVar
 
 import aiohttp
 from msgspec import UNSET
@@ -17,6 +17,7 @@ from trunkline.protocol.sse import EventParser, EventTooLarge
 from trunkline.transport.group import Group
 from trunkline.transport.link import Inbox, Request, advance, report_log
 from trunkline.transport.network import describe
+from trunkline.transport.pace import Pacing
 from trunkline.transport.share import Share, cut_lines
 from trunkline.transport.stream import oversized
 from trunkline.transport.verdict import judge_status
@@ -53,6 +54,7 @@ class AnswerReader:
         self._inbox = inbox
         self._loop = asyncio.get_running_loop()
         self._share = Share()
+        self.pacing = Pacing(limits.notifications, self._share)
         self.batches = False
         """Whether a message may be an array of them."""
 
@@ -122,6 +124,7 @@ class AnswerReader:
     async def _answer_in(self, data: bytes, request: Request) -> Frame | None:
         """Find the answer to this request; an error without an id can only be its own."""
         answer: Frame | None = None
+        began = self._loop.time()
         for number, (frame, size) in enumerate(decode_frames(data, self._limits, batches=self.batches)):
             if isinstance(frame, Broken):
                 continue
@@ -131,7 +134,7 @@ class AnswerReader:
             elif answer is None and _answers(frame, request):
                 answer = frame
                 continue
-            await self._share.spend(size)
+            began = await self._spend(size, began)
         return answer
 
     def _with_status(self, frame: Frame, response: aiohttp.ClientResponse) -> Frame:
@@ -170,11 +173,11 @@ class AnswerReader:
         try:
             async for chunk in response.content.iter_any():
                 for piece in cut_lines(chunk):
-                    for event in parser.feed(piece):
+                    for event in self.pacing.parse(parser, piece):
                         if (answer := await take(event.data, asked)) is not None:
                             return answer
-                    if piece is not chunk:
-                        await asyncio.sleep(0)
+                    if piece is not chunk or self.pacing.due:
+                        await self.pacing.turn()
         except EventTooLarge as cause:
             raise oversized(self._server, self._limits.frame_bytes) from cause
         except (aiohttp.ClientError, OSError) as cause:
@@ -189,16 +192,18 @@ class AnswerReader:
         """Take one message of a stream that answers nothing; an answer in it is nobody's."""
         if len(data) > self._limits.frame_bytes:
             return
+        began = self._loop.time()
         for frame, size in decode_frames(data, self._limits, batches=self.batches):
             if not isinstance(frame, Broken) and frame.method is not UNSET:
                 self._inbox.put(frame, size)
-            await self._share.spend(size)
+            began = await self._spend(size, began)
 
     async def _take_event(self, data: bytes, request: Request) -> Frame | None:
         """Take one event whole, whatever of it comes after the answer; give the answer if it is there."""
         if len(data) > self._limits.frame_bytes:
             raise oversized(self._server, self._limits.frame_bytes)
         answer: Frame | Broken | None = None
+        began = self._loop.time()
         for frame, size in decode_frames(data, self._limits, batches=self.batches):
             if not isinstance(frame, Broken) and frame.method is not UNSET:
                 self._hear(frame, size, request)
@@ -207,7 +212,7 @@ class AnswerReader:
                 continue
             elif isinstance(frame, Broken) and frame.array is not None and not self.batches:
                 answer = answer or await self._find_refused(frame.array, request)
-            await self._share.spend(size)
+            began = await self._spend(size, began)
         if isinstance(answer, Broken):
             raise ProtocolError(
                 f"the answer cannot be read: {answer.reason}", code="malformed_answer", server=self._server
@@ -216,10 +221,11 @@ class AnswerReader:
 
     async def _find_refused(self, array: bytes, request: Request) -> Broken | None:
         """Find the answer to this request in an array where the revision has none."""
+        began = self._loop.time()
         for frame, size in decode_frames(array, self._limits):
             if frame.id == request.id and (isinstance(frame, Broken) or frame.method is UNSET):
                 return Broken(reason=IN_AN_ARRAY, id=request.id)
-            await self._share.spend(size)
+            began = await self._spend(size, began)
         return None
 
     async def _take_part(self, data: bytes, group: Group) -> Group | None:
@@ -231,16 +237,17 @@ class AnswerReader:
 
     async def _take_answers(self, data: bytes, group: Group) -> None:
         """Take a message, or a batch of them; an error without an id that stands alone answers all."""
+        began = self._loop.time()
         for frame, size in decode_frames(data, self._limits, batches=self.batches):
-            if isinstance(frame, Broken):
-                group.settle(frame)
-            elif frame.method is not UNSET:
+            if not isinstance(frame, Broken) and frame.method is not UNSET:
                 self._hear_group(frame, size, group)
-            elif size == len(data) and frame.error is not UNSET and frame.id in (None, UNSET):
+            elif size == len(data) and _tells_all(frame):
                 group.settle_all(frame)
-            else:
-                group.settle(frame)
-            await self._share.spend(size)
+            elif group.settle(frame):
+                await self._share.spend(size, asked=True)
+                began = self._loop.time()
+                continue
+            began = await self._spend(size, began)
 
     def _hear_group(self, frame: Frame, size: int, group: Group) -> None:
         """Take what came with answers and is none: progress names whose it is, all else is everybody's."""
@@ -251,6 +258,17 @@ class AnswerReader:
         elif frame.method != "notifications/progress":
             self._inbox.put(frame, size)
 
+    async def _spend(self, size: int, began: float) -> float:
+        """A message that nobody asked for was taken: let others have turns, and more of them in a flood.
+
+        Gives the moment from which the time of the next one counts.
+        """
+        self.pacing.spent += self._loop.time() - began
+        await self._share.spend(size)
+        if self.pacing.due:
+            await self.pacing.rest()
+        return self._loop.time()
+
     def _hear(self, frame: Frame, size: int, request: Request) -> None:
         """Take what came with an answer and is none."""
         if frame.method == "notifications/progress" and isinstance(frame.params, dict):
@@ -260,6 +278,11 @@ class AnswerReader:
         if frame.method == "notifications/message":
             report_log(request.flight, frame.params)
         self._inbox.put(frame, size)
+
+
+def _tells_all(frame: Frame | Broken) -> TypeGuard[Frame]:
+    """Whether it is an error of a message as a whole."""
+    return not isinstance(frame, Broken) and frame.error is not UNSET and frame.id in (None, UNSET)
 
 
 def _answers(frame: Frame, request: Request) -> bool:

@@ -14,6 +14,7 @@ import aiohttp
 
 from trunkline.protocol.sse import EventParser, EventTooLarge
 from trunkline.transport.http_answer import CutStreamError, cut_off
+from trunkline.transport.pace import Pacing
 from trunkline.transport.share import cut_lines
 
 Get = Callable[[str | None], Awaitable[aiohttp.ClientResponse]]
@@ -98,7 +99,12 @@ async def take_up(
 
 
 async def listen(
-    get: Get, take: Callable[[bytes], Awaitable[None]], miss: Callable[[], None], max_bytes: int, waits: Waits
+    get: Get,
+    take: Callable[[bytes], Awaitable[None]],
+    miss: Callable[[], None],
+    max_bytes: int,
+    waits: Waits,
+    pacing: Pacing,
 ) -> None:
     """Take messages for as long as the server has a stream for them; returns when it has none.
 
@@ -120,7 +126,7 @@ async def listen(
                     if last_id is None:
                         miss()
                     async for chunk in response.content.iter_any():
-                        await _hear(parser, chunk, waits, take)
+                        await _hear(parser, chunk, waits, take, pacing)
                 elif response.status not in _LATER or not (heard or waits.taken < _ATTEMPTS):
                     return
             finally:
@@ -133,15 +139,19 @@ async def listen(
 
 
 async def _hear(
-    parser: EventParser, chunk: bytes, waits: Waits, take: Callable[[bytes], Awaitable[None]]
+    parser: EventParser,
+    chunk: bytes,
+    waits: Waits,
+    take: Callable[[bytes], Awaitable[None]],
+    pacing: Pacing,
 ) -> None:
     """Take the events of a piece of a stream, with turns for others between them."""
     for piece in cut_lines(chunk):
-        for event in parser.feed(piece):
+        for event in pacing.parse(parser, piece):
             waits.reset()
             await take(event.data)
-        if piece is not chunk:
-            await asyncio.sleep(0)
+        if piece is not chunk or pacing.due:
+            await pacing.turn()
 
 
 def _is_event_stream(response: aiohttp.ClientResponse) -> bool:

@@ -75,6 +75,23 @@ class ChildPipes:
         return cast(IO[bytes], os.fdopen(descriptor, mode, buffering=0))
 
 
+class Reading(asyncio.Protocol):
+    """A pipe that is read, by one call for each piece."""
+
+    def __init__(self, take: Callable[[bytes], None], end: Callable[[Exception | None], None]) -> None:
+        self.data_received = take  # type: ignore[assignment] # one call less per piece
+        self.connection_lost = end  # type: ignore[assignment]
+
+
+class Writing(asyncio.BaseProtocol):
+    """A pipe that is written to."""
+
+    def __init__(self, link: asyncio.SubprocessProtocol, end: Callable[[Exception | None], None]) -> None:
+        self.pause_writing = link.pause_writing  # type: ignore[method-assign]
+        self.resume_writing = link.resume_writing  # type: ignore[method-assign]
+        self.connection_lost = end  # type: ignore[assignment]
+
+
 def _widen(descriptor: int) -> None:
     """Let the kernel hold more of a large answer, where it can (Linux)."""
     if sys.platform.startswith("linux"):

@@ -21,23 +21,30 @@ _WEIGHT = 8 * 1024
 class Share:
     """Counts what one stream has taken of the loop; its reader asks after each message whether to rest."""
 
-    __slots__ = ("taken",)
+    __slots__ = ("taken", "total")
 
     def __init__(self) -> None:
         self.taken = 0
         """Messages counted since others had their turn."""
+        self.total = 0
+        """The same of what nobody asked for, over all time."""
 
     def take(self, size: int) -> None:
         """A message of so many bytes was taken, for which nobody waits."""
-        self.taken += 1 + size // _WEIGHT
+        weight = 1 + size // _WEIGHT
+        self.taken += weight
+        self.total += weight
 
     def renew(self) -> None:
         """Others have had their turn."""
         self.taken = 0
 
-    async def spend(self, size: int) -> None:
-        """As `take`; then let others have a turn if the share is used up."""
+    async def spend(self, size: int, *, asked: bool = False) -> None:
+        """As `take`, or of what was asked for; then let others have a turn if the share is used up."""
+        total = self.total
         self.take(size)
+        if asked:
+            self.total = total
         if self.taken >= SHARE:
             self.taken = 0
             await asyncio.sleep(0)

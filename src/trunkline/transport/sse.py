@@ -23,6 +23,7 @@ from trunkline.transport.event_stream import EventStream, Reopening
 from trunkline.transport.http_client import DIRECT, Egress, TrackedBody, make_client
 from trunkline.transport.link import Inbox
 from trunkline.transport.network import cannot_connect, lost_connection
+from trunkline.transport.pace import Pacing
 from trunkline.transport.posting import SESSION_LOST, PostingCore
 from trunkline.transport.verdict import judge_status
 
@@ -95,6 +96,7 @@ class SseLink:
         self._loop = asyncio.get_running_loop()
         self._client = settings.client(settings.egress)
         self._core = PostingCore(settings.server, settings.limits, self._post)
+        self._pacing = Pacing(settings.limits.notifications, self._core.share)
         self._headers = {"User-Agent": f"trunkline/{__version__}", **settings.headers}
         self._post_headers = {**self._headers, "Content-Type": "application/json"}
         self._stream = EventStream(
@@ -162,13 +164,15 @@ class SseLink:
         await asyncio.shield(self._closing)
 
     async def _end(self) -> None:
-        await self._core.finish_posting(self._settings.farewell)
-        if self._reader is not None:
-            self._reader.cancel()
-            await asyncio.wait({self._reader})
-        if self._endpoint.done() and not self._endpoint.cancelled():
-            self._endpoint.exception()
-        await self._client.close()
+        try:
+            await self._core.finish_posting(self._settings.farewell)
+            if self._reader is not None:
+                self._reader.cancel()
+                await asyncio.wait({self._reader})
+        finally:
+            if self._endpoint.done() and not self._endpoint.cancelled():
+                self._endpoint.exception()
+            await self._client.close()
 
     async def _post(self, body: bytes, flight: Flight) -> None:
         """Post one message.
@@ -216,7 +220,7 @@ class SseLink:
     async def _read_all(self, response: aiohttp.ClientResponse) -> None:
         reason = "its reading was stopped"
         try:
-            reason = await self._stream.follow(response, self._take, self._core.rest)
+            reason = await self._stream.follow(response, self._take, self._core.rest, self._pacing)
         except CallError as cause:
             reason = cause.message
             if not self._endpoint.done():
@@ -228,7 +232,10 @@ class SseLink:
 
     def _take(self, event: Event) -> bool:
         if event.event == "message":
-            return self._hear(event)
+            began = self._loop.time()
+            behind = self._hear(event)
+            self._pacing.spent += self._loop.time() - began
+            return behind
         if event.event == "endpoint":
             self._learn_endpoint(event.data.decode("utf-8", "replace"))
         return False

@@ -9,6 +9,7 @@ import asyncio
 import signal
 from collections import deque
 from collections.abc import Callable, Mapping
+from functools import partial
 from typing import cast
 
 import msgspec
@@ -19,19 +20,21 @@ from trunkline.core.process_limits import Exceeded, ProcessLimits
 from trunkline.protocol.lines import LineFramer
 from trunkline.transport.bounds import Bounds, bounded_command
 from trunkline.transport.child import Child
+from trunkline.transport.ending import end_process
+from trunkline.transport.kin import Kin
 from trunkline.transport.link import Inbox
 from trunkline.transport.pace import PIECE, WHOLE, Pace
-from trunkline.transport.pipes import OWN_PIPES, ChildPipes, read_pieces
-from trunkline.transport.process import describe_exit, end_process, is_stopped, signal_group
+from trunkline.transport.pipes import OWN_PIPES, ChildPipes, Reading, Writing, read_pieces
+from trunkline.transport.process import describe_exit, is_stopped, signal_group
 from trunkline.transport.program import explain_start, find_program
 from trunkline.transport.share import SLICE, cut_lines
 from trunkline.transport.stderr import StderrTail
 from trunkline.transport.stream import StreamCore
 
 _DRAIN = 0.03
-"""Seconds the pipes of a dead process may take to empty, and a process with closed pipes to die."""
-_FLOOD_DRAIN = 1.0
-"""The same where very much may be left to read."""
+"""Seconds of silence after which nothing more is expected of a dead process, or one with closed pipes."""
+_LONGEST_DRAIN = 5.0
+"""Seconds that reading what such a process has left may take."""
 
 
 class StdioTransport(msgspec.Struct, frozen=True, kw_only=True):
@@ -101,7 +104,6 @@ class StdioLink(asyncio.SubprocessProtocol):
         self._stderr = StderrTail(settings.server, settings.limits.stderr_line_bytes, settings.clean)
         self._core = settings.core(settings.server, settings.limits, self._write)
         self._pace = Pace(settings.limits.notifications)
-        self._taken = 0
         self._spent = 0.0
         self._exited: asyncio.Future[int] = self._loop.create_future()
         self._drained: asyncio.Future[None] = self._loop.create_future()
@@ -110,7 +112,7 @@ class StdioLink(asyncio.SubprocessProtocol):
         self._closing: asyncio.Task[None] | None = None
         self._transport: Child | asyncio.SubprocessTransport
         self._outputs: list[asyncio.ReadTransport] = []
-        self._catching_up = False
+        self._catching_up = self._is_silent = False
         self._pieces: deque[bytes] = deque()
         self._bounds: Bounds | None = None
         self.exceeded: Exceeded | None = None
@@ -142,7 +144,7 @@ class StdioLink(asyncio.SubprocessProtocol):
 
     @property
     def core(self) -> StreamCore:
-        """The stream's state, for statistics and tests."""
+        """The stream's state."""
         return self._core
 
     def listen(self) -> None:
@@ -172,7 +174,9 @@ class StdioLink(asyncio.SubprocessProtocol):
         self._transport = child
         try:
             output, errors, self._stdin = await pipes.connect(
-                lambda: _Output(self), lambda: _Errors(self), lambda: _Input(self)
+                lambda: Reading(self.take_output, partial(self.pipe_connection_lost, 1)),
+                lambda: Reading(self._stderr.feed, partial(self.pipe_connection_lost, 2)),
+                lambda: Writing(self, partial(self.pipe_connection_lost, 0)),
             )
         except BaseException:
             signal_group(child.get_pid(), signal.SIGKILL)
@@ -215,7 +219,7 @@ class StdioLink(asyncio.SubprocessProtocol):
         if self._exited.done():
             self._lose_when_drained()
         elif fd in (0, 1):
-            self._loop.call_later(self._drain_time(), self._lose)
+            self._lose_later()
 
     def process_exited(self) -> None:
         code = self._transport.get_returncode()
@@ -234,17 +238,18 @@ class StdioLink(asyncio.SubprocessProtocol):
         if len(data) > SLICE:
             data, *later = cut_lines(data)
             self._pieces.extend(later)
+        self._is_silent = False
         began = self._loop.time() if self._pace.flooding else None
-        frames = self._framer.feed(data)
-        self._taken += len(frames)
-        behind = self._core.receive(frames)
+        if began is not None and self._pace.has_ended(began) and (output := self._output()) is not None:
+            read_pieces(output, WHOLE)
+        behind = self._core.receive(self._framer.feed(data))
         if began is not None:
             self._spent += self._loop.time() - began
         if behind or self._pieces:
             self._catching_up = True
             self._pause_reading()
             self._loop.call_soon(self._catch_up)
-        elif self._taken - self._core.answered > self._pace.allowed:
+        elif self._core.share.total > self._pace.allowed:
             self._read_later()
 
     def pause_writing(self) -> None:
@@ -264,15 +269,14 @@ class StdioLink(asyncio.SubprocessProtocol):
             self._bounds.close()
 
     def _take(self, data: bytes) -> bool:
-        frames = self._framer.feed(data)
-        self._taken += len(frames)
-        return self._core.receive(frames)
+        return self._core.receive(self._framer.feed(data))
 
     def _read_later(self) -> None:
         """Read again, but late where very much came that nobody asked for, so that others have turns."""
-        now, unasked, rest = self._loop.time(), self._taken - self._core.answered, 0.0
+        unasked, rest = self._core.share.total, 0.0
         # Of one that is ending nothing much can follow, and its last words have little time.
         if unasked > self._pace.allowed and not self._is_ending():
+            now = self._loop.time()
             rest = self._pace.rest(unasked, now - self._spent, now)
         self._spent = 0.0
         if rest:
@@ -289,13 +293,11 @@ class StdioLink(asyncio.SubprocessProtocol):
                 read_pieces(output, size)
 
     def _read_on(self) -> None:
+        self._is_silent = False
         if not self._catching_up and 1 in self._open_pipes and (output := self._output()) is not None:
             if self._is_ending():
                 read_pieces(output, WHOLE)
             output.resume_reading()
-
-    def _drain_time(self) -> float:
-        return _FLOOD_DRAIN if self._pace.flooding or self._catching_up else _DRAIN
 
     def _is_ending(self) -> bool:
         return self._closing is not None or self._exited.done()
@@ -304,7 +306,18 @@ class StdioLink(asyncio.SubprocessProtocol):
         if self._drained.done():
             self._lose()
         else:
-            self._loop.call_later(self._drain_time(), self._lose)
+            self._lose_later()
+
+    def _lose_later(self, left: float = _LONGEST_DRAIN) -> None:
+        self._is_silent = True
+        self._loop.call_later(_DRAIN, self._lose_if_silent, left - _DRAIN)
+
+    def _lose_if_silent(self, left: float) -> None:
+        rests = self._pace.flooding and not self._exited.done()
+        if (rests or self._catching_up or not self._is_silent) and left > 0 and not self.lost:
+            self._lose_later(left)
+        else:
+            self._lose()
 
     def _catch_up(self) -> None:
         """Others have had a turn: go on with what has arrived, and read again when all of it is taken."""
@@ -344,9 +357,11 @@ class StdioLink(asyncio.SubprocessProtocol):
             self._core.lose("it closed its standard streams")
 
     async def _end(self) -> None:
+        kin = Kin(self.pid, () if self._bounds is None else self._bounds.tree.members.values())
+        kin.look(root=not self._exited.done())
         self._stdin.close()
         try:
-            await end_process(self.pid, self._exited, self._settings.grace, polite=self._core.heard)
+            await end_process(kin, self._exited, self._settings.grace, polite=self._core.heard)
             await asyncio.wait({self._drained}, timeout=_DRAIN)
         finally:
             self._part_from_bounds()
@@ -357,43 +372,3 @@ class StdioLink(asyncio.SubprocessProtocol):
                 output.close()
         # asyncio closes the descriptors one turn after `close`.
         await asyncio.sleep(0)
-
-
-class _Output(asyncio.Protocol):
-    """The child's standard output."""
-
-    def __init__(self, link: StdioLink) -> None:
-        self._link = link
-        self.data_received = link.take_output  # type: ignore[method-assign] # one call less per chunk
-
-    def connection_lost(self, exc: Exception | None) -> None:
-        self._link.pipe_connection_lost(1, exc)
-
-
-class _Errors(asyncio.Protocol):
-    """The child's standard error."""
-
-    def __init__(self, link: StdioLink) -> None:
-        self._link = link
-
-    def data_received(self, data: bytes) -> None:
-        self._link.pipe_data_received(2, data)
-
-    def connection_lost(self, exc: Exception | None) -> None:
-        self._link.pipe_connection_lost(2, exc)
-
-
-class _Input(asyncio.BaseProtocol):
-    """The child's standard input."""
-
-    def __init__(self, link: StdioLink) -> None:
-        self._link = link
-
-    def pause_writing(self) -> None:
-        self._link.pause_writing()
-
-    def resume_writing(self) -> None:
-        self._link.resume_writing()
-
-    def connection_lost(self, exc: Exception | None) -> None:
-        self._link.pipe_connection_lost(0, exc)

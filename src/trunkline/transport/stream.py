@@ -31,6 +31,7 @@ from trunkline.protocol.lines import Endless, Oversized
 from trunkline.protocol.multiplexer import Multiplexer
 from trunkline.transport.bundling import join_bundle
 from trunkline.transport.link import Inbox, Request, advance, report_log
+from trunkline.transport.pace import Pacing
 from trunkline.transport.share import SHARE, Share
 
 Arrived = bytes | Oversized | Endless
@@ -81,7 +82,8 @@ class StreamCore:
         self._plain = self.shows_nothing
         self._logs_on_request = False
         self._lost: asyncio.Future[str] = self._loop.create_future()
-        self._share = Share()
+        self.share = Share()
+        """Counts what came and nobody asked for."""
         self._left: deque[Arrived] = deque()
         self._batch: Iterator[tuple[Frame | Broken, int]] | None = None
         self._is_refused = False
@@ -91,8 +93,6 @@ class StreamCore:
         """Whether the stream has ended."""
         self.heard = False
         """Whether the peer has said anything."""
-        self.answered = 0
-        """Answers that somebody waited for."""
         self.noise = 0
         """Frames that were neither answers of ours nor usable messages."""
         self.next_id = self._exchanges.next_id
@@ -166,14 +166,19 @@ class StreamCore:
         self.inbox.close()
 
     @property
+    def paused(self) -> bool:
+        """Whether the stream takes no more bytes for now."""
+        return self._paused
+
+    @property
     def behind(self) -> bool:
         """Whether others are to have a turn before more is read."""
-        return self._share.taken >= SHARE or bool(self._left) or self._batch is not None
+        return self.share.taken >= SHARE or bool(self._left) or self._batch is not None
 
     def receive(self, frames: Iterable[Arrived]) -> bool:
         """Take the frames that have arrived; what is above the share of a turn is left: gives `behind`."""
         self.heard = True
-        share = self._share
+        share = self.share
         for data in frames:
             if share.taken >= SHARE or self._left or self._batch is not None:
                 self._left.append(data)
@@ -185,16 +190,20 @@ class StreamCore:
 
     def go_on(self) -> None:
         """Others have had a turn: take what was left."""
-        self._share.renew()
+        self.share.renew()
         self._go_through_batch()
-        while self._left and self._batch is None and self._share.taken < SHARE:
+        while self._left and self._batch is None and self.share.taken < SHARE:
             self.take(self._left.popleft())
 
-    async def rest(self) -> None:
-        """Let others have turns until nothing is left."""
+    async def rest(self, pacing: Pacing) -> None:
+        """Let others have turns until nothing is left, and more turns where nobody asked for so much."""
         while self.behind:
             await asyncio.sleep(0)
+            began = self._loop.time()
             self.go_on()
+            pacing.spent += self._loop.time() - began
+            if pacing.due:
+                await pacing.rest()
 
     def take(self, data: Arrived) -> None:
         """Take one frame."""
@@ -228,7 +237,7 @@ class StreamCore:
         self._go_through_batch()
 
     def _go_through_batch(self) -> None:
-        while self._batch is not None and self._share.taken < SHARE:
+        while self._batch is not None and self.share.taken < SHARE:
             part = next(self._batch, None)
             if part is None:
                 self._batch = None
@@ -243,23 +252,22 @@ class StreamCore:
         if is_answer and isinstance(frame.id, int) and self._exchanges.get(frame.id) is not None:
             self._fail_broken(Broken(reason=IN_AN_ARRAY, id=frame.id))
         else:
-            self._share.take(size)
+            self.share.take(size)
 
     def _route(self, frame: Frame | Broken, size: int) -> None:
         if isinstance(frame, Broken):
             self._fail_broken(frame)
         elif frame.method is UNSET:
             if (exchange := self._exchanges.take(frame.id)) is not None:
-                self.answered += 1
                 exchange.settle(frame)
             else:
-                self._share.take(size)
+                self.share.take(size)
         elif frame.method == "notifications/progress" and isinstance(frame.params, dict):
-            self._share.take(size)
+            self.share.take(size)
             if (waiting := self._exchanges.get(frame.params.get("progressToken"))) is not None:
                 advance(waiting.flight, frame.params, self._loop.time())
         else:
-            self._share.take(size)
+            self.share.take(size)
             if self._logs_on_request and frame.method == "notifications/message":
                 self._attribute_log(frame)
             self.inbox.put(frame, size)
@@ -281,7 +289,7 @@ class StreamCore:
         exchange = self._exchanges.take(broken.id) if broken.id is not None else None
         if exchange is None:
             self.noise += 1
-            self._share.take(0)
+            self.share.take(0)
             return
         exchange.fail(
             ProtocolError(
@@ -301,6 +309,7 @@ class StreamCore:
         exchange = self._exchanges.take(request_id) if self._exchanges.get(request_id) else None
         if exchange is None:
             self.noise += frame.ended
+            self.share.take(0)
             return
         exchange.fail(oversized(self._server, self._limits.frame_bytes))
 

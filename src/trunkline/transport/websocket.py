@@ -23,10 +23,13 @@ from trunkline.telemetry.escape import escape_text
 from trunkline.transport.http_client import DIRECT, Egress, make_client
 from trunkline.transport.link import Inbox
 from trunkline.transport.network import cannot_connect, describe
+from trunkline.transport.pace import Pacing
 from trunkline.transport.stream import StreamCore
 from trunkline.transport.verdict import judge_status
 
 _EDGE = 2048
+_SIGNS = (aiohttp.WSMsgType.PING, aiohttp.WSMsgType.PONG)
+_GOES_ON = (aiohttp.WSMsgType.TEXT, aiohttp.WSMsgType.BINARY, *_SIGNS)
 _CLOSES = {
     1000: "its work is done",
     1001: "it is going away",
@@ -78,6 +81,7 @@ class WebSocketTransport(msgspec.Struct, frozen=True, kw_only=True):
                 max_msg_size=2 * self.limits.frame_bytes + 1,
                 compress=0,
                 decode_text=False,
+                autoping=False,
                 timeout=aiohttp.ClientWSTimeout(ws_close=self.farewell),
             )
         except (aiohttp.WSServerHandshakeError, _RedirectedError) as refused:
@@ -140,12 +144,15 @@ class WebSocketLink:
         self._client = client
         self._socket = socket
         self._core = settings.core(settings.server, settings.limits, self._write)
+        self._pacing = Pacing(settings.limits.notifications, self._core.share)
+        self._ping: bytes | None = None
+        self._loop = asyncio.get_running_loop()
         self._closing: asyncio.Task[None] | None = None
         self.next_id = self._core.next_id
         self.request = self._core.request
         self.adopt = self._core.adopt
         self.wait_closed = self._core.wait_lost
-        self._reader = asyncio.get_running_loop().create_task(self._read_all())
+        self._reader = self._loop.create_task(self._read_all())
 
     @property
     def lost(self) -> bool:
@@ -183,27 +190,35 @@ class WebSocketLink:
         await asyncio.shield(self._closing)
 
     async def _end(self) -> None:
-        self._reader.cancel()
-        await asyncio.wait({self._reader})
         raw = self._socket.get_extra_info("socket")
-        with suppress(TimeoutError):
-            async with asyncio.timeout(self._settings.farewell):
-                await self._socket.close()
-        _cut(raw)
-        await self._client.close()
+        self._reader.cancel()
+        try:
+            await asyncio.wait({self._reader})
+            with suppress(TimeoutError):
+                async with asyncio.timeout(self._settings.farewell):
+                    await self._socket.close()
+        finally:
+            _cut(raw)
+            await self._client.close()
 
     def _write(self, data: bytes) -> None:
         for frame in data.split(b"\n"):
             if frame:
                 self._send(frame)
 
-    def _send(self, frame: bytes) -> None:
+    def _answer_ping(self) -> None:
+        """Answer the last ping; while the peer takes nothing, no other is (RFC 6455, section 5.5.3)."""
+        if self._ping is not None and not self._core.paused:
+            data, self._ping = self._ping, None
+            self._send(data, aiohttp.WSMsgType.PONG)
+
+    def _send(self, frame: bytes, kind: aiohttp.WSMsgType = aiohttp.WSMsgType.TEXT) -> None:
         """Hand one frame to the socket at once; while the peer takes no more, the rest stays in the core.
 
         The frame is written in the first step of aiohttp's coroutine. It stops there only to wait for the
         peer, which a callback does as well, without a task.
         """
-        sending = self._socket.send_frame(frame, aiohttp.WSMsgType.TEXT)
+        sending = self._socket.send_frame(frame, kind)
         try:
             drained: asyncio.Future[None] = sending.send(None)
         except StopIteration:
@@ -219,23 +234,31 @@ class WebSocketLink:
         # Asked for here, so that nobody is told of an error that was never looked at; reading meets it too.
         if not drained.cancelled() and drained.exception() is None:
             self._core.resume()
+            self._answer_ping()
 
     async def _read_all(self) -> None:
         reason = "its reading was stopped"
         try:
-            while (message := await self._socket.receive()).type in (
-                aiohttp.WSMsgType.TEXT,
-                aiohttp.WSMsgType.BINARY,
-            ):
-                if self._take(message.data):
-                    await self._core.rest()
+            while (message := await self._socket.receive()).type in _GOES_ON:
+                began = self._loop.time()
+                behind = self._take(message)
+                self._pacing.spent += self._loop.time() - began
+                if behind:
+                    await self._core.rest(self._pacing)
             reason = self._describe_end(message)
         except (aiohttp.ClientError, OSError) as cause:
             reason = f"reading failed: {describe(cause)}"
         finally:
             self._core.lose(reason)
 
-    def _take(self, data: bytes) -> bool:
+    def _take(self, message: Any) -> bool:
+        if message.type in _SIGNS:
+            if message.type is aiohttp.WSMsgType.PING:
+                self._ping = bytes(message.data)
+                self._answer_ping()
+            self._core.share.take(0)
+            return self._core.behind
+        data: bytes = message.data
         arrived: bytes | Oversized | Endless = data
         if len(data) > self._settings.limits.frame_bytes:
             arrived = Oversized(head=data[:_EDGE], tail=data[-_EDGE:], ended=True)
