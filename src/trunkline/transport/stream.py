@@ -11,6 +11,7 @@ import asyncio
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 
+import msgspec
 from msgspec import UNSET
 
 from trunkline.core.call import Flight
@@ -41,14 +42,11 @@ _BATCH_BYTES = 64 * 1024
 """Frames waiting together are written together up to this many bytes."""
 
 
-class Exchange:
+class Exchange(msgspec.Struct, eq=False):
     """One request waiting for its answer on a shared stream."""
 
-    __slots__ = ("flight", "future")
-
-    def __init__(self, request: Request, loop: asyncio.AbstractEventLoop) -> None:
-        self.flight = request.flight
-        self.future: asyncio.Future[Frame] = loop.create_future()
+    flight: Flight
+    future: asyncio.Future[Frame]
 
     def settle(self, frame: Frame) -> None:
         if not self.future.done():
@@ -116,7 +114,7 @@ class StreamCore:
             raise UnavailableError(
                 f"the server is gone ({self._lost.result()})", server=self._server, delivery="never_sent"
             )
-        exchange = Exchange(request, self._loop)
+        exchange = Exchange(request.flight, self._loop.create_future())
         if request.standing:
             self._exchanges.stand(request.id, exchange)
         else:
