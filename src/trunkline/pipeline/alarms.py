@@ -1,7 +1,8 @@
 """Alarms: end calls that have had their time. One timer of the loop serves all of them.
 
 Hardly a call meets its alarm, so that setting one must cost next to nothing: the timer is set for the moment
-at which the first may be due, and looks then. What has ended meanwhile is left where it is, without the call.
+at which the first may be due, and looks then. What ends while others run is left where it is, without its
+call; with the last one all is gone.
 """
 
 from __future__ import annotations
@@ -39,16 +40,14 @@ class Alarm(msgspec.Struct, eq=False):
     reason: Expiry | None = None
     """Which time is over, when that has ended the call."""
 
-    def stop(self) -> None:
-        """End it; a cancellation it caused that nobody met is taken back."""
-        if self.reason is not None and self.task is not None:
-            self.task.uncancel()
-        self.call = self.task = self.reason = None
-
     def cause(self) -> Expiry | None:
         """Give which time is over, if the cancellation now met is this alarm's and not also the caller's."""
         ours = self.task is not None and self.task.cancelling() - 1 <= self.cancelling
         return self.reason if ours else None
+
+    def forget(self) -> None:
+        """Keep nothing of the call, as the alarm itself may be kept for a while."""
+        self.call = self.task = self.reason = None
 
     def ring(self, call: Call, now: float) -> None:
         """The call's time is over."""
@@ -70,6 +69,7 @@ class Alarms:
         self._most = _SPARE
         self._timer: asyncio.TimerHandle | None = None
         self._set_for = math.inf
+        self._running = 0
 
     def __len__(self) -> int:
         """How many are kept, those of calls that have ended included."""
@@ -83,11 +83,33 @@ class Alarms:
         if loop is not self._loop:
             self._begin(loop)
         alarm = Alarm(call, task, task.cancelling(), may_end)
+        self._running += 1
         self._expect(alarm, _due(call, loop))
         return alarm
 
+    def end(self, alarm: Alarm) -> None:
+        """Its call has ended; a cancellation it caused that nobody met is taken back."""
+        if alarm.task is None:
+            return
+        if alarm.reason is not None:
+            alarm.task.uncancel()
+        alarm.forget()
+        self._running -= 1
+        if not self._running:
+            self._rest()
+
     def _begin(self, loop: asyncio.AbstractEventLoop) -> None:
-        self._loop, self._set_for = loop, math.inf
+        """Work on another loop; what was left on the one before has ended with it."""
+        for _, _, alarm in self._queue:
+            alarm.forget()
+        self._loop, self._timer, self._running = loop, None, 0
+        self._rest()
+
+    def _rest(self) -> None:
+        """Keep nothing while no call is in flight."""
+        if self._timer is not None:
+            self._timer.cancel()
+        self._timer, self._set_for = None, math.inf
         self._queue.clear()
 
     def _expect(self, alarm: Alarm, due: float) -> None:
