@@ -45,10 +45,6 @@ class Alarm(msgspec.Struct, eq=False):
         ours = self.task is not None and self.task.cancelling() - 1 <= self.cancelling
         return self.reason if ours else None
 
-    def forget(self) -> None:
-        """Keep nothing of the call, as the alarm itself may be kept for a while."""
-        self.call = self.task = self.reason = None
-
     def ring(self, call: Call, now: float) -> None:
         """The call's time is over."""
         if self.task is None or (self.may_end is not None and not self.may_end(call)):
@@ -82,9 +78,13 @@ class Alarms:
         assert task is not None  # noqa: S101 - a service always runs in a task
         if loop is not self._loop:
             self._begin(loop)
-        alarm = Alarm(call, task, task.cancelling(), may_end)
+        if len(self._queue) >= self._most:
+            self._sweep()
+        alarm, due = Alarm(call, task, task.cancelling(), may_end), _due(call, loop)
         self._running += 1
-        self._expect(alarm, _due(call, loop))
+        heapq.heappush(self._queue, (due, next(self._numbers), alarm))
+        if due < self._set_for:
+            self._arm(loop, due)
         return alarm
 
     def end(self, alarm: Alarm) -> None:
@@ -93,7 +93,8 @@ class Alarms:
             return
         if alarm.reason is not None:
             alarm.task.uncancel()
-        alarm.forget()
+        # Keep nothing of the call, as the alarm itself may be kept for a while.
+        alarm.call = alarm.task = alarm.reason = None
         self._running -= 1
         if not self._running:
             self._rest()
@@ -101,7 +102,7 @@ class Alarms:
     def _begin(self, loop: asyncio.AbstractEventLoop) -> None:
         """Work on another loop; what was left on the one before has ended with it."""
         for _, _, alarm in self._queue:
-            alarm.forget()
+            alarm.task = None
         self._loop, self._timer, self._running = loop, None, 0
         self._rest()
 
@@ -112,26 +113,18 @@ class Alarms:
         self._timer, self._set_for = None, math.inf
         self._queue.clear()
 
-    def _expect(self, alarm: Alarm, due: float) -> None:
-        if len(self._queue) >= self._most:
-            self._sweep()
-        heapq.heappush(self._queue, (due, next(self._numbers), alarm))
-        if due < self._set_for:
-            self._arm(due)
-
     def _sweep(self) -> None:
         """Forget what has ended, so that each is looked at a few times only however long calls may take."""
         self._queue = [waiting for waiting in self._queue if waiting[2].call is not None]
         heapq.heapify(self._queue)
         self._most = 2 * len(self._queue) + _SPARE
 
-    def _arm(self, due: float) -> None:
-        assert self._loop is not None  # noqa: S101 - set with the first alarm
+    def _arm(self, loop: asyncio.AbstractEventLoop, due: float) -> None:
         if self._timer is not None:
             self._timer.cancel()
         self._set_for = due
         # In a context of its own: that of whoever calls now may hold much.
-        self._timer = self._loop.call_at(due, self._ring, self._loop, context=Context())
+        self._timer = loop.call_at(due, self._ring, loop, context=Context())
 
     def _ring(self, loop: asyncio.AbstractEventLoop) -> None:
         self._timer, self._set_for = None, math.inf
@@ -146,7 +139,7 @@ class Alarms:
             else:
                 alarm.ring(call, now)
         if queue:
-            self._arm(queue[0][0])
+            self._arm(loop, queue[0][0])
 
 
 def _due(call: Call, loop: asyncio.AbstractEventLoop) -> float:
