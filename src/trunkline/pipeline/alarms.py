@@ -1,7 +1,8 @@
 """Alarms: end calls that have had their time. One timer of the loop serves all of them.
 
 Hardly a call meets its alarm, so that setting one must cost next to nothing: the timer is set for the moment
-at which the first may be due, and looks then. What has ended meanwhile is left where it is, without the call.
+at which the first may be due, and looks then. What ends while others run is left where it is, without its
+call; with the last one all is gone.
 """
 
 from __future__ import annotations
@@ -39,12 +40,6 @@ class Alarm(msgspec.Struct, eq=False):
     reason: Expiry | None = None
     """Which time is over, when that has ended the call."""
 
-    def stop(self) -> None:
-        """End it; a cancellation it caused that nobody met is taken back."""
-        if self.reason is not None and self.task is not None:
-            self.task.uncancel()
-        self.call = self.task = self.reason = None
-
     def cause(self) -> Expiry | None:
         """Give which time is over, if the cancellation now met is this alarm's and not also the caller's."""
         ours = self.task is not None and self.task.cancelling() - 1 <= self.cancelling
@@ -70,6 +65,7 @@ class Alarms:
         self._most = _SPARE
         self._timer: asyncio.TimerHandle | None = None
         self._set_for = math.inf
+        self._running = 0
 
     @property
     def is_idle(self) -> bool:
@@ -87,20 +83,40 @@ class Alarms:
         assert task is not None  # noqa: S101 - a service always runs in a task
         if loop is not self._loop:
             self._begin(loop)
-        alarm = Alarm(call, task, task.cancelling(), may_end)
-        self._expect(alarm, _due(call, loop))
-        return alarm
-
-    def _begin(self, loop: asyncio.AbstractEventLoop) -> None:
-        self._loop, self._set_for = loop, math.inf
-        self._queue.clear()
-
-    def _expect(self, alarm: Alarm, due: float) -> None:
         if len(self._queue) >= self._most:
             self._sweep()
+        alarm, due = Alarm(call, task, task.cancelling(), may_end), _due(call, loop)
+        self._running += 1
         heapq.heappush(self._queue, (due, next(self._numbers), alarm))
         if due < self._set_for:
-            self._arm(due)
+            self._arm(loop, due)
+        return alarm
+
+    def end(self, alarm: Alarm) -> None:
+        """Its call has ended; a cancellation it caused that nobody met is taken back."""
+        if alarm.task is None:
+            return
+        if alarm.reason is not None:
+            alarm.task.uncancel()
+        # Keep nothing of the call, as the alarm itself may be kept for a while.
+        alarm.call = alarm.task = alarm.reason = None
+        self._running -= 1
+        if not self._running:
+            self._rest()
+
+    def _begin(self, loop: asyncio.AbstractEventLoop) -> None:
+        """Work on another loop; what was left on the one before has ended with it."""
+        for _, _, alarm in self._queue:
+            alarm.task = None
+        self._loop, self._timer, self._running = loop, None, 0
+        self._rest()
+
+    def _rest(self) -> None:
+        """Keep nothing while no call is in flight."""
+        if self._timer is not None:
+            self._timer.cancel()
+        self._timer, self._set_for = None, math.inf
+        self._queue.clear()
 
     def _sweep(self) -> None:
         """Forget what has ended, so that each is looked at a few times only however long calls may take."""
@@ -108,13 +124,12 @@ class Alarms:
         heapq.heapify(self._queue)
         self._most = 2 * len(self._queue) + _SPARE
 
-    def _arm(self, due: float) -> None:
-        assert self._loop is not None  # noqa: S101 - set with the first alarm
+    def _arm(self, loop: asyncio.AbstractEventLoop, due: float) -> None:
         if self._timer is not None:
             self._timer.cancel()
         self._set_for = due
         # In a context of its own: that of whoever calls now may hold much.
-        self._timer = self._loop.call_at(due, self._ring, self._loop, context=Context())
+        self._timer = loop.call_at(due, self._ring, loop, context=Context())
 
     def _ring(self, loop: asyncio.AbstractEventLoop) -> None:
         self._timer, self._set_for = None, math.inf
@@ -129,7 +144,7 @@ class Alarms:
             else:
                 alarm.ring(call, now)
         if queue:
-            self._arm(queue[0][0])
+            self._arm(loop, queue[0][0])
 
 
 def _due(call: Call, loop: asyncio.AbstractEventLoop) -> float:

@@ -29,10 +29,10 @@ class Deadline(msgspec.Struct, frozen=True, kw_only=True):
 
     def wrap(self, inner: Service) -> Service:
         """Cancel `inner` when the call's time is over and say what is known of its delivery."""
-        set_alarm, may_end = self.alarms.set, self.may_end
+        alarms, may_end = self.alarms, self.may_end
 
         async def deadline(call: Call) -> Reply:
-            alarm = set_alarm(call, may_end)
+            alarm = alarms.set(call, may_end)
             try:
                 return await inner(call)
             except asyncio.CancelledError:
@@ -40,7 +40,7 @@ class Deadline(msgspec.Struct, frozen=True, kw_only=True):
                     raise _error(call, reason) from None
                 raise
             finally:
-                alarm.stop()
+                alarms.end(alarm)
 
         return deadline
 
