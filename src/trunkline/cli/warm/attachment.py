@@ -162,15 +162,16 @@ def _has_changed(record: Record, identity: Identity) -> bool:
 def _open(folder: Path, identity: Identity) -> ControlLink:
     from trunkline.errors import ConfigError
     from trunkline.runtime.control_link import ControlLink
-    from trunkline.runtime.control_record import living
+    from trunkline.runtime.control_record import lives, living
 
     try:
         return ControlLink.open(str(folder / f"{identity.name}{place.SOCKET}"), identity.digest)
     except ConfigError as error:
         raise _UnattachedError(f"the background process is not used: {error}") from error
     except OSError as error:
+        lives_on = lives(folder, identity.name)
         record = next((one for one in living(folder) if one.name == identity.name), None)
-        if record is None:
+        if record is None or not lives_on:
             reason = "the background process had been killed; what it left is removed"
             raise _UnattachedError(reason) from error
         silent = f"process {record.pid} of `trunkline up` does not answer: its servers are not used"
