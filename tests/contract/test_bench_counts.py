@@ -11,6 +11,7 @@ import pytest
 from bench import counts
 
 
+@pytest.mark.timeout(300)
 @pytest.mark.parametrize("scenario", counts.SCENARIOS)
 def test_a_call_on_the_default_stack_stays_within_its_budget(scenario: str) -> None:
     assert counts.exceeded(counts.measure(scenario), counts.read_budgets()[scenario]) == []

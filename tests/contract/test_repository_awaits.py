@@ -10,7 +10,6 @@ from trunkline.testing.cutting import find_awaits
 
 FREE = ("cli", "sync", "testing")
 """Packages that run in programs of their own, or only in tests."""
-NO_PLAY = ("never", "unplayed")
 
 
 def modules_that_wait(awaits: Any) -> set[str]:
@@ -37,7 +36,7 @@ def test_every_place_that_another_area_answers_for_exists_and_is_named_once(awai
 
 def test_every_area_has_one_test_that_plays_it(awaits: Any, repository: Any):
     played = find_plays(repository, r'\b(?:rehearse|cutter\.cut)\(\s*"(\w+)"')
-    assert sorted(played) == sorted(set(awaits.areas) - set(NO_PLAY))
+    assert sorted(played) == sorted(set(awaits.areas) - {"never"})
 
 
 def find_plays(repository: Any, pattern: str) -> set[str]:

@@ -47,6 +47,7 @@ async def test_cleans_up():
 """
 
 
+@pytest.mark.timeout(180)
 def test_a_leak_fails_the_test_that_made_it_and_no_other(
     pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -55,7 +56,7 @@ def test_a_leak_fails_the_test_that_made_it_and_no_other(
     pytester.makeconftest(conftest.replace("GRACE = 2.0", "GRACE = 0.2"))
     pytester.makeini("[pytest]\nmarkers = leaves_open(reason)")
     pytester.makepyfile(test_sample=SAMPLE)
-    result = pytester.runpytest_subprocess("-p", "no:randomly", "-rE", timeout=30)
+    result = pytester.runpytest_subprocess("-p", "no:randomly", "-rE", timeout=120)
     result.assert_outcomes(passed=6, errors=4)
     for kind in ("task", "socket", "process", "pipe"):
         result.stdout.fnmatch_lines(

@@ -44,13 +44,17 @@ def test_it_names_every_command_and_no_other(readme: str) -> None:
     assert names(dict(rows(readme, "What exists"))["command line"]) == list(COMMANDS)
 
 
-def test_it_names_every_layer_of_the_default_pipeline_in_order(readme: str) -> None:
-    from trunkline.pipeline.deadline import Deadline
-    from trunkline.pipeline.observe import Observe
-    from trunkline.pipeline.validate import Validate
+@pytest.mark.anyio
+async def test_it_names_every_layer_of_the_default_pipeline_in_order(readme: str) -> None:
+    import trunkline
+    from trunkline.testing import FakeServer
 
-    layers = [layer.name for layer in (Observe, Deadline, Validate)]
-    assert dict(rows(readme, "What exists"))["pipeline"] == ", ".join([*layers, "dispatch"])
+    server = FakeServer("shop")
+    server.tool("buy", returns="bought")
+    async with trunkline.connect({"shop": server}) as trunk:
+        await trunk.ready()
+        layers = [layer.name for layer in trunk.layers("shop", "buy")]
+    assert names(dict(rows(readme, "What exists"))["pipeline"]) == layers
 
 
 def rows(text: str, heading: str) -> list[tuple[str, str]]:

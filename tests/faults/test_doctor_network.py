@@ -17,6 +17,7 @@ import pytest
 import trustme
 
 from trunkline.config.loading import load
+from trunkline.runtime.doctor import way
 from trunkline.runtime.doctor.checkup import Checkup, Trouble
 from trunkline.runtime.doctor.examine import examine
 from trunkline.testing import FakeServer
@@ -270,6 +271,14 @@ async def test_a_handshake_that_is_never_answered_fails_in_tls():
     with listening(accepts=True) as port:
         trouble, _ = await sick({"url": f"https://127.0.0.1:{port}/mcp"}, timeout=0.5)
     assert (trouble.phase, trouble.code) == ("tls", "tls_timeout")
+
+
+async def test_authorities_that_take_long_to_read_leave_no_connection_behind(monkeypatch: pytest.MonkeyPatch):
+    """A connection that nobody closes would fail this test with a ResourceWarning."""
+    monkeypatch.setattr(way, "default_context", asyncio.Event().wait)
+    with listening(accepts=True) as port:
+        trouble, _ = await sick({"url": f"https://127.0.0.1:{port}/mcp"}, timeout=0.1)
+    assert trouble.code.endswith("_timeout")
 
 
 async def test_a_proxy_is_examined_by_itself(authority: trustme.CA, ca_file: str):

@@ -138,6 +138,7 @@ async def test_a_legacy_process_that_exits_over_discovery_is_started_again(tmp_p
         (400, "http", "http_refused"),
         (500, "http", "http_server_error"),
         (503, "http", "http_server_error"),
+        (501, "http", "http_not_mcp"),
         (429, "http", "http_rate_limited"),
         (401, "authorization", "authorization_required"),
         (403, "authorization", "authorization_required"),

@@ -10,7 +10,9 @@ import sys
 
 import pytest
 
-from trunkline.transport.process import end_process, is_group_alive
+from trunkline.transport.ending import end_process
+from trunkline.transport.kin import Kin
+from trunkline.transport.process import is_group_alive
 
 pytestmark = [
     pytest.mark.anyio,
@@ -48,7 +50,7 @@ async def test_an_ended_member_of_the_group_that_nobody_collects_is_not_waited_f
         os.killpg(leader.pid, 0)  # the uncollected one is there
         assert not is_group_alive(leader.pid)
         async with asyncio.timeout(30):
-            await end_process(leader.pid, exited, 600, polite=True)
+            await end_process(Kin(leader.pid), exited, 600, polite=True)
     finally:
         leader.stdout.close()
         os.kill(keeper, signal.SIGKILL)

@@ -9,6 +9,7 @@ import pytest
 
 import trunkline
 from trunkline.testing import FakeServer, Fault
+from trunkline.testing.virtual_time import VirtualTimeLoop
 
 pytestmark = pytest.mark.anyio
 
@@ -122,6 +123,7 @@ async def test_every_way_of_paging_gives_all_items_of_every_kind(way: Any, reach
         assert len(warned) == (4 if cursors in ("cyclic", "endless") else 0)
 
 
+@pytest.mark.parametrize("anyio_backend", [("asyncio", {"loop_factory": VirtualTimeLoop})], ids=["virtual"])
 @pytest.mark.parametrize("method", ["tools/list", "prompts/list"])
 async def test_pages_that_do_not_come_in_time_leave_what_came_before(method: str):
     server = with_everything(25, page_size=10)

@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 import trunkline
+from trunkline.connection import batching
 from trunkline.testing import FakeServer, Fault
 
 pytestmark = pytest.mark.anyio
@@ -83,8 +84,9 @@ async def test_with_another_revision_they_are_sent_one_by_one(carrier: str, revi
 
 @pytest.mark.parametrize("carrier", ["memory", "json"])
 async def test_a_server_that_cannot_read_batches_is_found_out_before_a_call_is_risked(
-    carrier: str, tmp_path: Path
+    carrier: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ):
+    monkeypatch.setattr(batching, "_PATIENCE", 0.1)
     server = offering(reads_batches=False)
     async with reached(server, carrier, tmp_path) as trunk:
         for _ in range(2):

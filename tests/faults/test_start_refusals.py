@@ -39,6 +39,18 @@ async def test_a_file_that_is_not_executable_is_told_from_one_that_is_missing(tm
     assert (error.code, state) == ("command_not_found", "failed")
 
 
+async def test_a_url_that_is_no_mcp_server_is_not_told_of_as_a_process():
+    async def refuse(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.readuntil(b"\r\n\r\n")
+        writer.write(b"HTTP/1.1 501 Unsupported\r\nContent-Length: 0\r\nConnection: close\r\n\r\n")
+        writer.close()
+
+    async with await asyncio.start_server(refuse, "127.0.0.1", 0) as listener:
+        error, _ = await fail({"url": f"http://127.0.0.1:{listener.sockets[0].getsockname()[1]}/mcp"})
+    assert "it could not be connected (" in error.message
+    assert "URL" in (error.hint or "")
+
+
 async def test_a_script_whose_interpreter_is_missing_names_the_interpreter(tmp_path: Path):
     error, state = await fail(script(tmp_path, "#!/nowhere/bin/python3.99 -u\nprint(1)\n"))
     assert (error.code, state) == ("interpreter_not_found", "failed")

@@ -24,7 +24,8 @@ KINDS = (Toxic.reset, Toxic.cut)
 async def proxied(family: str = "modern") -> AsyncIterator[tuple[FakeServer, ToxicProxy, trunkline.Trunk]]:
     server = FakeServer("fake", eras=[family])
     server.tool("pay", returns="paid")
-    policy = {"servers": {"fake": {"health_check_interval": 0, "retry": {"attempts": 1}}}}
+    rules = {"health_check_interval": 0, "retry": {"attempts": 1}, "breaker": {"enabled": False}}
+    policy = {"servers": {"fake": rules}}
     async with (
         server.http() as url,
         ToxicProxy(urlsplit(url).port or 0) as proxy,
@@ -129,7 +130,9 @@ async def test_over_tcp_reads_of_three_replicas_survive_faults(share: float, suc
             proxies.append(await stack.enter_async_context(proxy))
         first, *others = [proxy.url() for proxy in proxies]
         policy = {
-            "servers": {"db": {"replicas": others, "health_check_interval": 0}},
+            "servers": {
+                "db": {"replicas": others, "health_check_interval": 0, "breaker": {"enabled": False}}
+            },
             "tools": {"db.get": {"read_only": True}},
         }
         trunk = await stack.enter_async_context(trunkline.connect({"db": {"url": first}}, policy=policy))

@@ -119,6 +119,19 @@ async def test_a_request_that_takes_too_long_ends_with_its_time():
     assert error.message == "no answer within 0.2 s (waiting for the answer)"
 
 
+async def test_an_open_breaker_says_when_to_call_again():
+    server = weather()
+    server.fault("weather", Fault.garbage)
+    policy = {"defaults": {"breaker": {"consecutive": 1, "open_for": 30, "jitter": False}}}
+    async with server.http() as url, trunkline.connect({"far": {"url": url}}, policy=policy) as trunk:
+        for kind in (trunkline.ProtocolError, trunkline.RejectedError):
+            with pytest.raises(kind) as caught:
+                await trunk.call("far.weather", {"city": "Rome"})
+    row("Circuit open", caught.value)
+    assert caught.value.delivery == "never_sent"
+    assert 0 < (caught.value.retry_after or 0) <= 30
+
+
 async def test_a_tool_that_is_not_there_names_the_nearest():
     error = await fail(weather(), tool="wether")
     row("Tool not found", error)
@@ -147,5 +160,5 @@ async def test_an_answer_that_is_no_json_says_that_it_may_have_run():
 
 def test_the_page_has_a_row_for_each_and_no_other():
     text = Path(__file__).read_text("utf-8")
-    assert len(ROWS) == 10
+    assert len(ROWS) == 11
     assert [what for what in ROWS if f'"{what}"' not in text] == []

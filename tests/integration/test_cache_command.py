@@ -212,3 +212,40 @@ def test_tools_are_shown_from_memory_sooner_than_a_slow_server_starts(
     assert ("late()  [stale]" in cached.out, "late()\n" in fresh.out) == (True, True)
     assert between - begun < time.monotonic() - between
     assert len(slow.journal(place).pids) == 2
+
+
+def test_answers_are_kept_on_disk_from_one_command_to_the_next_and_forgotten(
+    place: Path, trunkline: Command
+) -> None:
+    (place / "trunkline.toml").write_text(
+        '[servers.notes.cache]\nstore = "disk"\n'
+        '[tools."notes.find"]\nread_only = true\ncache = { ttl = 600 }\n'
+    )
+    call = ("call", "notes.find", "word=secret", "--json")
+    metas = [trunkline(*call, *more).document["meta"] for more in ((), (), ("--no-cache",))]
+    assert [meta["cached"] for meta in metas] == [False, True, False]
+    assert (metas[1]["stale"], metas[1]["age_ms"] >= 0, "age_ms" in metas[0]) == (False, True, False)
+    folder = place / "home" / "trunkline" / "replies"
+    assert all(b"secret" not in file.read_bytes() for file in folder.iterdir())
+    shown = trunkline("cache", "show", "--json").document["answers"]
+    assert (shown["entries"], shown["path"]) == (1, str(folder / "replies.sqlite"))
+    assert "1 answer, " in trunkline("cache", "show").out
+    assert trunkline("cache", "clear", "gone", "--json").document["answers"] == 0
+    assert trunkline("cache", "clear", "notes").out.endswith("forgot 1 answer kept on disk\n")
+    assert not trunkline(*call).document["meta"]["cached"]
+
+
+@pytest.mark.parametrize("part", ["", "/servers"])
+def test_what_cannot_be_forgotten_is_said_with_what_mends_it(
+    trunkline: Command, place: Path, part: str
+) -> None:
+    """A file stands where the folder is to be, or a folder above it."""
+    blocked = place / f"home/trunkline{part}"
+    blocked.parent.mkdir(parents=True)
+    blocked.touch()
+    run = trunkline("cache", "clear")
+    assert (run.code, run.out) == (2, "")
+    assert run.err.startswith(
+        f"trunkline: error: {place}/home/trunkline/servers: what is remembered cannot be"
+    )
+    assert "  hint: Make it a folder of your own" in run.err

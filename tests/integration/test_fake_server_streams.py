@@ -11,7 +11,7 @@ from urllib.parse import urljoin
 import aiohttp
 import pytest
 
-from trunkline.testing import FakeServer
+from trunkline.testing import FakeServer, drips
 
 pytestmark = pytest.mark.anyio
 
@@ -112,3 +112,34 @@ async def test_a_websocket_carries_a_message_in_each_text_frame_and_can_be_slow_
             for _ in range(5):
                 await socket.send_json(PING)
                 assert (await socket.receive()).data == PONG.decode()
+
+
+async def test_a_tiresome_stream_sends_comments_and_events_by_the_piece(
+    fake: FakeServer, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr(drips, "SELDOM", 1)
+    async with fake.sse(tiresome=True) as url, streaming(url) as (client, content):
+        endpoint = await event(content)
+        async with client.post(urljoin(url, endpoint["data"]), json=PING) as post:
+            assert post.status == 202
+        read = b""
+        while PONG not in read or b": nothing" not in read:
+            read += await content.readany()
+    assert b"data: " + PONG in read
+
+
+async def test_a_tiresome_websocket_sends_pings_and_messages_in_fragments(
+    fake: FakeServer, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr(drips, "SELDOM", 1)
+    async with (
+        fake.websocket(tiresome=True) as url,
+        aiohttp.ClientSession() as client,
+        client.ws_connect(url, autoping=False) as socket,
+        asyncio.timeout(10),
+    ):
+        await socket.send_json(PING)
+        seen: set[Any] = set()
+        while seen != {(aiohttp.WSMsgType.TEXT, PONG.decode()), (aiohttp.WSMsgType.PING, b"")}:
+            message = await socket.receive()
+            seen.add((message.type, message.data))

@@ -19,7 +19,7 @@ pytestmark = pytest.mark.anyio
 def entry(folder: Path) -> dict[str, object]:
     server = FakeServer()
     server.tool("pid", reports="pid")
-    server.tool("work", reports="pid", delay=0.3)
+    server.tool("work", reports="pid", delay=1.5)
     return server.to_stdio_entry(folder)
 
 

@@ -6,7 +6,7 @@ A new layer gets a row in `ROWS`.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine
 from functools import partial
 from importlib import import_module
 from pkgutil import iter_modules
@@ -27,7 +27,7 @@ from trunkline.core.reply import Reply
 from trunkline.core.retry import RetrySettings
 from trunkline.core.routing import HedgeSettings, RouteSettings
 from trunkline.core.tool import Tool
-from trunkline.errors import CallError, UnavailableError
+from trunkline.errors import CallError, DeadlineExceededError, UnavailableError
 from trunkline.pipeline.breaker import Breaker
 from trunkline.pipeline.breaker_state import BreakerState
 from trunkline.pipeline.cache import Cache
@@ -118,8 +118,12 @@ class Nowhere:
         return None
 
 
+def spawn(work: Coroutine[Any, Any, None], name: str) -> asyncio.Task[None]:
+    return asyncio.get_running_loop().create_task(work, name=name)
+
+
 def flights() -> Flights:
-    return Flights(lambda work, name: asyncio.get_running_loop().create_task(work, name=name))
+    return Flights(spawn)
 
 
 def shelf() -> Shelf:
@@ -136,7 +140,7 @@ def far_cache() -> FarCache:
     return FarCache(
         settings=CacheSettings(ttl=60.0),
         shelf=counts,
-        far=FarShelf(counts, Nowhere(), lambda _: "place", lambda: 0.0),
+        far=FarShelf(counts, Nowhere(), lambda _: "place", lambda: 0.0, spawn),
         flights=flights(),
         allows=lambda _: True,
     )
@@ -315,6 +319,14 @@ async def replace_the_unknown(inner: Service, call: Call) -> Reply:
         raise KeyError from error
 
 
+async def never_in_time(inner: Service, call: Call) -> Reply:
+    try:
+        return await inner(call)
+    except BaseException as error:
+        await asyncio.sleep(1)
+        raise DeadlineExceededError("late") from error
+
+
 def share_among_all(inner: Service) -> Service:
     kept: dict[str, Reply] = {}
 
@@ -382,3 +394,12 @@ def test_a_repeat_of_what_may_have_happened_is_found_even_where_tries_are_promis
     played = play(around(insist), [Asked(acts=(Act(ends=end),))])
     with pytest.raises(AssertionError, match="law 3: what may have happened was repeated"):
         check_play(played, Promise(tries=3))
+
+
+def test_a_request_that_is_shared_may_end_otherwise_when_one_of_its_callers_has_left() -> None:
+    rows = [ROWS["deadline"], ROWS["cache"]]
+    asked = [Asked(acts=(Act(ends="foreign", takes=1.0),), timeout=0.5), Asked(timeout=4.0)]
+    check_play(play(built(rows), asked), promised(rows))
+    swallowed = [Asked(acts=(Act(ends="foreign", takes=1.0),), timeout=4.0)]
+    with pytest.raises(AssertionError, match="law 5: an unknown exception was swallowed"):
+        check_play(play(around(never_in_time), swallowed), SHARED)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import math
 from typing import Any
 
 import pytest
@@ -45,6 +46,16 @@ async def test_a_silent_call_ends_at_its_idle_limit(server: FakeServer):
     assert (error.code, error.delivery, error.retryable) == ("idle_exceeded", "unknown", False)
     assert "waiting for the answer" in str(error)
     assert error.elapsed == pytest.approx(elapsed)
+
+
+async def test_a_time_that_is_no_number_leaves_the_idle_limit_and_the_timers_of_others(server: FakeServer):
+    async with trunkline.connect({"fake": server}, policy=POLICY) as trunk:
+        await trunk.ready()
+        other = asyncio.ensure_future(fail_timed(trunk, "fake.silent", timeout=3))
+        error, elapsed = await fail_timed(trunk, "fake.silent", timeout=math.nan)
+        assert 10 <= elapsed <= 10 + SLACK
+        assert error.code == "idle_exceeded"
+        assert 3 <= (await other)[1] <= 3 + SLACK
 
 
 async def test_progress_extends_the_idle_limit(server: FakeServer):

@@ -49,7 +49,7 @@ async def call_what_is_not_listed(trunk: trunkline.Trunk, peer: Mortal) -> None:
 
 async def call_as_a_function(trunk: trunkline.Trunk, _: Mortal) -> None:
     await trunk.tool("slo", timeout=60)()
-    await trunk.tool("fake.slow", timeout=60)()
+    await trunk.tool("fake.sure", timeout=60)()
 
 
 async def follow(trunk: trunkline.Trunk, _: Mortal) -> None:
@@ -134,6 +134,10 @@ def list_tools_once(server: FakeServer) -> None:
     server.fault("tools/list", Fault.rpc_error(-32603, "broken"), nth=2)
 
 
+def promise_a_result(server: FakeServer) -> None:
+    server.tool("sure", delay=3, returns={"n": 1}, output_schema={"type": "object"})
+
+
 def slowly(method: str) -> Any:
     return lambda server: server.fault(method, Fault.delay(1))
 
@@ -145,7 +149,7 @@ SCENARIOS = {
     "calls what is not listed": Scenario(
         call_what_is_not_listed, ("modern",), list_tools_once, {"page_size": None}
     ),
-    "calls as a function": Scenario(call_as_a_function, ("modern",)),
+    "calls as a function": Scenario(call_as_a_function, ("modern",), promise_a_result),
     "follows calls": Scenario(follow),
     "reads": Scenario(read, arrange=slowly("resources/list")),
     "prompts": Scenario(prompt, arrange=slowly("prompts/list")),

@@ -21,6 +21,10 @@ async def call_twice(trunk: trunkline.Trunk, _: Mortal) -> None:
             await trunk.call("fake.slow", {"n": n}, timeout=60)
 
 
+async def call_bare(trunk: trunkline.Trunk, _: Mortal) -> None:
+    await trunk.call("fake.slow", timeout=60)
+
+
 async def call_at_once(trunk: trunkline.Trunk, _: Mortal) -> None:
     calls = (trunk.call("fake.slow", timeout=60) for _ in range(3))
     await asyncio.gather(*calls, return_exceptions=True)
@@ -44,6 +48,20 @@ async def give_up(trunk: trunkline.Trunk, _: Mortal) -> None:
         await trunk.call("fake.slow", timeout=1)
 
 
+async def decorate(trunk: trunkline.Trunk, _: Mortal) -> None:
+    """Call from functions of one's own that are tried again and guarded."""
+    failures = iter(range(2))
+
+    @trunkline.retry(on=OSError, delay=4.0)
+    @trunkline.breaker()
+    async def call() -> None:
+        await trunk.call("fake.slow", timeout=60)
+        for failure in failures:
+            raise OSError(failure)
+
+    await call()
+
+
 def crash_once(server: FakeServer) -> None:
     server.fault("slow", Fault.crash_before_reply, nth=1)
 
@@ -62,6 +80,8 @@ SCENARIOS = {
     "shares": Scenario(call_at_once, ("modern",), policy=rules(read_only=True, coalesce=True)),
     "shares nothing": Scenario(call_fresh, ("modern",), policy=rules(read_only=True, coalesce=True)),
     "draws keys": Scenario(call_twice, ("modern",), policy=rules(idempotency_key="n")),
+    "draws a key": Scenario(call_bare, ("modern",), policy=rules(idempotency_key="n")),
+    "decorates": Scenario(decorate, ("modern",)),
     "tells": Scenario(tell, ("modern",)),
 }
 

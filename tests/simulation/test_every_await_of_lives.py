@@ -13,8 +13,9 @@ from trunkline.testing import FakeServer, Fault
 from trunkline.testing.mortal import Mortal
 from trunkline.testing.rehearsal import Rehearsal, Scenario
 
-SETTINGS: dict[str, Any] = {"defaults": {"idle": 60}}
-"""A policy that the scenarios change."""
+SETTINGS: dict[str, Any] = {"defaults": {"limits": {"items": 1_000}}}
+"""A policy that the scenarios change, in what connections are made with."""
+POOLED: dict[str, Any] = {"defaults": {**SETTINGS["defaults"], "pool": {"min": 2, "max": 2}}}
 
 
 async def call(trunk: trunkline.Trunk, _: Mortal) -> None:
@@ -61,10 +62,19 @@ async def reload(trunk: trunkline.Trunk, _: Mortal) -> None:
     await trunk.ready()
     handle = trunk.start("fake.slow", timeout=60)
     await asyncio.sleep(0.5)
-    SETTINGS["defaults"]["idle"] += 1
+    SETTINGS["defaults"]["limits"]["items"] += 1
     await trunk.reload()
     await trunk.call("fake.echo", timeout=60)
     await handle
+
+
+async def reload_early(trunk: trunkline.Trunk, _: Mortal) -> None:
+    """Replace a server for whose connection a request waits."""
+    asking = asyncio.ensure_future(trunk.request("fake", "tools/list", timeout=60))
+    await asyncio.sleep(0.01)
+    SETTINGS["defaults"]["limits"]["items"] += 1
+    await trunk.reload()
+    await asking
 
 
 async def end_early(trunk: trunkline.Trunk, _: Mortal) -> None:
@@ -135,6 +145,8 @@ SCENARIOS = {
     "connects": Scenario(connect, ("modern",)),
     "connects in vain": Scenario(connect_in_vain, ("modern",), refuse),
     "reloads": Scenario(reload, ("modern",), policy=SETTINGS),
+    "reloads early": Scenario(reload_early, ("legacy",), policy=SETTINGS, options=SILENT),
+    "reloads a pool early": Scenario(reload_early, ("legacy",), policy=POOLED, options=SILENT),
     "comes and goes": Scenario(come_and_go, ("modern",), handlers=NOTICED, final=True),
     "ends early": Scenario(end_early, ("legacy",), options=SILENT, final=True),
     "ends": Scenario(end, final=True),

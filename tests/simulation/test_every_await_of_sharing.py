@@ -137,6 +137,16 @@ async def drain(trunk: trunkline.Trunk, _: Mortal) -> None:
     await draining
 
 
+async def drain_early(trunk: trunkline.Trunk, _: Mortal) -> None:
+    """Take no more calls while one waits for the connection, and another for its turn after it."""
+    asking = [asyncio.ensure_future(trunk.request("fake", "tools/list", timeout=60)) for _ in range(2)]
+    await asyncio.sleep(0.01)
+    draining = asyncio.ensure_future(trunk.drain(10.0))
+    await asyncio.sleep(0.01)
+    asking[0].cancel()
+    await asyncio.gather(draining, asking[1])
+
+
 async def wake(trunk: trunkline.Trunk, _: Mortal) -> None:
     await trunk.call("echo", {"n": 1}, timeout=60)
     await trunk.ready()
@@ -148,6 +158,25 @@ async def call_in_part(trunk: trunkline.Trunk, _: Mortal) -> None:
     await part.call("fake.slow", timeout=60)
     async with part.lease("fake", timeout=60) as one:
         await one.call("slow", timeout=60)
+
+
+async def come_in_part(trunk: trunkline.Trunk, _: Mortal) -> None:
+    part = narrow(trunk, ["fake"])
+    await part.ready("fake")
+
+
+async def lease_in_part(trunk: trunkline.Trunk, _: Mortal) -> None:
+    async with narrow(trunk, ["fake"]).lease("fake", timeout=60):
+        pass
+
+
+async def lease_in_vain(trunk: trunkline.Trunk, peer: Mortal) -> None:
+    """Call a tool that nobody knows on a connection that is gone."""
+    async with trunk.lease("fake", timeout=60) as one:
+        peer.kill()
+        await asyncio.sleep(0.1)
+        with suppress(trunkline.LeaseLostError, trunkline.NotFoundError):
+            await one.call("fake.ghost", timeout=60)
 
 
 def build(server: FakeServer) -> None:
@@ -189,6 +218,16 @@ SCENARIOS = {
     "drains": Scenario(drain, ("modern",), policy=TWO, final=True),
     "wakes": Scenario(wake, ("modern",), policy=rules(lazy=True)),
     "calls in part": Scenario(call_in_part, ("modern",)),
+    "comes in part": Scenario(come_in_part, ("modern",)),
+    "leases in part": Scenario(lease_in_part, ("modern",)),
+    "leases in vain": Scenario(lease_in_vain, ("legacy",), options={"discover": "silent"}),
+    "drains early": Scenario(
+        drain_early,
+        ("legacy",),
+        options={"discover": "silent"},
+        policy=rules(limit={"concurrency": 1}),
+        final=True,
+    ),
 }
 
 

@@ -9,7 +9,7 @@ import pytest
 
 import trunkline
 from trunkline.pipeline import latencies
-from trunkline.testing import FakeServer, Fault
+from trunkline.testing import FakeServer, Fault, Result
 from trunkline.testing.mortal import Mortal
 from trunkline.testing.rehearsal import Scenario
 
@@ -33,6 +33,7 @@ async def take_another(trunk: trunkline.Trunk, _: Mortal) -> None:
     await trunk.call("fake.second", timeout=60)
     await trunk.call("fake.second", fallback=[function], timeout=60)
     await trunk.call("fake.third", timeout=60)
+    await trunk.call("fake.admits", fallback=["slow"], fallback_on=["tool_error"], timeout=60)
 
 
 async def take_either(trunk: trunkline.Trunk, _: Mortal) -> None:
@@ -47,6 +48,7 @@ async def ask_twice(trunk: trunkline.Trunk, _: Mortal) -> None:
 def refuse(server: FakeServer) -> None:
     server.fault("second", Fault.rpc_error(-32603, "out of order"), times=9)
     server.fault("third", Fault.crash_before_reply)
+    server.tool("admits", returns=Result({"content": [], "isError": True}))
 
 
 def hang_at_times(server: FakeServer) -> None:

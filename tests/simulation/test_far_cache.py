@@ -77,7 +77,7 @@ class Runtime:
         self.error: Exception | None = None
         time = asyncio.get_running_loop().time
         self.shelf = Shelf("s", "near", Keys(b"near"), Index(9, 9), time)
-        self.far = FarShelf(self.shelf, place, lambda salt: Keys(salt).digest(b"server"), time)
+        self.far = FarShelf(self.shelf, place, lambda salt: Keys(salt).digest(b"server"), time, spawn)
         layer = FarCache(
             settings=CacheSettings(**settings),
             shelf=self.shelf,
@@ -97,7 +97,11 @@ class Runtime:
         return Reply(raw=raw, server="s", tool=call.public_name, call_id=call.id)
 
     async def ask(
-        self, principal: Principal = LOCAL, max_age: float | None = None, **arguments: Any
+        self,
+        principal: Principal = LOCAL,
+        max_age: float | None = None,
+        timeout: float = 60.0,  # noqa: ASYNC109 - as that of a call
+        **arguments: Any,
     ) -> Reply:
         now = asyncio.get_running_loop().time()
         call = Call(
@@ -107,7 +111,7 @@ class Runtime:
             public_name="s.read",
             arguments=arguments,
             principal=principal,
-            deadline=now + 60,
+            deadline=now + timeout,
             idle=60.0,
             flight=Flight(now),
             max_age=max_age,
@@ -197,10 +201,20 @@ async def test_what_is_forgotten_by_one_runtime_is_not_kept_late_by_another(spaw
     await one.ask()
     late = asyncio.ensure_future(other.ask(a=1))
     await asyncio.sleep(0.05)
-    assert await one.far.forget(lambda _: True) == 1
+    one.far.owe(lambda *_: True)
+    await one.far.settle()
+    assert one.shelf.invalidated == 1
     assert (await late).structured["n"] == 1
     assert place.kept == {}
     assert not (await one.ask()).cached
+
+
+async def test_what_was_kept_under_another_policy_is_fresh_no_longer_than_this_one_says(spawn: Any) -> None:
+    place = Table()
+    await Runtime(place, spawn, ttl=500.0).ask()
+    await asyncio.sleep(10)
+    assert (await Runtime(place, spawn, ttl=50.0).ask()).cached
+    assert not (await Runtime(place, spawn, ttl=5.0).ask()).cached
 
 
 async def test_what_the_server_calls_public_is_shared_only_where_policy_says_so(spawn: Any) -> None:
@@ -240,7 +254,124 @@ async def test_a_place_that_cannot_even_be_opened_is_done_without(spawn: Any) ->
     place.trouble = lambda: asyncio.sleep(1e6)
     runtime = Runtime(place, spawn, ttl=50.0)
     assert [(await runtime.ask()).cached for _ in range(2)] == [False, False]
-    assert await runtime.far.forget(lambda _: True) == 0
+    runtime.far.owe(lambda *_: True)
+    await runtime.far.settle()
+    assert runtime.shelf.invalidated == 0
+
+
+async def test_what_was_to_be_forgotten_while_the_place_was_away_is_never_given_again(spawn: Any) -> None:
+    async def fail() -> None:
+        raise ConnectionError("gone")
+
+    place = Table()
+    one, other = Runtime(place, spawn, ttl=500.0), Runtime(place, spawn, ttl=500.0)
+    await one.ask()
+    place.trouble = fail
+    for runtime in (one, other):  # one that has used the place before, and one that has not
+        runtime.far.owe(lambda *_: True)
+        await runtime.far.settle()
+        assert not (await runtime.ask()).cached
+    place.trouble = None
+    await asyncio.sleep(6)
+    for runtime in (one, other):
+        assert (await runtime.ask()).structured["n"] > 1
+    assert (await other.ask()).cached
+
+
+async def test_what_is_forgotten_while_it_is_looked_up_is_not_given(spawn: Any) -> None:
+    place = Table()
+    runtime = Runtime(place, spawn, ttl=500.0)
+    await runtime.ask()
+    place.trouble = lambda: asyncio.sleep(0.1)
+    late = asyncio.ensure_future(runtime.ask())
+    await asyncio.sleep(0.05)
+    runtime.far.owe(lambda *_: True)
+    assert not (await late).cached
+
+
+async def test_a_place_that_forgets_slowly_is_not_asked_meanwhile_and_keeps_nobody_waiting(
+    spawn: Any,
+) -> None:
+    place = Table()
+    runtime = Runtime(place, spawn, ttl=500.0)
+    await runtime.ask()
+    place.trouble = lambda: asyncio.sleep(10)
+    started = asyncio.get_running_loop().time()
+    for _ in range(200):
+        runtime.far.owe(lambda *_: True)
+    await runtime.far.settle()
+    assert asyncio.get_running_loop().time() - started == pytest.approx(0.5)
+    assert (await runtime.ask()).structured["n"] == 2
+    place.trouble = None
+    await asyncio.sleep(11)
+    assert (place.kept, runtime.shelf.invalidated) == ({}, 1)
+    assert (await runtime.ask()).structured["n"] == 3
+    assert (await runtime.ask()).cached
+
+
+async def test_a_call_with_little_time_leaves_most_of_it_to_the_server(spawn: Any) -> None:
+    place = Table()
+    runtime = Runtime(place, spawn, ttl=500.0)
+    await runtime.ask(a=0)
+    place.trouble = lambda: asyncio.sleep(1e6)
+    assert (await runtime.ask(timeout=0.4, a=1)).structured["n"] == 2
+    place.trouble = None
+    await asyncio.sleep(6)
+
+    async def hang_once_asked() -> None:
+        await asyncio.sleep(1e6 if runtime.asked == 3 else 0)
+
+    place.trouble = hang_once_asked
+    assert (await runtime.ask(timeout=0.3, a=2)).structured["n"] == 3
+
+
+async def test_identical_calls_make_one_request_while_the_place_cannot_be_opened(spawn: Any) -> None:
+    place = Table()
+    place.trouble = lambda: asyncio.sleep(1e6)
+    runtime = Runtime(place, spawn, ttl=50.0)
+    replies = await asyncio.gather(*(runtime.ask() for _ in range(1000)))
+    assert (runtime.asked, place.asked, len(replies)) == (1, 1, 1000)
+
+
+async def test_one_call_at_a_time_finds_out_whether_a_place_is_well_again(spawn: Any) -> None:
+    place = Table()
+    runtime = Runtime(place, spawn, ttl=50.0)
+    await runtime.ask(a=0)
+    place.trouble = lambda: asyncio.sleep(1e6)
+    await asyncio.gather(*(runtime.ask(a=number) for number in range(50)))
+    before = place.asked
+    await asyncio.sleep(6)
+    await asyncio.gather(*(runtime.ask(a=number) for number in range(50)))
+    assert place.asked - before == 1
+
+
+async def test_an_answer_under_the_key_of_another_one_is_not_given(spawn: Any) -> None:
+    place = Table()
+    runtime = Runtime(place, spawn, ttl=50.0)
+    await runtime.ask(a=1)
+    await runtime.ask(a=2)
+    one, other = place.kept
+    place.kept[one], place.kept[other] = place.kept[other], place.kept[one]
+    assert not (await runtime.ask(a=1)).cached
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        b'{"content":[],"isError":true}',
+        b'{"content":[],"resultType":"input_required"}',
+        b'{"task":{"taskId":"1"}}',
+        b'{"content":[],"structuredContent":' + 80 * b'{"a":' + b"1" + 81 * b"}",
+        b'{"content":[{"type":"text","text":"' + 10_000 * b"x" + b'"}]}',
+    ],
+)
+async def test_what_would_not_have_been_kept_is_not_given(spawn: Any, body: bytes) -> None:
+    place = Table()
+    runtime = Runtime(place, spawn, ttl=50.0, max_reply_bytes=5_000)
+    await runtime.ask()
+    ((key, value),) = place.kept.items()
+    place.kept[key] = value.partition(b"\n")[0] + b"\n" + body
+    assert not (await runtime.ask()).cached
 
 
 @pytest.mark.parametrize("content", [b"", b"{}", b"\xff\xfe", b'{"version":1}\n{}', b"null\n[]"])

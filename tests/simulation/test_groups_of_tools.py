@@ -25,9 +25,9 @@ def server(name: str, **more: Any) -> FakeServer:
     return fake
 
 
-def connect(*servers: FakeServer, **groups: Any) -> trunkline.Trunk:
+def connect(*servers: FakeServer, retry: Any = None, **groups: Any) -> trunkline.Trunk:
     default = {"search": {"tools": ["a.search", "b.search"], "strategy": "failover"}}
-    policy = {"defaults": {"trust": True, "retry": {"attempts": 1}}, "groups": groups or default}
+    policy = {"defaults": {"trust": True, "retry": retry or {"attempts": 1}}, "groups": groups or default}
     return trunkline.connect({one.name: one for one in servers}, policy=policy)
 
 
@@ -105,6 +105,38 @@ async def test_a_call_that_may_have_run_goes_nowhere_else_and_one_that_only_read
         assert second.ledger.executed("send") == 0
 
 
+async def test_a_key_makes_a_call_repeatable_where_it_is_known_and_nowhere_else():
+    first, second = FakeServer("a", eras=["modern"]), FakeServer("b", eras=["modern"])
+    for one in (first, second):
+        one.tool("pay", returns=one.name)
+    first.fault("pay", Fault.crash_before_reply, times=1)
+    policy = {
+        "defaults": {"idempotency_key": "key"},
+        "tools": {"a.pay": {"fallback": ["b.pay"]}},
+        "groups": {"pay": {"tools": ["a.pay", "b.pay"], "strategy": "failover"}},
+    }
+    async with trunkline.connect({"a": first, "b": second}, policy=policy) as trunk:
+        reply = await trunk.call("a.pay")
+        assert (reply.text, reply.attempts) == ("a", 2)
+        first.fault("pay", Fault.crash_before_reply)
+        for name in ("pay", "a.pay"):
+            with pytest.raises(trunkline.OutcomeUnknownError):
+                await trunk.call(name)
+    assert second.ledger.of("tools/call") == []
+
+
+async def test_the_next_tool_is_tried_before_the_first_is_tried_again_and_the_last_as_often_as_policy_says():
+    servers = server("a"), server("b")
+    async with connect(*servers, retry={"attempts": 3, "codes": ["server_error"]}) as trunk:
+        await trunk.ready()
+        for one in servers:
+            one.fault("search", Fault.rpc_error(-32603, "out of memory"))
+        with pytest.raises(trunkline.ServerError) as caught:
+            await trunk.call("search")
+        assert caught.value.tool == "a.search"
+        assert [len(one.ledger.calls) for one in servers] == [1, 3]
+
+
 async def test_the_first_failure_is_told_where_no_tool_can_be_used():
     async with connect(
         server("c"), search={"tools": ["a.search", "b.search"], "strategy": "failover"}
@@ -171,3 +203,8 @@ async def test_a_group_is_explained():
         assert told["tools"].where == "argument [groups.search]"
         assert told["by"].is_default
         assert '["a.search", "b.search"]' in str(told)
+        await trunk.ready()
+        await trunk.remove("b")
+        why = trunk.why("search")
+        assert "goes to one of a.search, b.search, by the strategy failover" in why.summary
+        assert (why.notes, why.candidates) == (("b.search is a tool of no server",), ("a.search", "b.search"))

@@ -9,7 +9,8 @@ from typing import Any
 import pytest
 
 import trunkline
-from trunkline.testing import FakeServer
+from trunkline.runtime import guards
+from trunkline.testing import FakeServer, Toxic, Toxics, VirtualNetwork
 
 pytestmark = pytest.mark.anyio
 
@@ -129,6 +130,33 @@ async def test_the_loss_of_a_server_opens_its_breakers_for_no_longer_than_the_ou
         assert (await trunk.call("s.good")).text == "fine"
 
 
+@pytest.mark.parametrize("replicas", [0, 1])
+@pytest.mark.parametrize("outage", [Toxic.reset(), Toxic.refuse(), Toxic.http_status(503)], ids=str)
+async def test_so_it_is_over_http_where_no_connection_is_lost(outage: Toxic, replicas: int) -> None:
+    with VirtualNetwork() as network:
+        endpoints = [network.serve(make_server(), toxics=Toxics(seed=place)) for place in range(1 + replicas)]
+        first, *others = [endpoint.url for endpoint in endpoints]
+        policy = {
+            "defaults": {"retry": {"attempts": 1}, "breaker": {"least_calls": 4, "open_for": 1000}},
+            "servers": {"s": {"replicas": others}},
+        }
+        async with trunkline.connect({"s": {"url": first}}, policy=policy) as trunk:
+            await trunk.call("s.good")
+            for endpoint in endpoints:
+                endpoint.toxics.add(outage)
+            codes = await fail(trunk, "s.good", 12)
+            assert codes[-1] == "breaker_open"
+            await asyncio.sleep(40)
+            assert trunk.status()["s"].state == "degraded"
+            assert await fail(trunk, "s.good", 1) == ["breaker_open"]
+            for endpoint in endpoints:
+                endpoint.toxics.heal()
+            async with asyncio.timeout(60):
+                while trunk.status()["s"].state != "ready":  # noqa: ASYNC110 - looked at from outside
+                    await asyncio.sleep(1)
+            assert (await trunk.call("s.good")).text == "fine"
+
+
 async def test_an_operator_holds_a_breaker_open_or_closed_also_where_policy_wants_none() -> None:
     policy = {"defaults": {"breaker": {"enabled": False}}}
     async with trunkline.connect({"s": make_server()}, policy=policy) as trunk:
@@ -157,6 +185,44 @@ async def test_a_server_that_is_removed_takes_what_was_counted_of_it_along() -> 
         await trunk.add("s", make_server())
         assert trunk.status()["s"].breaker == "closed"
         assert (await trunk.call("s.good")).text == "fine"
+
+
+async def test_names_that_nobody_knows_take_no_breaker_from_a_tool_that_is_called(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(guards, "_MOST", 10)
+    async with trunkline.connect({"s": make_server()}) as trunk:
+        assert (await trunk.call("s.good")).text == "fine"
+        early = trunk.breaker("s.good")
+        await fail(trunk, "s.nobody", 1)
+        for number in range(30):
+            await fail(trunk, f"s.nobody{number}", 1)
+        trunk.breaker("s.good").force_open()
+        assert await fail(trunk, "s.good", 1) == ["breaker_open"]
+        assert early.status.state == "forced_open"
+        early.reset()
+        assert (await trunk.call("s.good")).text == "fine"
+
+
+@pytest.mark.parametrize("end", ["aclose", "remove", "reload"])
+async def test_who_waits_for_the_rate_of_a_server_that_is_ended_waits_no_longer(end: str) -> None:
+    policy = {"servers": {"s": {"limit": {"rate": 0.01, "burst": 1}}}}
+    servers = {"s": make_server(), "t": make_server()}
+    async with trunkline.connect(servers, policy=policy) as trunk:
+        await trunk.call("s.good")
+        waiting = [asyncio.ensure_future(trunk.call("s.good")) for _ in range(3)]
+        await asyncio.sleep(1)
+        if end == "reload":
+            del servers["s"]
+            await trunk.reload()
+        else:
+            await (trunk.aclose() if end == "aclose" else trunk.remove("s"))
+        async with asyncio.timeout(1):
+            ends = await asyncio.gather(*waiting, return_exceptions=True)
+    assert {(one.delivery, one.attempts) for one in ends if isinstance(one, trunkline.CallError)} == {
+        ("never_sent", 0)
+    }
+    assert len(ends) == 3
 
 
 async def test_other_requests_pass_the_breaker_of_the_server_too() -> None:
@@ -193,7 +259,7 @@ async def test_a_tool_has_limits_of_its_own_within_its_servers() -> None:
         slow = [asyncio.ensure_future(trunk.call("s.slow")) for _ in range(2)]
         await asyncio.sleep(0.5)
         assert (await trunk.call("s.good")).elapsed < 0.1
-        with pytest.raises(trunkline.RejectedError, match="1 calls run and 1 wait"):
+        with pytest.raises(trunkline.RejectedError, match="1 calls of the tool run and 1 wait"):
             await trunk.call("s.slow")
         await asyncio.gather(*slow)
         with pytest.raises(KeyError):
@@ -226,6 +292,17 @@ async def test_a_call_of_priority_is_next_and_principals_take_turns() -> None:
     assert ended == ["first", "d", "c", "a-1", "b-1", "a-2"]
 
 
+@pytest.mark.parametrize("priority", ["high", float("nan"), [1]], ids=str)
+async def test_a_priority_that_is_no_number_costs_its_own_call_alone(priority: Any) -> None:
+    policy = {"servers": {"s": {"limit": {"concurrency": 1}}}}
+    async with trunkline.connect({"s": make_server()}, policy=policy) as trunk:
+        calls = [asyncio.ensure_future(trunk.call("s.slow")) for _ in range(3)]
+        await asyncio.sleep(0.1)
+        with pytest.raises(TypeError, match="whole number"):
+            await trunk.call("s.slow", priority=priority)
+        assert [(await call).text for call in calls] == ["done"] * 3
+
+
 async def test_a_rejected_call_says_when_to_come_back_and_counts_against_no_breaker() -> None:
     policy = {"servers": {"s": {"limit": {"rate": 1, "burst": 1, "queue": 0}, "breaker": {"consecutive": 1}}}}
     async with trunkline.connect({"s": make_server()}, policy=policy) as trunk:
@@ -240,16 +317,32 @@ async def test_a_rejected_call_says_when_to_come_back_and_counts_against_no_brea
         await trunk.call("s.good")
 
 
-async def test_other_settings_hold_from_the_next_call_on_and_who_waits_stays() -> None:
-    trunk = trunkline.connect({"s": make_server()}, policy={"servers": {"s": {"limit": {"concurrency": 1}}}})
-    async with trunk:
+@pytest.mark.parametrize("limit", [{"concurrency": 3}, {"rate": 1000}, {}], ids=str)
+@pytest.mark.parametrize("whose", [("servers", "s"), ("tools", "s.slow")], ids=str)
+async def test_other_limits_hold_at_once_and_who_waits_goes_on(whose: Any, limit: dict[str, Any]) -> None:
+    place, name = whose
+    policy: dict[str, Any] = {place: {name: {"limit": {"concurrency": 1}}}}
+    async with trunkline.connect({"s": make_server()}, policy=policy) as trunk:
         await trunk.ready()
         calls = [asyncio.ensure_future(trunk.call("s.slow")) for _ in range(3)]
         await asyncio.sleep(0.5)
-        trunk._policy_source = {"servers": {"s": {"limit": {"concurrency": 3}}}}
+        policy[place][name]["limit"] = limit
         changes = await trunk.reload()
         assert changes.changed == ()
-        await trunk.call("s.good")
         assert trunk.status()["s"].waiting == 0
         replies = await asyncio.gather(*calls)
         assert max(reply.elapsed for reply in replies) < 2.6
+
+
+async def test_a_breaker_that_is_switched_off_or_opens_for_less_lets_calls_through_again() -> None:
+    policy: dict[str, Any] = {"defaults": {"breaker": {"least_calls": 4, "open_for": 1000}}}
+    async with trunkline.connect({"s": make_server()}, policy=policy) as trunk:
+        assert await fail(trunk, "s.bad", 5) == ["server_error"] * 4 + ["breaker_open"]
+        policy["defaults"]["breaker"] = {"open_for": 3}
+        await trunk.reload()
+        await asyncio.sleep(3)
+        assert await fail(trunk, "s.bad", 2) == ["server_error", "breaker_open"]
+        policy["defaults"]["breaker"] = {"enabled": False}
+        await trunk.reload()
+        assert trunk.status()["s"].open_tools == {}
+        assert await fail(trunk, "s.bad", 60) == ["server_error"] * 60

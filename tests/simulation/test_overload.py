@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import random
-from collections.abc import Callable, Coroutine
+from collections.abc import Awaitable, Callable, Coroutine
 from typing import Any
+from urllib.parse import urlsplit
 
 import pytest
 
+import trunkline
 from trunkline.core.call import Call, Flight
 from trunkline.core.limit import LimitSettings
 from trunkline.core.principal import Principal
@@ -18,6 +20,7 @@ from trunkline.pipeline.adaptive_limit import AdaptiveLimit
 from trunkline.pipeline.deadline import Deadline
 from trunkline.pipeline.limit import Limit, Limiter
 from trunkline.pipeline.service import Service, stack
+from trunkline.testing import FakeServer, Toxic, ToxicProxy
 from trunkline.testing.virtual_time import VirtualTimeLoop
 
 SLOTS = 4
@@ -40,6 +43,10 @@ class Server:
 
     async def __call__(self, call: Call) -> Reply:
         call.flight.attempts += 1
+        await self.work()
+        return Reply(raw={}, server="s", tool="s.t")
+
+    async def work(self) -> None:
         self._present += 1
         try:
             await self._free.get()
@@ -51,7 +58,6 @@ class Server:
         finally:
             self._present -= 1
         self.done += 1
-        return Reply(raw={}, server="s", tool="s.t")
 
 
 class Tally:
@@ -59,19 +65,44 @@ class Tally:
 
     def __init__(self) -> None:
         self.good = self.rejected = self.late = 0
+        self.seconds = 0.0
+        """From the first call to the end of the last."""
         self.waits: list[float] = []
         """Seconds until a call was turned away."""
         self.by_principal: dict[str, int] = {}
 
+    @property
+    def goodput(self) -> float:
+        """What was answered in time, as a part of what the server can do in that time."""
+        return self.good / (CAPACITY * self.seconds)
 
-async def offer(service: Service, per_second: float, principals: list[str], patience: float = 3.0) -> Tally:
+
+PATIENCE = 3.0
+Ask = Callable[[str], Awaitable[object]]
+"""Makes one call on behalf of a principal."""
+
+
+def ask_of(service: Service) -> Ask:
+    return lambda principal: service(make_call(principal, asyncio.get_running_loop().time() + PATIENCE))
+
+
+def ask_of_trunk(trunk: trunkline.Trunk) -> Ask:
+    async def ask(principal: str) -> None:
+        with trunk.acting_as(Principal(name=principal)):
+            await trunk.call("s.work", timeout=PATIENCE)
+
+    return ask
+
+
+async def offer(ask: Ask, per_second: float, principals: list[str]) -> Tally:
     """Offer calls for as long as `LASTS`, and wait for their ends."""
     loop, tally = asyncio.get_running_loop(), Tally()
+    begun = loop.time()
 
     async def one(principal: str) -> None:
         asked = loop.time()
         try:
-            await service(make_call(principal, asked + patience))
+            await ask(principal)
         except RejectedError:
             tally.rejected += 1
             tally.waits.append(loop.time() - asked)
@@ -84,7 +115,8 @@ async def offer(service: Service, per_second: float, principals: list[str], pati
     async with asyncio.TaskGroup() as group:
         for at in range(int(LASTS * per_second)):
             group.create_task(one(principals[at % len(principals)]))
-            await asyncio.sleep(1 / per_second)
+            await asyncio.sleep(max(0.0, begun + (at + 1) / per_second - loop.time()))
+    tally.seconds = loop.time() - begun
     return tally
 
 
@@ -118,8 +150,8 @@ def test_three_times_overload_for_half_a_minute_leaves_nine_tenths_of_the_capaci
     async def body() -> None:
         limiter = Limiter(settings)
         service = stack([Deadline(), Limit(limiters=(limiter,))], Server())
-        tally = await offer(service, 3 * CAPACITY, ["a", "b", "c"])
-        assert tally.good >= 0.9 * CAPACITY * LASTS
+        tally = await offer(ask_of(service), 3 * CAPACITY, ["a", "b", "c"])
+        assert tally.goodput >= 0.9
         assert tally.rejected > CAPACITY * LASTS
         assert tally.late <= 0.01 * tally.good
         assert max(tally.waits) <= 0.005
@@ -128,22 +160,60 @@ def test_three_times_overload_for_half_a_minute_leaves_nine_tenths_of_the_capaci
     run(body)
 
 
+def policy(settings: LimitSettings) -> dict[str, Any]:
+    return {"servers": {"s": {"limit": settings, "health_check_interval": 0}}}
+
+
+def working() -> tuple[FakeServer, Server]:
+    """Give a server to connect to, and what its tool works on."""
+    server, worker = FakeServer("s", eras=["modern"], keep=10), Server()
+    server.tool("work")(worker.work)
+    return server, worker
+
+
+def test_so_does_the_same_through_a_whole_runtime_and_the_server_has_done_what_was_answered() -> None:
+    async def body() -> None:
+        server, worker = working()
+        limits = policy(LimitSettings(concurrency=SLOTS, queue=20))
+        async with trunkline.connect({"s": server}, policy=limits) as trunk:
+            await trunk.ready()
+            tally = await offer(ask_of_trunk(trunk), 3 * CAPACITY, ["a", "b", "c"])
+            status = trunk.status()["s"]
+        assert tally.goodput >= 0.9
+        assert tally.late == 0
+        assert tally.good + tally.rejected == int(3 * CAPACITY * LASTS)
+        assert tally.good == worker.done
+        assert max(tally.waits) <= 0.005
+        assert (status.waiting, status.breaker) == (0, "closed")
+
+    run(body)
+
+
 @pytest.mark.soak
 @pytest.mark.timeout(600)
-def test_the_same_holds_in_real_time() -> None:
-    async def body() -> Tally:
-        limits = Limit(limiters=(Limiter(LimitSettings(concurrency=SLOTS, queue=20)),))
-        return await offer(stack([Deadline(), limits], Server()), 3 * CAPACITY, ["a", "b", "c"])
+def test_the_same_holds_over_http_in_real_time() -> None:
+    async def body() -> tuple[Tally, Server]:
+        server, worker = working()
+        limits = policy(LimitSettings(concurrency=SLOTS, queue=20))
+        async with (
+            server.http() as url,
+            ToxicProxy(urlsplit(url).port or 0) as proxy,
+            trunkline.connect({"s": {"url": proxy.url()}}, policy=limits) as trunk,
+        ):
+            proxy.toxics.add(Toxic.latency(0.002))
+            await trunk.ready()
+            return await offer(ask_of_trunk(trunk), 3 * CAPACITY, ["a", "b", "c"]), worker
 
-    tally = asyncio.run(body())
-    assert tally.good >= 0.9 * CAPACITY * LASTS
+    tally, worker = asyncio.run(body())
+    assert tally.goodput >= 0.9
+    assert tally.good == worker.done
     assert sorted(tally.waits)[int(0.99 * len(tally.waits))] <= 0.005
 
 
 def test_without_a_limit_the_same_overload_leaves_next_to_nothing() -> None:
     async def body() -> None:
-        tally = await offer(stack([Deadline()], Server()), 3 * CAPACITY, ["a", "b", "c"])
-        assert tally.good < 0.5 * CAPACITY * LASTS
+        tally = await offer(ask_of(stack([Deadline()], Server())), 3 * CAPACITY, ["a", "b", "c"])
+        assert tally.goodput < 0.5
 
     run(body)
 
@@ -152,7 +222,7 @@ def test_a_principal_that_offers_ten_times_as_much_gets_no_more_than_its_share()
     async def body() -> None:
         limiter = Limiter(LimitSettings(concurrency=SLOTS, queue=20))
         service = stack([Deadline(), Limit(limiters=(limiter,))], Server())
-        tally = await offer(service, 3 * CAPACITY, ["greedy"] * 10 + ["modest", "other"])
+        tally = await offer(ask_of(service), 3 * CAPACITY, ["greedy"] * 10 + ["modest", "other"])
         offered = int(LASTS * 3 * CAPACITY) // 12
         assert tally.by_principal["modest"] >= 0.98 * offered
         assert tally.by_principal["other"] >= 0.98 * offered

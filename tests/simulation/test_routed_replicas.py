@@ -132,6 +132,21 @@ async def test_latency_leaves_a_slow_replica_aside_and_notices_when_it_is_quick_
         assert (await spread(trunk, 100))["a"] <= 3
 
 
+async def test_latency_gives_a_replica_that_hangs_no_more_calls_however_long_ago_it_answered():
+    replicas = nodes()
+    async with connect(replicas, route={"strategy": "latency"}, health_check_interval=0) as trunk:
+        await all_up(trunk)
+        await spread(trunk, 30)
+        replicas[1].broken, replicas[1].calls = "hangs", 0
+        running = []
+        for _ in range(300):
+            running.append(trunk.start("db.read", timeout=100))
+            await asyncio.sleep(0.2)
+        assert 0 < replicas[1].calls <= 3
+        for one in running:
+            one.cancel()
+
+
 async def test_weights_share_out_calls():
     replicas = nodes("a", "b")
     given = (replicas[0], trunkline.Replica(replicas[1], weight=4))
@@ -187,6 +202,7 @@ async def test_a_call_that_waits_for_its_turn_is_told_when_no_replica_can_do_it(
     async with connect(nodes(), tools=tools, max_concurrency=1, pool={"max": 1}) as trunk:
         await all_up(trunk)
         running = trunk.start("db.read")
+        await asyncio.sleep(0.001)
         with pytest.raises(trunkline.UnavailableError) as caught:
             await trunk.call("db.write")
         assert caught.value.code == "no_capable_replica"
@@ -202,6 +218,38 @@ async def test_a_retry_goes_to_another_replica():
         for _ in range(4):
             reply = await trunk.call("db.read")
             assert (reply.text, reply.attempts) == ("b", 2)
+
+
+async def test_what_belongs_to_one_connection_stays_where_it_is_while_calls_go_around():
+    replicas = nodes()
+    async with connect(replicas, route={"strategy": "weighted"}) as trunk:
+        await all_up(trunk)
+        homes = set()
+        for _ in range(20):
+            await trunk.call("db.read")
+            homes.add(trunk._fleet.get("db").lists)  # type: ignore[union-attr]
+        assert len(homes) == 1
+        assert all(node.calls for node in replicas)
+
+
+async def test_a_server_that_keeps_state_keeps_its_calls_although_it_answers_them_with_errors():
+    replicas = nodes()
+    async with connect(replicas) as trunk:
+        await all_up(trunk)
+        replicas[0].broken = "fails"
+        await drive(trunk, "db.read", rate=10, seconds=2)
+        assert [node.calls for node in replicas] == [20, 0, 0]
+        assert not any(one.ejected for one in trunk.status()["db"].members)
+
+
+async def test_connections_of_one_endpoint_are_not_left_out():
+    node = Node("a")
+    node.broken = "fails"
+    policy = {"servers": {"db": {"pool": {"min": 2, "max": 2}, "route": {"strategy": "weighted"}}}}
+    async with trunkline.connect({"db": node}, policy=policy) as trunk:
+        await all_up(trunk)
+        await drive(trunk, "db.read", rate=10, seconds=3)
+        assert [one.ejected for one in trunk.status()["db"].members] == [False, False]
 
 
 async def drive(trunk: trunkline.Trunk, tool: str, *, rate: float, seconds: float) -> list[str | Exception]:

@@ -60,7 +60,9 @@ async def test_a_sick_replica_is_told_by_status_why_and_logs_while_the_server_is
         await trunk.ready()
         await asyncio.sleep(1)
         second.fall()
-        await asyncio.sleep(25)
+        async with asyncio.timeout(120), trunk.events(MemberChanged) as events:
+            while (await anext(events)).state != "failed":
+                pass
         status = trunk.status()["db"]
         assert (status.state, status.last_error, status.restarts) == ("ready", None, 0)
         well, sick = status.members

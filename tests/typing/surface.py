@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from typing import Any, assert_type
 
+from trunkline.core.cache_stats import CacheStats
 from trunkline.core.call import Progress
 from trunkline.core.reply import Reply
 from trunkline.core.tool import Tool
 from trunkline.errors import CallError, Delivery, TrunklineError
+from trunkline.runtime.trunk import Trunk
 
 
 def read_reply(reply: Reply) -> None:
@@ -16,6 +18,14 @@ def read_reply(reply: Reply) -> None:
     assert_type(reply.structured, Any)
     assert_type(reply.elapsed, float)
     assert_type(reply.warnings, tuple[str, ...])
+
+
+def read_cache(trunk: Trunk, reply: Reply) -> float:
+    assert_type(reply.cached, bool)
+    assert_type(reply.age, float)
+    assert_type(reply.reason, str)
+    assert_type(trunk.cache.stats, CacheStats)
+    return trunk.cache.stats.hit_rate
 
 
 def read_tool(tool: Tool) -> None:

@@ -38,7 +38,7 @@ BAD = [
     ("[servers.x.route]\nregions = 'eu'", "servers.x.route.regions", "nearest first, not a string"),
     ("[tools.x.hedge]\nshare = 2", "tools.x.hedge.share", "from 0"),
     ("[tools.x.hedge]\nquantile = 1", "tools.x.hedge.quantile", "0.5 to 0.999"),
-    ("[tools.x.ejection]\nfailures = 2", "tools.x.ejection", "unknown key"),
+    ("[tools.x.ejection]\nfailures = 2", "tools.x.ejection", "does not belong here"),
     ("[servers.x]\nfallback = ['a.b']", "servers.x.fallback", "belong here"),
     ("[tools.x]\nfallback = 'a.b'", "tools.x.fallback", "a list of tools"),
     ("[tools.x]\nfallback = [{ tool = 'a', value = 1 }]", "tools.x.fallback", "a list of tools"),
@@ -120,3 +120,37 @@ def test_a_group_with_a_tool_of_no_server_is_found():
     (found,) = unreached(read, ["aa", "braver"])
     assert (found.key, found.message) == ("groups.g", "holds a tool of no server: 'brave.t'")
     assert found.hint == "Did you mean 'braver.tool'?"
+
+
+@pytest.mark.parametrize(
+    "line",
+    ["route.strategy = 'best'", "route.needs = ['a b']", "replicas = [{ url = 'http://a', weight = 0 }]"],
+)
+def test_a_wrong_value_of_the_right_kind_is_not_told_to_be_of_the_wrong_one(line: str):
+    content = tomllib.loads(f"[servers.x]\n{line}")
+    (problem,) = examine_policy(content, source="p").mistakes
+    assert "must be " in problem.message
+    assert ", not a" not in problem.message
+
+
+def test_a_fallback_to_a_tool_of_no_server_is_found():
+    read = policy("[tools.'a.t']\nfallback = ['b.t', 'c.t', 'c', { tool = 'd.t' }, { value = 'e.t' }]")
+    found = [one.message for one in unreached(read, ["a", "b"])]
+    assert found == [f"falls back to a tool of no server: '{name}.t'" for name in "cd"]
+
+
+@pytest.mark.parametrize(
+    ("regions", "told"),
+    [("[]", "no regions"), ("['EU', 'us']", "regions that no replica is in: EU"), ("['eu']", None)],
+)
+def test_regions_that_no_replica_is_in_are_found(regions: str, told: str | None):
+    places = "[{ url = 'https://a.example', region = 'eu' }, { url = 'https://b.example', region = 'us' }]"
+    route = f"{{ strategy = 'geography', regions = {regions} }}"
+    read = policy(f"[servers.x]\nreplicas = {places}\nroute = {route}")
+    found = list(unreached(read, ["x"]))
+    if told is None:
+        assert not found
+        return
+    (one,) = found
+    assert (one.key, one.message) == ("servers.x.route", f"the strategy geography has {told}, for server 'x'")
+    assert "eu, us" in one.hint

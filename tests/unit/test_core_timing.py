@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from trunkline.core.call import Flight
-from trunkline.core.timing import Timing, measure, note_failure, read_server_timing
+from trunkline.core.timing import Timing, measure, note_failure, read_server_timing, take_over
 
 
 @pytest.mark.parametrize(
@@ -65,3 +65,30 @@ def test_what_is_not_known_is_not_made_up() -> None:
         ("prepared", 0.5),
         ("with the server, unanswered", 1.5),
     ]
+
+
+def test_what_the_server_had_unanswered_is_not_spent_here() -> None:
+    assert Timing(total=9.0, queue=1.0, sent_after=1.5).own == 0.5
+
+
+@pytest.mark.parametrize(
+    ("asked", "before", "waits"),
+    [
+        (0.0, (0.0, 0.0, 0.0, 0.0), (1.0, 0.0, 4.0, 2.0)),
+        (2.0, (1.0, 0.0, 0.0, 1.0), (0.0, 0.0, 4.0, 1.0)),
+        (5.0, (1.0, 0.0, 0.0, 2.0), (0.0, 0.0, 2.5, 0.0)),
+        (8.0, (1.0, 0.0, 4.0, 2.5), (0.0, 0.0, 0.0, 0.0)),
+    ],
+    ids=["began it", "joined in an attempt", "joined in a pause", "joined what was sent"],
+)
+def test_who_shares_a_request_is_told_of_its_time_from_the_own_call_on(
+    asked: float, before: tuple[float, ...], waits: tuple[float, ...]
+) -> None:
+    shared, own = Flight(0.0), Flight(asked)
+    shared.queued, shared.earlier, shared.paused = 1.0, 2.0, 4.0
+    shared.sent, shared.answered = 7.5, 9.0
+    take_over(own, shared, before, 9.0)
+    timing = measure(own, 9.0 - asked)
+    assert (timing.queue, timing.connect, timing.pauses, timing.earlier) == waits
+    assert timing.exchange == min(1.5, 9.0 - asked)
+    assert sum(hop.seconds for hop in timing.to_hops()) == pytest.approx(9.0 - asked)

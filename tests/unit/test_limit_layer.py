@@ -311,3 +311,48 @@ def test_a_call_passes_the_limits_of_its_tool_and_of_its_server() -> None:
         assert (tool.status().running, server.status().running) == (0, 0)
 
     run(body)
+
+
+def test_other_settings_take_away_nothing_that_they_are_not_about() -> None:
+    settings = LimitSettings(rate=1.0, burst=1, principal_concurrency=1, adaptive=True, concurrency=8)
+    state = LimitState(settings)
+    for at in range(20):
+        (entry,) = state.arrive(2.0 * at, "a", 0, 60.0)
+        state.leave(2.0 * at + 0.5, entry, answered=False, overloaded=True, waited=0.0)
+    learned = state.concurrency
+    assert learned < 4
+    (running,) = state.arrive(50.0, "a", 0, 60.0)
+    state.adjust(replace(settings, queue=7))
+    assert state.concurrency == learned
+    (held_by_rate,) = state.arrive(50.1, "b", 0, 60.0)
+    (held_by_share,) = state.arrive(50.1, "a", 0, 60.0)
+    assert not held_by_rate.running
+    state.adjust(replace(settings, rate=0.0, adaptive=False))
+    assert list(state.serve(50.1)) == [held_by_rate]
+    assert running.running
+    assert not held_by_share.running
+
+
+def test_who_is_turned_away_is_told_whose_limit_it_was_and_which_key_to_raise() -> None:
+    def refusal(whose: Any, arrivals: list[str], **settings: Any) -> tuple[str, str]:
+        state = LimitState(LimitSettings(**settings), whose)
+        (*_, last) = [state.arrive(0.0, principal, 0, 5.0)[0] for principal in arrivals]
+        assert last.refusal is not None
+        assert last.refusal.hint is not None
+        return last.refusal.message, last.refusal.hint
+
+    message, hint = refusal("tool", ["a"] * 3, concurrency=1, queue=1)
+    assert message == "1 calls of the tool run and 1 wait, as many as may"
+    assert "`limit.queue` of the tool in trunkline.toml" in hint
+    message, hint = refusal("server", ["a", "b", "b", "a", "a", "a", "a"], concurrency=1, queue=6)
+    assert message == "1 calls of the server run and 5 wait, and its principal has its share of those who may"
+    message, hint = refusal("server", ["a"] * 2, rate=0.1, burst=1)
+    assert (message, "`limit.rate` of the server" in hint) == (
+        "more calls of the server than its rate allows",
+        True,
+    )
+    message, hint = refusal("server", ["a"] * 2, rate=10, principal_rate=0.1, principal_burst=1)
+    assert (message, "`limit.principal_rate`" in hint) == (
+        "more calls of the server than the rate of one principal allows",
+        True,
+    )

@@ -174,3 +174,33 @@ async def test_a_point_that_is_none_is_refused_by_name() -> None:
     async with mock({"db.read": "rows"}) as trunk:
         with pytest.raises(ValueError, match=words):
             trunk.use(pass_on, at="before")  # type: ignore[arg-type]
+
+
+async def test_a_function_that_forgets_its_reply_is_told_how_to_end() -> None:
+    async def forgetful(call: Call, inner: Service) -> None:
+        await inner(call)
+
+    async with mock({"db.read": "rows"}, middleware=[forgetful]) as trunk:  # type: ignore[list-item]
+        with pytest.raises(TypeError, match="forgetful gave no reply; end it with"):
+            await trunk.call("db.read")
+
+
+async def test_one_pattern_may_stand_alone() -> None:
+    seen: list[str] = []
+
+    async def note(call: Call, inner: Service) -> Reply:
+        seen.append(call.public_name)
+        return await inner(call)
+
+    own = [Middleware(function=note, tools="db.*")]  # type: ignore[arg-type]
+    async with mock({"db.read": "rows", "web.get": "page"}, middleware=own) as trunk:
+        await trunk.call("web.get")
+        await trunk.call("db.read")
+    assert seen == ["db.read"]
+
+
+@pytest.mark.parametrize("middleware", [["mw"], [Middleware(function=None)], print], ids=str)  # type: ignore[arg-type]
+async def test_what_is_no_function_is_refused_at_once(middleware: Any) -> None:
+    with pytest.raises(TypeError, match="function"):
+        async with mock({}, middleware=middleware):
+            raise AssertionError("it was opened")

@@ -183,8 +183,9 @@ async def test_a_bug_in_a_function_is_not_hidden():
     def buggy(*_: object) -> str:
         raise ZeroDivisionError
 
-    with pytest.raises(ZeroDivisionError):
+    with pytest.raises(ZeroDivisionError) as caught:
         await layer(buggy, Constant(1)).wrap(failing(UnavailableError("x")))(make_call())
+    assert isinstance(caught.value.__context__, UnavailableError)
 
 
 async def test_a_call_that_hangs_leaves_a_quarter_of_its_time_to_the_alternatives_if_it_may_be_repeated():

@@ -205,6 +205,7 @@ def test_a_status_means_what_the_peer_said_of_execution_and_no_more(
         ({"Retry-After": "120"}, 120.0),
         ({"Retry-After": "-1"}, None),
         ({"Retry-After": "soon"}, None),
+        ({"Retry-After": "9" * 400}, 365 * 86400.0),
         ({"Retry-After": "Wed, 21 Oct 2026 07:28:10 GMT", "Date": "Wed, 21 Oct 2026 07:28:00 GMT"}, 10.0),
         ({"Retry-After": "Wed, 21 Oct 2026 07:00:00 GMT", "Date": "Wed, 21 Oct 2026 07:28:00 GMT"}, 0.0),
         ({"Retry-After": "Wed, 21 Oct 2026 07:28:10 GMT"}, None),

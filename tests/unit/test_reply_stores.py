@@ -123,13 +123,30 @@ async def test_where_there_is_too_much_what_was_used_longest_ago_goes(
 
 
 def test_what_is_no_answer_of_ours_is_not_read() -> None:
-    head = Kept(stored=100.0, fresh_for=5.0, keep_for=9.0, era="2025-11-25")
+    head = Kept(key="s:t:a:p:1", stored=100.0, fresh_for=5.0, keep_for=9.0, era="2025-11-25")
     data = write_kept(head, b'{"content":[]}')
-    assert read_kept(data, 100.0) == (head, b'{"content":[]}')
-    assert read_kept(data, 10.0) is None
-    newer = write_kept(Kept(version=2, stored=1.0, fresh_for=1.0, keep_for=1.0), b"{}")
+    assert read_kept(data, head.key, 100.0) == (head, b'{"content":[]}')
+    assert read_kept(data, head.key, 10.0) is None
+    newer = write_kept(Kept(version=2, key=head.key, stored=1.0, fresh_for=1.0, keep_for=1.0), b"{}")
+    assert read_kept(data, "s:t:a:p:2", 100.0) is None
     for bad in (b"", b"\n", b"{}\n{}", data[:-1], data.replace(b"\n", b""), newer, b"\xff" + data):
-        assert read_kept(bad, 100.0) is None
+        assert read_kept(bad, head.key, 100.0) is None
+
+
+async def test_nothing_is_kept_that_was_forgotten_between_two_steps(monkeypatch: pytest.MonkeyPatch) -> None:
+    from fakeredis import FakeAsyncRedis
+    from redis.asyncio.client import Pipeline
+
+    async with FakeAsyncRedis() as client:
+        store, execute = RedisReplies(client=client), Pipeline.execute
+
+        async def late(self: Pipeline) -> object:
+            await store.drop("s", lambda _: True)
+            return await execute(self)
+
+        monkeypatch.setattr(Pipeline, "execute", late)
+        assert not await store.put("s:t:a:p:1", b"old", 60.0, 0)
+        assert (await store.get("s:t:a:p:1")).value is None
 
 
 def test_a_url_that_is_none_names_the_setting() -> None:

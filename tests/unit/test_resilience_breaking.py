@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import inspect
+import math
 from collections.abc import Callable, Coroutine
 from typing import Any
 
@@ -123,6 +124,52 @@ def test_only_coroutine_functions_are_guarded() -> None:
 
     with pytest.raises(TypeError, match="async def"):
         trunkline.breaker()(plain)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    ("settings", "error", "words"),
+    [
+        ({"failure_rate": 0}, ValueError, "`failure_rate` is above 0"),
+        ({"failure_rate": 80}, ValueError, "at most 1; got 80"),
+        ({"least_calls": 0}, ValueError, "`least_calls`"),
+        ({"window": 0}, ValueError, "`window`"),
+        ({"window": math.nan}, ValueError, "`window`"),
+        ({"consecutive": -1}, ValueError, "`consecutive`"),
+        ({"open_for": -1}, ValueError, "`open_for`"),
+        ({"probe_timeout": 0}, ValueError, "`probe_timeout`"),
+        ({"on": "OSError"}, TypeError, "`on` takes a kind of exception"),
+        ({"on": (OSError, lambda _: True)}, TypeError, "`on` takes a kind of exception"),
+    ],
+)
+def test_settings_that_cannot_be_used_are_refused_by_name(
+    settings: dict[str, Any], error: type[Exception], words: str
+) -> None:
+    with pytest.raises(error, match=words):
+        trunkline.breaker(**settings)
+
+
+def test_a_listener_that_fails_costs_nothing_and_one_that_forces_has_the_last_word(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    def listen(_: str, state: str, __: str | None) -> None:
+        if state == "half_open":
+            db.force_closed()
+        raise KeyError(state)
+
+    db = trunkline.breaker(name="db", consecutive=1, open_for=1, on_change=listen)
+
+    async def body() -> None:
+        for _ in range(2):
+            with pytest.raises(OSError, match="no"):
+                await _fail(db, OSError("no"))
+            await asyncio.sleep(1)
+        assert db.status.state == "forced_closed"
+        db.reset()
+        async with db, db:
+            pass
+
+    run(body)
+    assert "`on_change` of the breaker 'db' failed" in caplog.text
 
 
 async def _wait(db: Any) -> None:

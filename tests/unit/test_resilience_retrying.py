@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import functools
 import logging
+import math
 from typing import Any
 
 import pytest
@@ -125,7 +126,18 @@ async def test_what_the_other_side_asks_to_wait_is_honored_and_bounded() -> None
     assert [at - told.at[0] for at in told.at] == [0, 7, 7, 14]
 
 
-@pytest.mark.parametrize("answer", [False, None, 0, ""])
+@pytest.mark.parametrize(("asked", "waited"), [(0, 0), (0.0, 0), (-5, 0), (math.nan, 0), (math.inf, 30)])
+async def test_any_number_that_the_other_side_gives_is_made_one_of_seconds(
+    asked: float, waited: float
+) -> None:
+    begun = now()
+    await trunkline.retry(on=lambda _: asked, draw=lambda: 0.0)(Flaky(OSError()))()
+    assert now() - begun == waited
+    await trunkline.retry(draw=lambda: 0.0)(Flaky(RejectedError("busy", retry_after=asked)))()
+    assert now() - begun == 2 * waited
+
+
+@pytest.mark.parametrize("answer", [False, None, ""])
 async def test_a_function_that_says_no_or_nothing_means_no_retry(answer: object) -> None:
     flaky = Flaky(OSError())
     with pytest.raises(OSError):  # noqa: PT011 - there is one only
@@ -201,6 +213,7 @@ async def test_a_retry_is_logged_by_what_failed_and_never_by_what_it_says(
     [
         ({"attempts": 0}, ValueError, "`attempts` counts the first try too"),
         ({"delay": -1}, ValueError, "`delay` is a number of seconds"),
+        ({"delay_max": math.nan}, ValueError, "`delay_max` is a number of seconds"),
         ({"timeout": -1}, ValueError, "`timeout` is a number of seconds"),
         ({"on": asyncio.CancelledError}, TypeError, "CancelledError is none"),
         ({"on": (OSError, BaseException)}, TypeError, "BaseException is none"),

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import math
 from typing import Any
 
 import pytest
 
 import trunkline
 from trunkline.core.budget import Budget
-from trunkline.errors import OutcomeUnknownError, RejectedError, UnavailableError
+from trunkline.errors import InvalidArgumentsError, OutcomeUnknownError, RejectedError, UnavailableError
 from trunkline.testing import in_turn, mock
 from trunkline.testing.virtual_time import VirtualTimeLoop
 
@@ -80,6 +81,17 @@ async def test_a_wait_that_the_server_asks_for_is_kept_and_bounded() -> None:
         assert 30 <= loop.time() - started <= 30.1
 
 
+@pytest.mark.parametrize("asked", [-5.0, math.nan])
+async def test_a_wait_that_is_no_number_of_seconds_is_none(asked: float) -> None:
+    loop = asyncio.get_running_loop()
+    async with mock({"db.write": in_turn(busy(asked), "done")}) as trunk:
+        started = loop.time()
+        reply = await trunk.call("db.write")
+        assert 0 <= loop.time() - started <= 0.1
+    assert reply.timing is not None
+    assert 0 <= reply.timing.pauses <= 0.1
+
+
 async def test_a_wait_that_would_pass_the_deadline_is_not_begun() -> None:
     loop = asyncio.get_running_loop()
     async with mock({"db.write": busy(7)}) as trunk:
@@ -134,10 +146,15 @@ async def test_a_tool_with_a_key_gets_the_same_one_for_all_tries_and_is_repeated
         assert (await trunk.call("pay.send", {"to": "x"})).attempts == 2
         await trunk.call("pay.send", {"to": "x"})
         await trunk.call("pay.send", {"to": "x", "key": "mine"})
+        await trunk.call("pay.send", {"to": "x", "key": None})
+        with pytest.raises(InvalidArgumentsError):
+            await trunk.call("pay.send", ["x"])  # type: ignore[call-overload]
     keys = [call.arguments["key"] for call in trunk.calls]
     assert keys[0] == keys[1] != keys[2]
     assert len(keys[0]) == 32
     assert keys[3] == "mine"
+    assert len({*keys}) == 4
+    assert len(keys[4]) == 32
 
 
 async def test_when_everything_fails_a_server_gets_a_fifth_more_and_no_more() -> None:

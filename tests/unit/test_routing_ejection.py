@@ -177,6 +177,12 @@ def test_what_speaks_against_a_replica(error: BaseException, speaks: bool):
     assert speaks_against(error, made(), 2.0) is speaks
 
 
+def test_an_answered_error_speaks_against_no_replica_that_keeps_something_for_its_calls():
+    error = ServerError("x", rpc_code=-32603, rpc_message="x")
+    assert not speaks_against(error, made(), 2.0, spread=False)
+    assert speaks_against(OutcomeUnknownError("x"), made(), 2.0, spread=False)
+
+
 def test_a_call_whose_time_is_over_speaks_against_it_and_a_caller_who_gave_up_does_not():
     error = asyncio.CancelledError()
     assert not speaks_against(error, made(), 9.9)

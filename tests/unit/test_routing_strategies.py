@@ -101,6 +101,13 @@ def test_sticky_keys_of_a_replica_that_is_down_come_back_to_it():
     assert order("sticky", replicas, key=key)[0] == 1
 
 
+def test_sticky_stays_with_connections_that_are_kept():
+    replicas = [replica("a"), replica("b", spare=True), replica("c")]
+    assert {order("sticky", replicas, key=str(key))[0] for key in range(50)} == {0, 2}
+    replicas = [replica("a", rank=None), replica("b", spare=True), replica("c", rank=None)]
+    assert order("sticky", replicas, key="x")[0] == 1
+
+
 def test_sticky_gives_a_heavy_replica_more_keys():
     replicas = [replica("a", weight=1.0), replica("b", weight=4.0)]
     first = Counter(order("sticky", replicas, key=str(key))[0] for key in range(2000))
@@ -189,3 +196,22 @@ def test_a_slow_replica_that_gets_no_calls_is_tried_again_as_its_peak_fades():
     latency = PeakEwma()
     latency.add(5.0, 0.0)
     assert (latency.read(4 * DECAY) or 0) < 0.1
+
+
+def test_a_replica_that_is_silent_is_as_slow_as_its_silence_is_long():
+    latency = PeakEwma()
+    latency.add(0.1, 0.0)
+    latency.silent_since = 50.0
+    assert latency.read(80.0, load=3) == 30.0
+    assert (latency.read(80.0) or 0) < 0.1
+    latency.add(0.1, 80.0)
+    assert latency.read(80.0, load=2) == pytest.approx(0.1)
+
+
+def test_a_failure_makes_a_replica_slower_and_never_quicker():
+    latency = PeakEwma()
+    latency.add(1.0, 0.0)
+    latency.fail(0.001, 0.0)
+    assert latency.read(0.0) == 1.0
+    latency.fail(3.0, 0.0)
+    assert latency.read(0.0) == 3.0

@@ -21,7 +21,7 @@ from trunkline.errors import (
     OutcomeUnknownError,
     UnavailableError,
 )
-from trunkline.pipeline import deadline
+from trunkline.pipeline.alarms import Alarm, Alarms, MayEnd
 from trunkline.pipeline.deadline import Deadline
 from trunkline.pipeline.observe import Observe
 from trunkline.pipeline.retry import Retry
@@ -109,23 +109,21 @@ async def test_the_deadline_stands_outside_validate_so_that_no_list_is_waited_fo
         assert (loop.time() - began <= 10.01) is bounded
 
 
-async def test_the_deadline_stands_outside_the_retries_so_that_a_call_has_one_timer(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    timers = 0
+async def test_the_deadline_stands_outside_the_retries_so_that_a_call_has_one_alarm() -> None:
+    alarms = 0
 
-    class Counted(deadline._Alarm):
-        def __init__(self, *facts: Any) -> None:
-            nonlocal timers
-            timers += 1
-            super().__init__(*facts)
+    class Counted(Alarms):
+        def set(self, call: Call, may_end: MayEnd | None) -> Alarm:
+            nonlocal alarms
+            alarms += 1
+            return super().set(call, may_end)
 
-    monkeypatch.setattr(deadline, "_Alarm", Counted)
-    for layers, expected in (([Deadline(), retry()], 1), ([retry(), Deadline()], 3)):
-        timers = 0
+    deadline = Deadline(alarms=Counted())
+    for layers, expected in (([deadline, retry()], 1), ([retry(), deadline], 3)):
+        alarms = 0
         with pytest.raises(UnavailableError):
             await composed(layers, down)(make_call())
-        assert timers == expected
+        assert alarms == expected
 
 
 async def test_validate_stands_outside_the_retries_so_that_arguments_are_checked_once() -> None:
@@ -280,7 +278,35 @@ async def test_retries_of_a_tool_are_explained_each_with_its_place(tmp_path: Pat
             "Write it as",
         ),
         ("[tools.x.retry]\natempts = 3", "tools.x.retry.atempts", 2, "unknown key", "'attempts'"),
-        ("[tools.x.retry]\nbudget = 0.1", "tools.x.retry.budget", 2, "unknown key", "Remove it"),
+        (
+            "[tools.x.retry]\nbudget = 0.1",
+            "tools.x.retry.budget",
+            2,
+            "does not belong here",
+            'Move it to [servers."name".retry].',
+        ),
+        (
+            "[profiles.p.tools.x]\nbatch = {size = 3}",
+            "profiles.p.tools.x.batch",
+            2,
+            "does not belong here",
+            'Move it to [profiles.p.servers."name"].',
+        ),
+        (
+            "[servers.x.retry]\ndelay_max = 1\ndelay = 5",
+            "servers.x.retry.delay",
+            3,
+            "must not be more than delay_max, which is 1",
+            "or raise ",
+        ),
+        (
+            "[tools.x]\nlimit = {adaptive_min = 50, adaptive_max = 3}",
+            "tools.x.limit.adaptive_min",
+            2,
+            "must not be more than adaptive_max",
+            "or raise ",
+        ),
+        ("[tools.x.retry]\ncodes = [3]", "tools.x.retry.codes", 2, "must be a list of words", "codes = ["),
         (
             "[tools.x]\nattempts = 3",
             "tools.x.attempts",

@@ -33,6 +33,13 @@ def _uvloop_has_begun() -> None:
     uvloop.new_event_loop().close()
 
 
+@pytest.fixture(autouse=True)
+def _waits_can_be_poked() -> Iterator[None]:
+    before = signal.signal(signal.SIGWINCH, lambda *_: None)
+    yield
+    signal.signal(signal.SIGWINCH, before)
+
+
 @pytest.fixture
 def fake() -> FakeServer:
     server = FakeServer("shop")
@@ -358,6 +365,10 @@ def interrupt_once_called(fake: FakeServer) -> threading.Thread:
         while not is_waiting():
             threading.Event().wait(0.01)
         signal.pthread_kill(main, signal.SIGINT)
+        # A signal that comes just before a lock blocks is answered only when another one wakes the wait.
+        while is_waiting():
+            signal.pthread_kill(main, signal.SIGWINCH)
+            threading.Event().wait(0.01)
 
     thread = threading.Thread(target=press)
     thread.start()

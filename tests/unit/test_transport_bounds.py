@@ -57,7 +57,8 @@ def test_each_limit_says_what_was_taken_and_what_is_allowed(taken: Usage, limit:
 
 
 def process(pid: int, parent: int, session: int = 1) -> Process:
-    return Process(pid=pid, parent=parent, session=session, begun=0, cpu_seconds=0, memory=0, ended=False)
+    facts = {"group": session, "session": session, "begun": 0, "cpu_seconds": 0, "memory": 0}
+    return Process(pid=pid, parent=parent, ended=False, **facts)
 
 
 def test_children_of_children_belong_to_a_tree_in_whatever_order_they_are_found():

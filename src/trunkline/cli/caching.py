@@ -48,7 +48,7 @@ def clear(
 ) -> int:
     """Forget everything, or some servers."""
     settings = settings_of(ctx, config=config, as_json=as_json, verbose=verbose)
-    return session.guarded(settings, lambda terminal: _clear(servers or [], settings, terminal))
+    return session.guarded(settings, lambda terminal: _clear_usable(servers or [], settings, terminal))
 
 
 def find_problem(environ: Mapping[str, str]) -> Problem | None:
@@ -98,6 +98,20 @@ def _show(settings: Settings, terminal: Terminal) -> int:
     else:
         terminal.print_text(render_cache(view, terminal.paint))
     return OK
+
+
+def _clear_usable(servers: list[str], settings: Settings, terminal: Terminal) -> int:
+    from os import environ
+
+    from trunkline.errors import ConfigError
+
+    try:
+        return _clear(servers, settings, terminal)
+    except OSError as error:
+        folder = str(_store(environ).folder)
+        message = f"what is remembered cannot be forgotten: {error.strerror or error}"
+        hint = "Make it a folder of your own, or set XDG_CACHE_HOME."
+        raise ConfigError(message, source=folder, hint=hint) from error
 
 
 def _clear(servers: list[str], settings: Settings, terminal: Terminal) -> int:

@@ -170,8 +170,9 @@ def _check(settings: Settings, terminal: Terminal) -> int:
     from trunkline.cli.caching import find_problem
     from trunkline.cli.configuring_view import render_report, report_view
     from trunkline.config.checking import check as check_all
+    from trunkline.runtime.diagnostics import DIAGNOSTICS
 
-    report = check_all(list(settings.config) or None, profile=settings.profile)
+    report = check_all(list(settings.config) or None, profile=settings.profile, codes=DIAGNOSTICS)
     if (problem := find_problem(environ)) is not None:
         report = replace(report, problems=(*report.problems, problem))
     if settings.as_json:

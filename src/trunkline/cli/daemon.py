@@ -76,7 +76,7 @@ def _up(idle: float, wait: bool, watch: bool | None, settings: Settings, termina
     from trunkline.cli.loop import run_loop
     from trunkline.cli.status import report_status
     from trunkline.cli.warm.attachment import is_taken_up, use
-    from trunkline.cli.warm.launch import LaunchError, find, launch
+    from trunkline.cli.warm.launch import find, launch, not_found
     from trunkline.runtime.control_record import make_folder
 
     watching = "--watch" if _follows(watch) else "--no-watch"
@@ -91,7 +91,7 @@ def _up(idle: float, wait: bool, watch: bool | None, settings: Settings, termina
         launch([f"--idle={idle:g}", watching, *profile, *(f"--config={name}" for name in settings.config)])
         link = find(folder, identity.name, identity.digest, patience=5.0)
     if link is None:
-        raise LaunchError("the background process ended again", hint="`trunkline up --log` shows why.")
+        raise not_found(folder, identity.name)
     use(link)
     terminal.note(_say(link.pid, len(config.entries), idle, started=started))
     if wait:

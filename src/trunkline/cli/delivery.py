@@ -45,7 +45,8 @@ class Delivery:
         if reply.degraded:
             self.terminal.warn(f"degraded: {line(reply.reason)}")
         for warning in reply.warnings:
-            self.terminal.warn(line(warning))
+            if warning != reply.reason:
+                self.terminal.warn(line(warning))
         if not reply.is_error:
             return OK
         if not self._as_json:

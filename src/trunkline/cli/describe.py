@@ -22,6 +22,7 @@ from trunkline.errors import (
     AmbiguousNameError,
     AuthorizationRequiredError,
     CallError,
+    ConfigError,
     ElicitationRequiredError,
     InvalidArgumentsError,
     NotFoundError,
@@ -64,7 +65,8 @@ def render_error(error: BaseException, paint: Paint = plain) -> str:
 
     The first line begins with `trunkline: error:`, the others are indented.
     """
-    lines = [f"trunkline: {paint('error:', 'bad')} {line(error_message(error))}"]
+    message, excerpt = _split(error)
+    lines = [f"trunkline: {paint('error:', 'bad')} {line(message)}", *excerpt]
     if isinstance(error, InvalidArgumentsError):
         lines += [f"  - {line(problem)}" for problem in error.problems if problem not in error.message]
     if isinstance(error, ElicitationRequiredError):
@@ -78,6 +80,15 @@ def render_error(error: BaseException, paint: Paint = plain) -> str:
     if isinstance(error, CallError):
         lines += _last_words(error.stderr)
     return "\n".join(lines)
+
+
+def _split(error: BaseException) -> tuple[str, list[str]]:
+    """Give the message, and the lines of a configuration file with a mark beneath that may follow it."""
+    message = error_message(error)
+    if not isinstance(error, ConfigError):
+        return message, []
+    message, _, excerpt = message.partition("\n")
+    return message, indent_text(excerpt, "").splitlines()
 
 
 def _code_to_explain(error: BaseException) -> str | None:

@@ -105,9 +105,10 @@ def _asked_instead(settings: Settings) -> Record | None:
 
 def _say_none_runs(settings: Settings, terminal: Terminal) -> None:
     from trunkline.cli.adhoc import describe_server
-    from trunkline.cli.warm.attachment import is_attached
+    from trunkline.cli.warm.attachment import has_warned, is_attached
 
-    if not is_attached() and not settings.no_daemon and describe_server(settings) is None:
+    own = settings.no_daemon or describe_server(settings) is not None
+    if not (own or is_attached() or has_warned()):
         terminal.note(
             "trunkline: no runtime runs for this configuration: servers are started for this look; "
             "`trunkline up` keeps them"

@@ -104,7 +104,9 @@ class _Screen:
 def _render_change(name: str, status: ServerStatus) -> str:
     facts = [line(name), status.state]
     if status.state == "ready":
-        facts += [line(status.era or "-"), f"{status.tools or 0} tools", f"{status.restarts} restarts"]
+        tools, restarts = status.tools or 0, status.restarts
+        facts += [line(status.era or "-"), f"{tools} {'tool' if tools == 1 else 'tools'}"]
+        facts.append(f"{restarts} {'restart' if restarts == 1 else 'restarts'}")
     elif status.last_error:
         facts.append(line(status.last_error))
     return "  ".join(facts)

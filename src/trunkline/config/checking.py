@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Literal
 
@@ -22,7 +22,7 @@ from trunkline.config.mistakes import diagnose
 from trunkline.config.policy import Policy
 from trunkline.config.policy_file import Examination, examine_policy_file
 from trunkline.config.policy_position import NOWHERE
-from trunkline.config.policy_reach import unreached
+from trunkline.config.policy_reach import Unreached, unmet, unreached
 from trunkline.config.process_support import examine_process
 from trunkline.config.source import ARGUMENT, Definition
 from trunkline.config.survey import LINKS_FILE
@@ -81,6 +81,7 @@ def check(
     cwd: str | Path | None = None,
     environ: Mapping[str, str] | None = None,
     profile: str | None = None,
+    codes: Collection[str] = (),
 ) -> Report:
     """Find all problems of all files that `load` would read; a file that is broken hides no other.
 
@@ -89,12 +90,14 @@ def check(
         cwd: working directory; None is the process's own.
         environ: variables to expand; None is the process's own environment.
         profile: the profile to be used; None takes the one `TRUNKLINE_PROFILE` names, if any.
+        codes: of all errors there are, to find misspelled ones; none finds none.
     """
     variables = dict(os.environ if environ is None else environ)
     found = look_up(target, cwd=cwd, environ=variables)
     problems = [*_files(found), *_repetitions(found), *_entries(found, variables)]
     examined = Examination(policy=Policy()) if found.policy is None else examine_policy_file(found.policy)
     problems += _policy(found, examined, profile, variables)
+    problems += _vain(examined.policy, unmet(examined.policy, codes) if codes else ())
     problems += _ways(found, examined.policy, profile, variables)
     order = {file.path: at for at, file in reversed(list(enumerate(found.files)))}
     last = len(order)
@@ -194,15 +197,19 @@ def _policy(
             yield _error(error)
     if not found.complete:
         return  # which servers there are is not known
-    for table in unreached(policy, found.chosen):
+    yield from _vain(policy, unreached(policy, found.chosen))
+
+
+def _vain(policy: Policy, found: Iterable[Unreached]) -> Iterator[Problem]:
+    for one in found:
         yield Problem(
             severity="warning",
-            message=table.message,
-            hint=table.hint,
+            message=one.message,
+            hint=one.hint,
             source=policy.source,
-            line=table.line,
-            column=table.column,
-            key=table.key,
+            line=one.line,
+            column=one.column,
+            key=one.key,
         )
 
 

@@ -26,6 +26,14 @@ from trunkline.config.syntax import read_text
 from trunkline.config.wording import KeyPath, describe_path, describe_type, nearest
 from trunkline.errors import ConfigError
 
+_ORDERED = (
+    ("restart_delay", "restart_delay_max"),
+    ("retry.delay", "retry.delay_max"),
+    ("retry.throttled_delay", "retry.throttled_delay_max"),
+    ("limit.adaptive_min", "limit.adaptive_max"),
+    ("ejection.seconds", "ejection.seconds_max"),
+)
+"""Keys of one table of which the first must not be more than the second."""
 _AT = re.compile(r"\(at line (\d+), column (\d+)\)\Z")
 
 
@@ -145,6 +153,15 @@ class _PolicyFile:
 
     def _table(self, pattern: str, raw: object, path: KeyPath, rules: Mapping[str, Rule]) -> Table:
         values = dict(self._values(self._object(raw, path), path, rules))
+        for least, most in _ORDERED:
+            if least in values and most in values and values[least] > values[most]:
+                where = (*path, *least.split("."))
+                name = most.rpartition(".")[2]
+                self._refuse(
+                    f"must not be more than {name}, which is {values[most]:g}",
+                    where,
+                    f"Lower it, or raise {name}.",
+                )
         return Table(pattern=pattern, values=values, path=path)
 
     def _object(self, value: object, path: KeyPath) -> Mapping[str, Any]:
@@ -164,7 +181,7 @@ class _PolicyFile:
         for key, value in raw.items():
             where = (*path, key)
             if key not in heads:
-                if prefix or not self._misplaced(key, path):
+                if not self._misplaced(key, path, prefix):
                     self._unknown(where, heads, what="key")
             elif (rule := rules.get(prefix + key)) is None:
                 inner = f"{prefix}{key}."
@@ -174,20 +191,21 @@ class _PolicyFile:
             elif rule.accepts(value):
                 yield prefix + key, rule.convert(value)
             else:
-                shown = f", not {describe_type(value)}" if isinstance(value, bool | str | list | dict) else ""
+                kind = describe_type(value)
+                told = isinstance(value, bool | str | list | dict) and kind not in rule.wanted
+                shown = f", not {kind}" if told else ""
                 self._refuse(
                     f"must be {rule.wanted}{shown}", where, f"Write it as in {key} = {rule.example}."
                 )
 
-    def _misplaced(self, key: str, path: KeyPath) -> bool:
+    def _misplaced(self, key: str, path: KeyPath, prefix: str) -> bool:
         """Report a key that belongs to another table of the same file or profile."""
-        inner = next((group.name for group in GROUPS if key in group.rules), None)
+        inner = None if prefix else next((group.name for group in GROUPS if key in group.rules), None)
         if inner is not None:
             home = f"{inner} = {{...}}"
-        elif key in TOOL_RULES or key in SERVER_RULES:
-            table = ("tools" if key in TOOL_RULES else "servers", "name")
+        elif (table := _table_of(prefix + key)) is not None:
             outer = path[:2] if path[0] == "profiles" else ()
-            home = f'[{describe_path((*outer, table[0]))}."{table[1]}"]'
+            home = f'[{describe_path((*outer, table))}."name"{"." if prefix else ""}{prefix[:-1]}]'
         else:
             return False
         self._refuse("this key does not belong here", (*path, key), f"Move it to {home}.")
@@ -226,6 +244,14 @@ def _members(value: object, prefix: str, rules: Mapping[str, Rule]) -> object:
         for key, member in members.items()
         if prefix + key in rules or member != getattr(usual, key)
     }
+
+
+def _table_of(key: str) -> str | None:
+    """Give the kind of table in which a key or a group of keys may stand."""
+    homes = {"tools": TOOL_RULES, "servers": SERVER_RULES}
+    return next(
+        (home for home, rules in homes.items() for rule in rules if f"{rule}.".startswith(f"{key}.")), None
+    )
 
 
 def _header(path: KeyPath) -> str:

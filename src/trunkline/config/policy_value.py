@@ -41,6 +41,11 @@ class Rule(msgspec.Struct, frozen=True):
     schema: Mapping[str, Any]
     """The same values as JSON Schema."""
 
+    @property
+    def kind(self) -> str:
+        """What the example is, in the words of `describe_type`; "" for a number or a truth value."""
+        return {'"': "a string", "[": "a list", "{": "an object"}.get(self.example[0], "")
+
 
 def _is_seconds(value: object) -> bool:
     return isinstance(value, int | float) and not isinstance(value, bool) and 0 < value <= MAX_SECONDS

@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Mapping
 from contextvars import copy_context
+from functools import partial
 from typing import Any
 
 from msgspec import UNSET
@@ -17,7 +18,6 @@ from msgspec.structs import replace
 from trunkline.connection.answers import Answers
 from trunkline.connection.batching import Batches
 from trunkline.connection.incoming import Incoming
-from trunkline.connection.leased import lost_lease
 from trunkline.connection.listing import Pages, read_pages
 from trunkline.connection.negotiation import ClientIdentity, Negotiated
 from trunkline.connection.notices import Notices
@@ -77,8 +77,6 @@ class Connection:
         self.agreed = agreed
         self.changes: dict[Kind, asyncio.Event] = {kind: asyncio.Event() for kind in KINDS}
         """Each is set when the server says that its list of this kind has changed."""
-        self.sessions = 1
-        """How many sessions were opened; a new one knows nothing of what was set up in the one before."""
         self.log_level: LogLevel | None = None
         """The mildest log messages to ask for with calls that do not say so themselves, in eras that can."""
         self._identity = identity
@@ -89,7 +87,7 @@ class Connection:
         """The calls in flight."""
         self._notices = notices
         self._streams = Streams()
-        self._session = Session(server, self._reopen, connect_timeout)
+        self._session = Session(server, link, self._reopen, connect_timeout)
         self._encoder = self._make_encoder()
         self._batches = Batches(
             link, lambda: self.agreed.era.batches, lambda method, of: self._encode_request(method, None, of)
@@ -131,6 +129,11 @@ class Connection:
         )
 
     @property
+    def sessions(self) -> int:
+        """How many sessions were opened; a new one knows nothing of what was set up in the one before."""
+        return self._session.number
+
+    @property
     def revision(self) -> str:
         """The protocol revision in use, such as `2025-11-25`."""
         return self.agreed.era.revision
@@ -153,7 +156,12 @@ class Connection:
         if self._answers.asks_people:
             flight.context = copy_context()
         try:
-            frame = await self._exchange(lambda: self._encode_call(call), flight)
+            if self._session.missing or flight.session is not None:
+                await self._session.enter(flight)
+            try:
+                frame = await self.link.request(self._encode_call(call))
+            except SessionLostError as lost:
+                frame = await self._session.send_again(partial(self._encode_call, call), lost, flight)
             result = frame.result
             if result.__class__ is not dict or result.get("resultType") == INPUT_REQUIRED:
                 frame = await self._continue(call, frame)
@@ -248,38 +256,16 @@ class Connection:
 
     async def _exchange(self, encode: Callable[[], Request], flight: Flight) -> Frame:
         """Send a request and give its response; one that met a lost session is sent once more."""
-        if flight.session is not None and (self._session.missing or flight.session != self.sessions):
-            raise lost_lease(self.server, "never_sent")
-        if self._session.missing:
-            await self._session.restore("never_sent")
+        if self._session.missing or flight.session is not None:
+            await self._session.enter(flight)
         try:
             return await self.link.request(encode())
         except SessionLostError as lost:
-            # The server refused an unknown session, so it ran nothing.
-            flight.delivery = "refused"
-            if flight.session is not None:
-                if lost.current:
-                    self._session.give_up()
-                raise lost_lease(self.server, "refused", 404) from lost
-            await self._session.restore("refused", lost=lost.current)
-        try:
-            return await self.link.request(encode())
-        except SessionLostError as cause:
-            if cause.current:
-                self._session.give_up()
-            raise UnavailableError(
-                "the server lost the session again at once",
-                code="session_lost",
-                server=self.server,
-                delivery="refused",
-                status=404,
-                hint="Ask the server's operator why it forgets sessions.",
-            ) from cause
+            return await self._session.send_again(encode, lost, flight)
 
     async def _reopen(self) -> None:
         self.agreed = await negotiate(self.link, self.server, self._identity, "legacy")
         self._encoder = self._make_encoder()
-        self.sessions += 1
         self._notices.miss()
 
     def _encode_call(self, call: Call, more: Mapping[str, Any] = _NOTHING) -> Request:
@@ -365,7 +351,7 @@ class Connection:
 
         async def send(more: Mapping[str, Any]) -> Frame:
             flight.phase = "waiting for the answer"
-            return await self._exchange(lambda: self._encode_call(call, more), flight)
+            return await self._exchange(partial(self._encode_call, call, more), flight)
 
         if era.family == "modern" and call.method in METHODS and wants_input(frame.result):
             flight.phase, flight.plain = "answering what the server asks", False

@@ -5,7 +5,11 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable
 
+from trunkline.connection.leased import lost_lease
+from trunkline.core.call import Flight
 from trunkline.errors import CallError, Delivery, UnavailableError
+from trunkline.protocol.frames import Frame
+from trunkline.transport.link import Link, Request, SessionLostError
 
 
 class Session:
@@ -16,19 +20,63 @@ class Session:
         timeout: seconds one attempt may take.
     """
 
-    def __init__(self, server: str, reopen: Callable[[], Awaitable[None]], timeout: float) -> None:
+    def __init__(
+        self, server: str, link: Link, reopen: Callable[[], Awaitable[None]], timeout: float
+    ) -> None:
         self._server = server
+        self._link = link
         self._reopen = reopen
         self._timeout = timeout
+        self.number = 1
+        """How many were opened so far."""
+        self.missing = False
+        """Whether there is no session now, because one was lost and no new one is open yet."""
         self._attempt: asyncio.Future[CallError | None] | None = None
         self._task: asyncio.Task[None] | None = None
 
-    @property
-    def missing(self) -> bool:
-        """Whether there is no session now, because one was lost and no new one is open yet."""
-        return self._attempt is not None
+    async def enter(self, flight: Flight) -> None:
+        """Have the session that a request is to be sent in.
 
-    async def restore(self, delivery: Delivery, *, lost: bool = False) -> None:
+        Raises:
+            UnavailableError: there is none; `LeaseLostError` where only a lost one would do.
+        """
+        if flight.session is not None and (self.missing or flight.session != self.number):
+            raise lost_lease(self._server, "never_sent")
+        if self.missing:
+            await self._restore("never_sent")
+
+    async def send_again(
+        self, encode: Callable[[], Request], lost: SessionLostError, flight: Flight
+    ) -> Frame:
+        """Send a request that met a lost session once more, in a new one, and give its response."""
+        # The server refused an unknown session, so it ran nothing.
+        flight.delivery = "refused"
+        if flight.session is not None:
+            if lost.current:
+                self._give_up()
+            raise lost_lease(self._server, "refused", 404) from lost
+        await self._restore("refused", lost=lost.current)
+        try:
+            return await self._link.request(encode())
+        except SessionLostError as cause:
+            if cause.current:
+                self._give_up()
+            raise UnavailableError(
+                "the server lost the session again at once",
+                code="session_lost",
+                server=self._server,
+                delivery="refused",
+                status=404,
+                hint="Ask the server's operator why it forgets sessions.",
+            ) from cause
+
+    async def end(self) -> None:
+        """End an attempt that is under way; whoever waits for it is told."""
+        if self._task is not None:
+            self._task.cancel()
+            await asyncio.wait({self._task})
+
+    async def _restore(self, delivery: Delivery, *, lost: bool = False) -> None:
         """Return once there is a session; an attempt that failed is repeated by the next who asks.
 
         Args:
@@ -40,6 +88,7 @@ class Session:
         """
         if (lost and not self.missing) or (self._attempt is not None and self._attempt.done()):
             self._attempt = asyncio.get_running_loop().create_future()
+            self.missing = True
             self._task = asyncio.ensure_future(self._try(self._attempt))
         if self._attempt is None:
             return
@@ -55,17 +104,12 @@ class Session:
                 hint=error.hint,
             ) from error
 
-    def give_up(self) -> None:
+    def _give_up(self) -> None:
         """The session in use was lost; opening a new one is left to the next who asks."""
         if self._attempt is None:
             self._attempt = asyncio.get_running_loop().create_future()
             self._attempt.set_result(None)
-
-    async def end(self) -> None:
-        """End an attempt that is under way; whoever waits for it is told."""
-        if self._task is not None:
-            self._task.cancel()
-            await asyncio.wait({self._task})
+            self.missing = True
 
     async def _try(self, attempt: asyncio.Future[CallError | None]) -> None:
         error: CallError | None = UnavailableError("the connection was closed", server=self._server)
@@ -73,6 +117,8 @@ class Session:
             async with asyncio.timeout(self._timeout):
                 await self._reopen()
             error = self._attempt = None
+            self.missing = False
+            self.number += 1
         except TimeoutError:
             error = UnavailableError(f"no answer to `initialize` within {self._timeout:g} s")
         except CallError as cause:

@@ -5,6 +5,11 @@ from __future__ import annotations
 import msgspec
 
 
+def bound(seconds: float, longest: float) -> float:
+    """Give what the other side asks to wait, at most `longest`; what is no number of seconds asks nothing."""
+    return min(seconds, longest) if seconds > 0 else 0.0
+
+
 class Backoff(msgspec.Struct, frozen=True, kw_only=True):
     """Waits between attempts that failed."""
 

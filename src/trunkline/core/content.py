@@ -98,6 +98,13 @@ def render_content(content: Content) -> str:
             return f"[{content.kind}]"
 
 
+def render_block(block: object) -> str:
+    """Give the line of one block as it was received."""
+    if block.__class__ is dict and block.get("type") == "text" and isinstance(text := block.get("text"), str):
+        return text
+    return render_content(parse_content(block))
+
+
 def _mime(body: Mapping[str, Any], default: str) -> str:
     mime = body.get("mimeType")
     return mime if isinstance(mime, str) and mime else default

@@ -15,11 +15,13 @@ DECAY = 10.0
 class PeakEwma:
     """The latency of one replica, in seconds."""
 
-    __slots__ = ("_at", "_value")
+    __slots__ = ("_at", "_value", "silent_since")
 
     def __init__(self) -> None:
         self._value: float | None = None
         self._at = 0.0
+        self.silent_since = 0.0
+        """Moment since which calls are under way and none was answered; set when the first one begins."""
 
     def add(self, seconds: float, now: float) -> None:
         """Take in what one answer took.
@@ -33,10 +35,23 @@ class PeakEwma:
         else:
             kept = math.exp(-(now - self._at) / DECAY)
             self._value = seconds + (value - seconds) * kept
-        self._at = now
+        self._at = self.silent_since = now
 
-    def read(self, now: float) -> float | None:
-        """Give what an answer takes; a peak fades while nothing is measured, so that it is tried again."""
+    def fail(self, seconds: float, now: float) -> None:
+        """Take in what a call had taken when it failed: an answer would have taken at least as long.
+
+        A failure that comes quickly makes nothing quick.
+        """
+        if seconds > (self.read(now) or 0.0):
+            self._value, self._at = seconds, now
+
+    def read(self, now: float, *, load: int = 0) -> float | None:
+        """Give what an answer takes; a peak fades while nothing is measured, so that it is tried again.
+
+        Args:
+            load: calls under way; one that hangs takes at least as long as all of them have waited.
+        """
         if self._value is None:
             return None
-        return self._value * math.exp(-(now - self._at) / DECAY)
+        faded = self._value * math.exp(-(now - self._at) / DECAY)
+        return max(faded, now - self.silent_since) if load else faded

@@ -10,6 +10,8 @@ class Health(msgspec.Struct, frozen=True, kw_only=True):
 
     name: str
     """What it is called for as long as it is configured, so that who stays with it finds it again."""
+    spare: bool = False
+    """Whether it is there while the others are busy only, so that nothing can stay with it."""
     place: int = 0
     """Its place in the order of the configuration; several connections of one endpoint share it."""
     rank: int | None = 0

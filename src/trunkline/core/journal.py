@@ -38,6 +38,8 @@ class CallRecord(msgspec.Struct, frozen=True, kw_only=True):
     """The connection its last attempt went to, as in the status of a server that has several; else ""."""
     degraded: str = ""
     """Why what was given is less than what was asked for; "" for a full answer."""
+    cached: bool = False
+    """Whether the server was not asked, and an answer given that was kept from an earlier call."""
     message: str | None = None
     """The error's message: safe to show, secrets and the call's own arguments removed, at most 400
     characters; while it runs, what it waits for."""

@@ -7,7 +7,7 @@ from typing import Any
 
 import msgspec
 
-from trunkline.core.content import Content, parse_content, render_content
+from trunkline.core.content import Content, parse_content, render_block
 from trunkline.core.task import Task
 from trunkline.core.timing import Timing
 
@@ -78,10 +78,11 @@ class Reply(msgspec.Struct, frozen=True, kw_only=True):
 
         A result with structured content and no blocks at all reads as its JSON.
         """
-        content = self.content
-        if not content and self.structured is not None:
-            return msgspec.json.encode(self.structured).decode()
-        return "\n".join(render_content(block) for block in content)
+        blocks = self.raw.get("content")
+        if isinstance(blocks, list) and blocks:
+            return "\n".join(map(render_block, blocks))
+        structured = self.structured
+        return "" if structured is None else msgspec.json.encode(structured).decode()
 
     @property
     def value(self) -> Any:

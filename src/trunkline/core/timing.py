@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING
 import msgspec
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from trunkline.core.call import Flight
 
 
@@ -38,7 +40,7 @@ class Timing(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     sent_after: float | None = None
     """When the first byte of the last attempt left, counted from the caller's call; None if none did."""
     exchange: float | None = None
-    """From that byte to the answer, or to the end where none came: the wire and the server together."""
+    """From that byte to the answer: the wire and the server together; None where none came."""
     server: float | None = None
     """What the server says it took (`Server-Timing`), as part of `exchange`; None where it says nothing."""
 
@@ -53,6 +55,9 @@ class Timing(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     def own(self) -> float:
         """Spent in this process: checking, encoding, reading, and what else its loop did meanwhile."""
         waited = self.queue + self.connect + self.pauses + self.earlier
+        if self.exchange is None and self.sent_after is not None:
+            # Unanswered: the server had it from then on.
+            return max(0.0, self.sent_after - waited)
         return max(0.0, self.total - waited - (self.exchange or 0.0))
 
     def to_hops(self, *, answered: bool = True) -> tuple[Hop, ...]:
@@ -101,6 +106,37 @@ def measure(flight: Flight, total: float) -> Timing:
         exchange=flight.answered - left if flight.answered and left else None,
         server=flight.server,
     )
+
+
+def waits_of(flight: Flight, now: float | None = None) -> tuple[float, ...]:
+    """Give what it has waited so far: for its turn, for a connection, between attempts, in earlier ones.
+
+    Args:
+        now: counts the attempt that is under way as an earlier one; None does not.
+    """
+    left = flight.wrote or flight.sent
+    under_way = now - left if left and now is not None else 0.0
+    return flight.queued, flight.connected, flight.paused, flight.earlier + under_way
+
+
+def take_over(own: Flight, shared: Flight, before: Sequence[float], now: float) -> None:
+    """Tell a call where the time of the request went that it shared, from the moment it was asked on.
+
+    Args:
+        before: what the request had waited when the call joined it.
+    """
+    own.sent, own.wrote, own.answered = shared.sent, shared.wrote, shared.answered
+    own.server = shared.server
+    waits = [max(0.0, after - earlier) for after, earlier in zip(waits_of(shared), before, strict=True)]
+    left = shared.wrote or shared.sent
+    if left and own.started > left:
+        # It joined what was sent already: for it, the exchange began with its call, and nothing before.
+        waits, own.sent, own.wrote = [0.0] * len(waits), own.started, 0.0
+    elif (excess := sum(waits) - ((left or now) - own.started)) > 0:
+        # The wait that was under way when it joined, which is none of the short ones, counts from then on.
+        longest = waits.index(max(waits))
+        waits[longest] = max(0.0, waits[longest] - excess)
+    own.queued, own.connected, own.paused, own.earlier = waits
 
 
 def note_failure(flight: Flight, now: float) -> None:

@@ -84,13 +84,13 @@ class BreakerState:
         waiting = now < self._until and (self.state == "open" or self._slot != REFUSED)
         if waiting or self.state == "forced_open":
             return REFUSED
-        if self.state == "open":
-            self._become("half_open", now, self._reason)
-            self._first_probe = self._serial + 1
         self._serial += 1
-        self._slot = self._serial
+        self._slot = ticket = self._serial
         self._until = now + self.settings.probe_timeout
-        return self._slot
+        if self.state == "open":
+            self._first_probe = ticket
+            self._become("half_open", now, self._reason)
+        return ticket
 
     def succeed(self, now: float, ticket: int) -> None:
         """The call with this ticket was answered."""
@@ -119,7 +119,7 @@ class BreakerState:
         if ticket == self._slot:
             self._slot = REFUSED
 
-    def renew(self, now: float, reason: str = "the server was connected anew") -> None:
+    def renew(self, now: float, reason: str | None = None) -> None:
         """What was counted holds no longer; only what somebody has forced stays."""
         if self.state in ("open", "half_open"):
             self._close(now, reason)
@@ -134,20 +134,23 @@ class BreakerState:
         """
         if state not in ("forced_open", "forced_closed", "closed"):
             raise ValueError(f"a breaker cannot be put into the state {state!r}")
-        reason = None if state == "closed" else "it was forced"
-        self._become(state, now, reason)
         if state == "forced_open":
             self.ticket = self._slot = REFUSED
             self.quiet_until = -math.inf
         else:
             self._admit_all(now)
+        self._become(state, now, None if state == "closed" else "it was forced")
 
     def adjust(self, settings: BreakerSettings, now: float) -> None:
-        """Go by other settings from now on, and count anew."""
+        """Go by other settings from now on, and count anew; without a breaker all may pass at once."""
         self.settings = settings
         self._scale = STEPS / settings.window
         if self.ticket:
             self._admit_all(now)
+        elif self.state == "open":
+            self._until = min(self._until, now + settings.open_for)
+        if not settings.enabled and self.state in ("open", "half_open"):
+            self._close(now, "it was switched off")
 
     def retry_after(self, now: float) -> float | None:
         """Give the seconds until a call may be let through; None where nobody knows."""
@@ -187,9 +190,9 @@ class BreakerState:
         self.quiet_until = -math.inf
         self._become("open", now, reason)
 
-    def _close(self, now: float, reason: str) -> None:
-        self._become("closed", now, reason)
+    def _close(self, now: float, reason: str | None) -> None:
         self._admit_all(now)
+        self._become("closed", now, reason)
 
     def _admit_all(self, now: float) -> None:
         self._serial += 1
@@ -198,6 +201,7 @@ class BreakerState:
         self._forget(now)
 
     def _become(self, state: BreakerPhase, now: float, reason: str | None) -> None:
+        """Tell of another state, last of all: whoever is told may change it at once."""
         before, self.state = self.state, state
         self._reason = reason
         if state == before:

@@ -15,6 +15,7 @@ from msgspec.structs import replace
 
 from trunkline.core.cache_settings import CacheSettings
 from trunkline.core.call import Call, Flight
+from trunkline.core.events import NOBODY, Degraded, EventSink
 from trunkline.core.reply import Reply
 from trunkline.errors import CallError
 from trunkline.pipeline.cache_index import Entry
@@ -52,6 +53,7 @@ class Cache(msgspec.Struct, frozen=True, kw_only=True):
     """Learns from what is called here, and fetches what is expected; None does not."""
     forget: Callable[[], Awaitable[None]] | None = None
     """Forgets what the tool invalidates, which is the case once it was called; None for nothing."""
+    events: EventSink = NOBODY
 
     def __repr__(self) -> str:
         return f"Cache({self.settings})"
@@ -100,7 +102,7 @@ class Cache(msgspec.Struct, frozen=True, kw_only=True):
                 if late is None or not is_away(error):
                     raise
                 shelf.degraded += 1
-                return stand_in(late, call, clock() - late.stored, error)
+                return stand_in(late, call, clock() - late.stored, error, self.events)
 
         return cache
 
@@ -151,9 +153,19 @@ def invalidating(inner: Service, forget: Callable[[], Awaitable[None]]) -> Servi
     return invalidate
 
 
-def stand_in(entry: Entry, call: Call, age: float, error: CallError) -> Reply:
+def stand_in(entry: Entry, call: Call, age: float, error: CallError, events: EventSink) -> Reply:
     """Give what was kept in place of an answer that cannot be had, and say so."""
     reason = f"the server is away ({error.code}); this is what it answered {age:.0f} s ago"
+    if events.watched:
+        event = Degraded(
+            server=call.server,
+            call_id=call.id,
+            tool=call.public_name,
+            code=error.code,
+            reason=reason,
+            by="an earlier answer",
+        )
+        events.put(event)
     return make_reply(entry, call, age, stale=True, reason=reason)
 
 

@@ -71,15 +71,14 @@ class Keys:
         if subject is None:
             return None
         try:
-            given: Mapping[str, Any] = call.arguments if call.method == "tools/call" else call.params or {}
-            asked = self.asked(given)
+            asked = self.asked(call.arguments if call.method == "tools/call" else _given(call.params or {}))
         except _UNFIT:
             return None
         principal = call.principal
         who = self._last[1] if principal is self._last[0] else self.who(principal)
         return Key(f"{subject}:{who}:{asked}", subject, asked)
 
-    def asked(self, arguments: Mapping[str, Any]) -> str:
+    def asked(self, arguments: Any) -> str:
         """Give the part of a key that stands for arguments.
 
         Raises:
@@ -129,6 +128,13 @@ class Subject(NamedTuple):
     method: str
     name: str
     """Name of the tool or prompt; a digest of a URI."""
+
+
+def _given(params: Mapping[str, Any]) -> Any:
+    """Give what was asked with, besides the name or URI: the arguments, and whatever else there is."""
+    given = params.get("arguments", {})
+    more = {name: value for name, value in params.items() if name not in ("name", "uri", "arguments")}
+    return [given, more] if more else given
 
 
 def read_subject(key: str) -> Subject:

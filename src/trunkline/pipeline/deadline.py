@@ -1,16 +1,16 @@
-"""Deadline: ends a call when its total time or its longest silence has passed. One timer per call."""
+"""Deadline: ends a call when its total time or its longest silence has passed."""
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
-from typing import ClassVar, Literal
+from typing import ClassVar
 
 import msgspec
 
 from trunkline.core.call import Call
 from trunkline.core.reply import Reply
 from trunkline.errors import DeadlineExceededError
+from trunkline.pipeline.alarms import Alarms, Expiry, MayEnd
 from trunkline.pipeline.service import Service
 
 
@@ -19,21 +19,25 @@ class Deadline(msgspec.Struct, frozen=True, kw_only=True):
 
     name: ClassVar[str] = "deadline"
 
-    may_end: Callable[[Call], bool] | None = None
+    may_end: MayEnd | None = None
     """Whether a call that has had its time is ended; asked then. None for always."""
+    alarms: Alarms = msgspec.field(default_factory=Alarms)
+    """Those of all services that this layer wraps."""
+
+    def __repr__(self) -> str:
+        return f"Deadline(may_end={self.may_end})"
 
     def wrap(self, inner: Service) -> Service:
         """Cancel `inner` when the call's time is over and say what is known of its delivery."""
-
-        may_end = self.may_end
+        set_alarm, may_end = self.alarms.set, self.may_end
 
         async def deadline(call: Call) -> Reply:
-            alarm = _Alarm(call, may_end)
+            alarm = set_alarm(call, may_end)
             try:
                 return await inner(call)
             except asyncio.CancelledError:
-                if alarm.caused_cancellation():
-                    raise alarm.error() from None
+                if (reason := alarm.cause()) is not None:
+                    raise _error(call, reason) from None
                 raise
             finally:
                 alarm.stop()
@@ -41,69 +45,21 @@ class Deadline(msgspec.Struct, frozen=True, kw_only=True):
         return deadline
 
 
-class _Alarm:
-    """The timer of one call; re-armed, not replaced, when the call has shown a sign of life."""
-
-    __slots__ = ("_call", "_cancelling", "_handle", "_loop", "_may_end", "_reason", "_task")
-
-    def __init__(self, call: Call, may_end: Callable[[Call], bool] | None) -> None:
-        task = asyncio.current_task()
-        assert task is not None  # noqa: S101 - a service always runs in a task
-        self._loop = task.get_loop()
-        self._task = task
-        self._call = call
-        self._may_end = may_end
-        self._cancelling = task.cancelling()
-        self._reason: Literal["total", "idle"] | None = None
-        self._handle = self._loop.call_at(self._due(), self._ring)
-
-    def stop(self) -> None:
-        """End the timer; a cancellation it caused that nobody met is taken back."""
-        self._handle.cancel()
-        if self._reason is not None:
-            self._task.uncancel()
-            self._reason = None
-
-    def caused_cancellation(self) -> bool:
-        """Whether the cancellation now met is this alarm's and not also the caller's."""
-        return self._reason is not None and self._task.cancelling() - 1 <= self._cancelling
-
-    def error(self) -> DeadlineExceededError:
-        """Give the error that tells what was waited for and what is known of the delivery."""
-        call, flight = self._call, self._call.flight
-        sent = flight.known in ("unknown", "answered")
-        if self._reason == "total":
-            message = f"no answer within {round(call.deadline - flight.started, 2):g} s ({flight.phase})"
-        else:
-            message = f"no sign of life for {call.idle:g} s ({flight.phase})"
-        return DeadlineExceededError(
-            message,
-            code="deadline_exceeded" if self._reason == "total" else "idle_exceeded",
-            delivery="unknown" if sent else "never_sent",
-            retryable=not sent,
-            hint=_advise(call, sent=sent),
-        )
-
-    def _due(self) -> float:
-        call, flight = self._call, self._call.flight
-        asked = flight.shared or flight
-        alive = self._loop.time() if asked.connecting or asked.answering else asked.activity
-        if alive < flight.activity:
-            alive = flight.activity
-        return min(call.deadline, alive + call.idle)
-
-    def _ring(self) -> None:
-        due, now = self._due(), self._loop.time()
-        # Timers may ring early by the resolution of the clock.
-        if due > now + 0.001:
-            self._handle = self._loop.call_at(due, self._ring)
-            return
-        if self._may_end is not None and not self._may_end(self._call):
-            return
-        self._reason = "total" if self._call.deadline <= now + 0.001 else "idle"
-        self._call.flight.expired = self._reason
-        self._call.flight.cancel_reason = "the call's time is over"
-        self._task.cancel()
+def _error(call: Call, reason: Expiry) -> DeadlineExceededError:
+    """Give the error that tells what was waited for and what is known of the delivery."""
+    flight = call.flight
+    sent = flight.known in ("unknown", "answered")
+    if reason == "total":
+        message = f"no answer within {round(call.deadline - flight.started, 2):g} s ({flight.phase})"
+    else:
+        message = f"no sign of life for {call.idle:g} s ({flight.phase})"
+    return DeadlineExceededError(
+        message,
+        code="deadline_exceeded" if reason == "total" else "idle_exceeded",
+        delivery="unknown" if sent else "never_sent",
+        retryable=not sent,
+        hint=_advise(call, sent=sent),
+    )
 
 
 def _advise(call: Call, *, sent: bool) -> str:

@@ -68,25 +68,17 @@ class Fallback(msgspec.Struct, frozen=True, kw_only=True):
             if call.substitute or not alternatives:
                 return await own(call)
             on = self.on | call.fallback_on
-            error: CallError | None = None
             try:
                 reply = await bounded(_hasten(call))
-            except CallError as failure:
-                if not may_replace(failure, on, repeatable=self.is_repeatable(call)):
+            except CallError as error:
+                if not may_replace(error, on, repeatable=self.is_repeatable(call)):
                     raise
-                error = failure
-            else:
-                if not (reply.is_error and "tool_error" in on):
-                    return reply
-            try:
-                found = await self._try(alternatives, call, error)
-            finally:
-                call.flight.connecting = False
-            if found is not None:
+                if (found := await self._try(alternatives, call, error)) is None:
+                    raise
                 return found
-            if error is not None:
-                raise error
-            return reply
+            if not (reply.is_error and "tool_error" in on):
+                return reply
+            return await self._try(alternatives, call, None) or reply
 
         return fallback
 
@@ -102,16 +94,18 @@ class Fallback(msgspec.Struct, frozen=True, kw_only=True):
         reason, flight = describe(call, error), call.flight
         # Whoever is asked instead has a deadline of silence of its own.
         flight.connecting = True
-        for one in alternatives:
-            flight.phase = f"{reason}; asking {name_of(one)} instead"
-            try:
-                reply = await self._give(one, call, error)
-            except CallError:
-                # What was asked for first is what the caller is told of.
-                continue
-            if reply.is_error and isinstance(one, OtherTool):
-                continue
-            return self._degrade(reply, call, error, reason, name_of(one))
+        try:
+            for one in alternatives:
+                flight.phase = f"{reason}; asking {name_of(one)} instead"
+                try:
+                    reply = await self._give(one, call, error)
+                except CallError:
+                    # What was asked for first is what the caller is told of.
+                    continue
+                if not (reply.is_error and isinstance(one, OtherTool)):
+                    return self._degrade(reply, call, error, reason, name_of(one))
+        finally:
+            flight.connecting = False
         return None
 
     async def _give(self, one: Alternative, call: Call, error: CallError | None) -> Reply:

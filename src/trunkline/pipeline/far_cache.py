@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
 from functools import partial
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import msgspec
 
 from trunkline.core.cache_settings import CacheSettings
 from trunkline.core.call import Call
+from trunkline.core.events import NOBODY, EventSink
 from trunkline.core.reply import Reply
 from trunkline.errors import CallError
 from trunkline.pipeline.cache import Allows, invalidating, is_plain, refresh, stand_in
@@ -40,6 +41,7 @@ class FarCache(msgspec.Struct, frozen=True, kw_only=True):
     """Whether what is called changes nothing, by policy or by what a trusted server says."""
     forget: Callable[[], Awaitable[None]] | None = None
     """Forgets what the tool invalidates, which is the case once it was called; None for nothing."""
+    events: EventSink = NOBODY
 
     def __repr__(self) -> str:
         return f"FarCache({self.settings})"
@@ -54,29 +56,35 @@ class FarCache(msgspec.Struct, frozen=True, kw_only=True):
         look, fetch = self._looking(inner), self._fetching(inner)
 
         async def cache(call: Call) -> Reply:
-            kept = is_plain(call) and self.allows(call)
-            if not kept or (key := await far.key_of(call)) is None:
+            if not is_plain(call) or not self.allows(call):
                 return await inner(call)
+            key = await far.key_of(call)
             if call.max_age == 0:
-                return await fetch(key, call)
-            shared = (key.own, "look", call.max_age, call.log_level)
+                return await (inner(call) if key is None else fetch(key, call))
+            if key is not None:
+                shared = (key.own, call.server, call.max_age, call.log_level)
+                return await share(shared, call, partial(look, key))
+            near = shelf.key_of(call)
+            return await (inner(call) if near is None else share((near.own, call.log_level), call, inner))
+
+        def share(shared: tuple[Any, ...], call: Call, run: Service) -> Awaitable[Reply]:
             shelf.shared += shared in flights
-            return await flights.share(shared, call, partial(look, key))
+            return flights.share(shared, call, run)
 
         return cache
 
     def _looking(self, inner: Service) -> Keyed:
         settings, shelf, far = self.settings, self.shelf, self.far
-        fetch = self._fetching(inner)
+        fetch, deadline = self._fetching(inner), Deadline()
 
         async def look(key: Key, call: Call) -> Reply:
-            entry, age, verdict, mark = await far.find(key, settings, call.max_age)
+            entry, age, verdict, mark = await far.find(key, call, settings, call.max_age)
             if entry is not None and verdict == "fresh":
                 shelf.hits += 1
                 return make_reply(entry, call, age, stale=False)
             if entry is not None and verdict == "stale":
                 shelf.stale_hits += 1
-                bounded = Deadline().wrap(partial(fetch, key))
+                bounded = deadline.wrap(partial(fetch, key))
                 shelf.refreshed += refresh(self.flights, key, call, bounded)
                 return make_reply(entry, call, age, stale=True)
             shelf.misses += 1
@@ -86,7 +94,7 @@ class FarCache(msgspec.Struct, frozen=True, kw_only=True):
                 if entry is None or verdict != "late" or not is_away(error):
                     raise
                 shelf.degraded += 1
-                return stand_in(entry, call, age, error)
+                return stand_in(entry, call, age, error, self.events)
             await far.keep(key, call, reply, settings, mark)
             return reply
 
@@ -96,7 +104,7 @@ class FarCache(msgspec.Struct, frozen=True, kw_only=True):
         settings, far = self.settings, self.far
 
         async def fetch(key: Key, call: Call) -> Reply:
-            found = await far.find(key, settings, None)
+            found = await far.find(key, call, settings, None)
             reply = await inner(call)
             await far.keep(key, call, reply, settings, found.mark)
             return reply

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import copy
-from collections.abc import Callable, Coroutine, Hashable
+from collections.abc import Callable, Coroutine, Hashable, Sequence
 from typing import Any
 
 import msgspec
@@ -16,6 +16,7 @@ from msgspec.structs import replace
 
 from trunkline.core.call import Call, Flight, Log, Progress
 from trunkline.core.reply import Reply
+from trunkline.core.timing import take_over, waits_of
 from trunkline.errors import CallError, OutcomeUnknownError, UnavailableError
 from trunkline.pipeline.service import Service
 
@@ -27,10 +28,10 @@ _OF_THE_TASK = (asyncio.CancelledError, KeyboardInterrupt, SystemExit)
 _FAREWELL = 1.0
 """Seconds that the last caller waits for a request to be taken back."""
 _FACTS = (
-    *("attempts", "delivery", "doubtful", "phase", "plain", "request_id", "replica", "stderr", "task"),
-    *("queued", "connected", "paused", "earlier", "sent", "wrote", "answered", "server"),
+    *("attempts", "delivery", "doubtful", "phase", "plain"),
+    *("replica", "request_id", "stderr", "task", "tried"),
 )
-"""What a caller's flight takes over from the one it shared."""
+"""What a caller's flight takes over from the one it shared, beside where its time went."""
 
 
 class Flights:
@@ -73,13 +74,19 @@ class Flights:
             return await seat.outcome
         finally:
             if shared.leave(seat):
-                await shared.give_up(call.flight.cancel_reason)
+                await shared.give_up(call.flight)
 
     def start(self, key: Hashable, call: Call, run: Service) -> bool:
-        """Make a request that nobody waits for yet; False when one is under way. What it raises is lost."""
+        """Make a request that nobody waits for yet; what it raises is lost.
+
+        False when one is under way, or the owner of requests has ended.
+        """
         if key in self._open:
             return False
-        self._begin(_Shared(self, key, call, run, alone=True))
+        try:
+            self._begin(_Shared(self, key, call, run, alone=True))
+        except UnavailableError:
+            return False
         return True
 
     def part(self, concerned: Callable[[Any], bool]) -> int:
@@ -108,10 +115,12 @@ class Flights:
 class _Seat:
     """One caller's place."""
 
-    __slots__ = ("call", "outcome")
+    __slots__ = ("before", "call", "outcome")
 
-    def __init__(self, call: Call) -> None:
+    def __init__(self, call: Call, before: Sequence[float]) -> None:
         self.call = call
+        self.before = before
+        """What the request had waited when it joined."""
         self.outcome: asyncio.Future[Reply] = asyncio.get_running_loop().create_future()
 
 
@@ -134,7 +143,7 @@ class _Shared:
 
     def take(self, call: Call) -> _Seat:
         """Give a place to one more caller."""
-        seat = _Seat(call)
+        seat = _Seat(call, waits_of(self._flight, asyncio.get_running_loop().time()))
         self._seats[seat] = None
         call.flight.shared = self._flight
         if call.flight.on_log is not None:
@@ -144,16 +153,16 @@ class _Shared:
     def leave(self, seat: _Seat) -> bool:
         """A caller has its answer, or leaves without; whether nobody is left to wait for the request."""
         self._seats.pop(seat, None)
-        _tell(self._flight, seat.call.flight)
+        _tell(self._flight, seat)
         if not seat.outcome.cancel() and not seat.outcome.cancelled():
             seat.outcome.exception()  # seen, even by a caller that was cancelled at the same moment
         return not (self._seats or self._alone or self.task is None or self.task.done())
 
-    async def give_up(self, reason: str) -> None:
-        """Take the request back, and wait a moment until that is done."""
+    async def give_up(self, last: Flight) -> None:
+        """Take the request back for the reason the last caller has, and wait a moment until that is done."""
         self._abandoned = True
         self._flights.close(self)
-        self._flight.cancel_reason = reason
+        self._flight.cancel_reason, self._flight.expired = last.cancel_reason, last.expired
         if self.task is not None:
             self.task.cancel()
             await asyncio.wait({self.task}, timeout=_FAREWELL)
@@ -229,12 +238,12 @@ class _Shared:
         self.call = heir.call
         self._flight = self._new_flight(heir.call)
         for seat in waiting:
-            seat.call.flight.shared = self._flight
+            seat.call.flight.shared, seat.before = self._flight, waits_of(self._flight)
         return True
 
     def _new_flight(self, call: Call) -> Flight:
         flight = Flight(asyncio.get_running_loop().time(), self._report)
-        flight.context = call.flight.context
+        flight.context, flight.bundle = call.flight.context, call.flight.bundle
         flight.on_log = call.flight.on_log and self._log
         return flight
 
@@ -249,17 +258,14 @@ class _Shared:
                 tell(log)
 
 
-def _tell(shared: Flight, own: Flight) -> None:
+def _tell(shared: Flight, seat: _Seat) -> None:
     """Let a caller's flight say what is known of the request."""
+    own = seat.call.flight
     own.shared = None
     for fact in _FACTS:
         setattr(own, fact, getattr(shared, fact))
     own.activity = max(own.activity, shared.activity)
-    left = shared.wrote or shared.sent
-    if left and own.started > left:
-        # It joined what was sent already: for it, the exchange began with its call, and nothing before.
-        own.queued = own.connected = own.paused = own.earlier = 0.0
-        own.sent, own.wrote = own.started, 0.0
+    take_over(own, shared, seat.before, asyncio.get_running_loop().time())
 
 
 def _copy(reply: Reply, body: bytes | None) -> tuple[bytes | None, Any]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
 from msgspec.structs import replace
 
@@ -13,15 +13,17 @@ from trunkline.pipeline.service import Service
 
 
 def keyed(argument: str, draw_key: Callable[[], str]) -> Function:
-    """Give the middleware that fills in a key, where the caller gave none.
+    """Give the middleware that fills in a key, where the caller gave none, or an empty one.
 
     Args:
         draw_key: gives a text that no other call has.
     """
 
     async def fill(call: Call, inner: Service) -> Reply:
-        if argument in call.arguments:
+        given: object = call.arguments
+        # What is no object is refused further on, where arguments are checked.
+        if not isinstance(given, Mapping) or given.get(argument) not in (None, ""):
             return await inner(call)
-        return await inner(replace(call, arguments={**call.arguments, argument: draw_key()}))
+        return await inner(replace(call, arguments={**given, argument: draw_key()}))
 
     return fill

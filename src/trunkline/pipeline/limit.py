@@ -11,6 +11,7 @@ from trunkline.core.call import Call
 from trunkline.core.limit import LimitSettings, LimitStatus
 from trunkline.core.reply import Reply
 from trunkline.errors import CallError, OutcomeUnknownError, RejectedError, UnavailableError
+from trunkline.pipeline.limit_refusal import Whose
 from trunkline.pipeline.limit_state import Entry, LimitState
 from trunkline.pipeline.service import Service
 
@@ -18,8 +19,8 @@ from trunkline.pipeline.service import Service
 class Limiter:
     """The line of one server, or of one tool; shared by every stack that leads there."""
 
-    def __init__(self, settings: LimitSettings) -> None:
-        self._state = LimitState(settings)
+    def __init__(self, settings: LimitSettings, whose: Whose = "server") -> None:
+        self._state = LimitState(settings, whose)
         self._timer: asyncio.TimerHandle | None = None
 
     def __repr__(self) -> str:
@@ -84,6 +85,7 @@ class Limiter:
                 self._return(entry)
             else:
                 state.give_up(loop.time(), entry, timed_out=False)
+                self._plan()
             raise
         finally:
             if alarm is not None:
@@ -100,6 +102,7 @@ class Limiter:
         if not entry.running:
             self._state.give_up(_now(), entry, timed_out=True)
             self._settle(entry)
+            self._plan()
 
     def _serve(self) -> None:
         for entry in self._state.serve(_now()):
@@ -145,6 +148,9 @@ class Limit(msgspec.Struct, frozen=True, kw_only=True):
                 return await inner(call)
             flight = call.flight
             priority = self.priority if call.priority is None else call.priority
+            if not isinstance(priority, int):
+                # In the line it would be compared with those of others, and cost them their calls.
+                raise TypeError(f"the priority of a call is a whole number, not {priority!r}")
             entered: list[tuple[Limiter, Entry, float]] = []
             end: BaseException | None = None
             try:

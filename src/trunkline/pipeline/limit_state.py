@@ -11,6 +11,7 @@ from trunkline.errors import RejectedError
 from trunkline.pipeline.adaptive_limit import AdaptiveLimit
 from trunkline.pipeline.bucket import Bucket
 from trunkline.pipeline.fair_queue import FairQueue
+from trunkline.pipeline.limit_refusal import LimitFacts, Refusal, Whose, refuse
 
 _START: Final = 10
 """What an adaptive limit begins with where nothing is said."""
@@ -54,27 +55,37 @@ class Share:
 
 
 class LimitState:
-    """Lets calls through, holds them in the line, or turns them away."""
+    """Lets calls through, holds them in the line, or turns them away.
 
-    def __init__(self, settings: LimitSettings) -> None:
+    Args:
+        whose: whose calls they are, for the words of errors.
+    """
+
+    def __init__(self, settings: LimitSettings, whose: Whose = "server") -> None:
+        self._whose = whose
         self.running = 0
         self.rejected = 0
         self._line: FairQueue[Entry] = FairQueue(settings.queue)
         self._held = 0.0
         """How long calls run, in the mean of the last ones; 0 before any has ended."""
+        self._shares: dict[str, Share] = {}
+        self._adaptive: AdaptiveLimit | None = None
+        self._bucket: Bucket | None = None
+        self.settings = LimitSettings()
         self.adjust(settings)
 
     def adjust(self, settings: LimitSettings) -> None:
-        """Go by other settings from now on; who runs or waits stays."""
-        self.settings = settings
+        """Go by other settings from now on; who runs or waits stays, and what no other setting is about."""
+        before, self.settings = self.settings, settings
         self._line.most = settings.queue
-        self._adaptive = (
-            AdaptiveLimit(settings.concurrency or _START, settings.adaptive_min, settings.adaptive_max)
-            if settings.adaptive
-            else None
-        )
-        self._bucket = Bucket(settings.rate, settings.burst) if settings.rate else None
-        self._shares: dict[str, Share] = {}
+        if _adaptive_part(before) != _adaptive_part(settings):
+            self._adaptive = AdaptiveLimit(*_adaptive_part(settings)[1:]) if settings.adaptive else None
+        if (before.rate, before.burst) != (settings.rate, settings.burst):
+            self._bucket = _bucket(settings.rate, settings.burst)
+        rate, burst = settings.principal_rate, settings.principal_burst
+        if (before.principal_rate, before.principal_burst) != (rate, burst):
+            for share in self._shares.values():
+                share.bucket = _bucket(rate, burst)
 
     @property
     def concurrency(self) -> float:
@@ -100,11 +111,14 @@ class LimitState:
         wait = self._rate_wait(now, principal, own)
         most = min(patience, self.settings.queue_timeout or math.inf)
         if wait and (wait > most or not self.settings.queue):
-            entry.refusal = self._refuse("rate_limited", wait)
+            own = self._share_wait(now, principal) >= wait
+            entry.refusal = self._refuse("rate_limited", wait, own=own)
             return (entry,)
+        full = len(self._line) >= self.settings.queue
         victim = self._line.push(entry)
         if victim is not None:
-            victim.refusal = self._refuse("queue_full", self._drain(now, victim.principal))
+            drain = self._drain(now, victim.principal)
+            victim.refusal = self._refuse("queue_full", drain, own=not full)
             return (entry,) if victim is entry else (entry, victim)
         return (entry,)
 
@@ -183,9 +197,12 @@ class LimitState:
         return len(self._line) > 0 and self._line.has(lambda principal: self._may_go(principal, now))
 
     def _rate_wait(self, now: float, principal: str, behind: int) -> float:
+        of_all = 0.0 if self._bucket is None else self._bucket.wait(now, behind)
+        return max(self._share_wait(now, principal), of_all)
+
+    def _share_wait(self, now: float, principal: str) -> float:
         share = self._shares.get(principal)
-        own = 0.0 if share is None or share.bucket is None else share.bucket.wait(now)
-        return max(own, 0.0 if self._bucket is None else self._bucket.wait(now, behind))
+        return 0.0 if share is None or share.bucket is None else share.bucket.wait(now)
 
     def _run(self, entry: Entry, now: float) -> None:
         settings = self.settings
@@ -208,10 +225,7 @@ class LimitState:
             for name, share in tuple(self._shares.items()):
                 if share.is_idle(now):
                     del self._shares[name]
-        settings = self.settings
-        bucket = (
-            Bucket(settings.principal_rate, settings.principal_burst) if settings.principal_rate else None
-        )
+        bucket = _bucket(self.settings.principal_rate, self.settings.principal_burst)
         share = self._shares[principal] = Share(bucket)
         return share
 
@@ -221,25 +235,17 @@ class LimitState:
         by_slots = self._held * (1 + half / max(1.0, min(self.concurrency, self.running or 1)))
         return max(by_slots, self._rate_wait(now, principal, half), 0.05)
 
-    def _refuse(self, code: str, wait: float) -> RejectedError:
+    def _refuse(self, code: Refusal, wait: float, *, own: bool = False) -> RejectedError:
         self.rejected += 1
-        said = {
-            "rate_limited": "more calls than the rate that is allowed",
-            "queue_full": f"{self.running} calls run and {len(self._line)} wait, as many as may",
-            "queue_timeout": f"its turn did not come within {self.settings.queue_timeout:g} s",
-        }
-        return RejectedError(
-            said[code],
-            code=code,
-            delivery="never_sent",
-            retryable=True,
-            retry_after=round(wait, 3),
-            hint=_HINTS[code],
-        )
+        waiting = len(self._line)
+        facts = LimitFacts(self._whose, self.running, waiting, self.settings.queue_timeout, own)
+        return refuse(code, facts, wait)
 
 
-_HINTS = {
-    "rate_limited": "Call again when the time has passed, or raise `limit.rate` in trunkline.toml.",
-    "queue_full": "Call less at a time, or raise `limit.concurrency` or `limit.queue` in trunkline.toml.",
-    "queue_timeout": "Call less at a time, or raise `limit.queue_timeout` in trunkline.toml.",
-}
+def _adaptive_part(settings: LimitSettings) -> tuple[bool, int, int, int]:
+    start = settings.concurrency or _START
+    return settings.adaptive, start, settings.adaptive_min, settings.adaptive_max
+
+
+def _bucket(rate: float, burst: int) -> Bucket | None:
+    return Bucket(rate, burst) if rate else None

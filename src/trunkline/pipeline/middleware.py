@@ -50,7 +50,11 @@ class Own(msgspec.Struct, frozen=True, kw_only=True):
 
 
 async def _enter(function: Function, inner: Service, call: Call) -> Reply:
-    return await function(call, inner)
+    reply = await function(call, inner)
+    if reply is None:
+        name = getattr(function, "__qualname__", repr(function))  # type: ignore[unreachable]  # forgotten
+        raise TypeError(f"the middleware {name} gave no reply; end it with `return await next(call)`")
+    return reply
 
 
 def own_layers(middleware: Sequence[Middleware], public_name: str) -> tuple[Own, ...]:

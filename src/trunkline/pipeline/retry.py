@@ -11,6 +11,7 @@ from typing import ClassVar
 
 import msgspec
 
+from trunkline.core.backoff import bound
 from trunkline.core.budget import Budget
 from trunkline.core.call import Call
 from trunkline.core.reply import Reply
@@ -54,7 +55,7 @@ class Retry(msgspec.Struct, frozen=True, kw_only=True):
         """Give the seconds to wait before a retry: full jitter, and what the server asks for, bounded."""
         throttled = is_throttled(error)
         if error.retry_after is not None:
-            asked = min(error.retry_after, self.settings.throttled_delay_max)
+            asked = bound(error.retry_after, self.settings.throttled_delay_max)
             return asked + self.draw() * self.settings.delay
         return self.settings.backoff(throttled=throttled).delay(retry, self.draw())
 
@@ -109,8 +110,8 @@ class _Repeat:
         return wait
 
     async def _rest(self, wait: float, retry: int) -> None:
-        flight = self._call.flight
-        note_failure(flight, self._loop.time())
+        flight, begun = self._call.flight, self._loop.time()
+        note_failure(flight, begun)
         flight.phase = f"waiting for retry {retry}"
         # Nobody is silent who is not asked: the idle deadline begins with the next try.
         flight.answering += 1
@@ -118,8 +119,8 @@ class _Repeat:
             await asyncio.sleep(wait)
         finally:
             flight.answering -= 1
-            flight.activity = self._loop.time()
-        flight.paused += wait
+            flight.activity = now = self._loop.time()
+            flight.paused += now - begun
         flight.delivery = "never_sent"
 
     def _told(self, failure: CallError) -> CallError:

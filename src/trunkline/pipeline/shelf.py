@@ -17,6 +17,8 @@ from trunkline.pipeline.cache_index import Entry, Index
 from trunkline.pipeline.cache_key import Key, Keys
 from trunkline.pipeline.freshness import Verdict, is_keepable, judge, lifetime
 
+_TIDY = 500
+"""Answers kept between two looks for those that are of no use any more."""
 _encode = msgspec.json.Encoder().encode
 _decode = msgspec.json.Decoder().decode
 
@@ -88,12 +90,14 @@ class Shelf:
         """Keep an answer, if it may be kept and was not forgotten before it came."""
         if question.forgotten:
             return False
-        key = question.key
-        made = make_entry(call, reply, settings, self.clock(), foreseen=foreseen)
+        key, now = question.key, self.clock()
+        made = make_entry(call, reply, settings, now, foreseen=foreseen)
         if made is None or not self.index.put(own_or_common(key, reply, settings), made):
             self.unfit += 1
             return False
         self.stored += 1
+        if self.stored % _TIDY == 0:
+            self.index.sweep(now)
         return True
 
     def use(self, key: Key, entry: Entry) -> None:

@@ -58,7 +58,7 @@ def _cost(settings: RouteSettings, replicas: Sequence[Health], key: str, draw: D
         case "weighted":
             return lambda at: -math.log(max(draw(), _SMALLEST)) / replicas[at].weight
         case "sticky":
-            return lambda at: distance(key, replicas[at])
+            return lambda at: (replicas[at].spare, distance(key, replicas[at]))
         case "geography":
             near = {region: at for at, region in reversed(tuple(enumerate(settings.regions)))}
             return lambda at: (near.get(replicas[at].region, len(near)), *load(at))

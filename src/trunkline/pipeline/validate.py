@@ -38,15 +38,22 @@ class Validate(msgspec.Struct, frozen=True, kw_only=True):
         checkers: dict[str, tuple[Tool, Checker]] = {}
         outputs: dict[str, tuple[Tool, Checker]] = {}
 
-        async def validate(call: Call) -> Reply:
+        def validate(call: Call) -> Awaitable[Reply]:
             tool = known(call.public_name)
             if call.method != "tools/call":
-                return check_reply(await inner(call), tool)
-            if tool is None and self.defers:
+                return inner(call) if tool is None or tool.output_schema is None else answered(call, tool)
+            if tool is not None:
+                return checked(call, tool)
+            if self.defers:
                 call.flight.unchecked = True
-                return await inner(call)
-            if tool is None and (tool := await self.find(call)) is None:
-                return await inner(call)
+                return inner(call)
+            return found(call)
+
+        async def found(call: Call) -> Reply:
+            tool = await self.find(call)
+            return await (inner(call) if tool is None else checked(call, tool))
+
+        def checked(call: Call, tool: Tool) -> Awaitable[Reply]:
             entry = checkers.get(tool.public_name)
             if entry is None or entry[0] is not tool:
                 entry = _remember(checkers, tool, compile_schema(tool.input_schema))
@@ -54,13 +61,15 @@ class Validate(msgspec.Struct, frozen=True, kw_only=True):
             warning = None if checker.cheap else checker.excess(call.arguments)
             if warning is None and (problems := checker.problems(call.arguments)):
                 raise _invalid(tool, problems, call.arguments)
+            if warning is None and tool.output_schema is None:
+                return inner(call)
+            return answered(call, tool, warning)
+
+        async def answered(call: Call, tool: Tool, warning: str | None = None) -> Reply:
             reply = await inner(call)
             if warning is not None:
                 reply = _warn(reply, warning)
-            return check_reply(reply, tool)
-
-        def check_reply(reply: Reply, tool: Tool | None) -> Reply:
-            if tool is None or tool.output_schema is None or reply.is_error or reply.task is not None:
+            if tool.output_schema is None or reply.is_error or reply.task is not None:
                 return reply
             entry = outputs.get(tool.public_name)
             if entry is None or entry[0] is not tool:

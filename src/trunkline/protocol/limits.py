@@ -25,7 +25,8 @@ def check_shape(frame: bytes, limits: Limits) -> None:
         LimitExceeded: the frame is too deep or too wide.
     """
     opened = frame.count(b"[") + frame.count(b"{")
-    if opened <= limits.depth and opened + frame.count(b",") <= limits.nodes:
+    # Each value takes a byte, so that a short frame need not be searched for commas.
+    if opened <= limits.depth and (len(frame) <= limits.nodes or opened + frame.count(b",") <= limits.nodes):
         return
     bare = _drop_strings(frame)
     opened = bare.count(b"[") + bare.count(b"{")

@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 import functools
 import inspect
+import logging
+import math
 import os
 from collections.abc import Callable, Coroutine
 from types import TracebackType
@@ -18,6 +20,8 @@ from trunkline.pipeline.breaker_verdict import fails
 
 P = ParamSpec("P")
 T = TypeVar("T")
+logger = logging.getLogger("trunkline.breaker")
+
 On = type[BaseException] | tuple[type[BaseException], ...]
 
 
@@ -114,8 +118,16 @@ class Breaking:
     def _known(self) -> BreakerState:
         # Not made before the first use: there need be no event loop, and so no clock, until then.
         if self._state is None:
-            self._state = BreakerState(self._settings, _now(), _draw, self._on_change)
+            self._state = BreakerState(self._settings, _now(), _draw, self._tell)
         return self._state
+
+    def _tell(self, before: BreakerPhase, state: BreakerPhase, reason: str | None) -> None:
+        if self._on_change is None:
+            return
+        try:
+            self._on_change(before, state, reason)
+        except Exception:  # boundary: a mistake in the application's function is none of what was guarded
+            logger.exception("`on_change` of the breaker %r failed", self.name)
 
     def _judge(self, error: BaseException) -> bool | None:
         """Say whether a block that raised this has failed; None where that tells nothing."""
@@ -154,8 +166,19 @@ def breaker(
         open_for: seconds without calls before one is let through to find out.
         jitter: whether it waits a random part of those seconds.
         probe_timeout: seconds after which that one makes room for another, ended or not.
-        on_change: told the state before, the state now, and why.
+        on_change: told the state before, the state now, and why; what it raises is logged.
+
+    Raises:
+        TypeError, ValueError: an argument cannot be used.
     """
+    if on is not None and not _are_kinds(on):
+        raise TypeError(f"`on` takes a kind of exception, or several; got {on!r}")
+    _require("failure_rate", failure_rate, 0 < failure_rate <= 1, "above 0 and at most 1")
+    _require("least_calls", least_calls, least_calls >= 1, "at least 1")
+    _require("window", window, 0 < window < math.inf, "a number of seconds above 0")
+    _require("consecutive", consecutive, consecutive >= 0, "at least 0, which is off")
+    _require("open_for", open_for, open_for >= 0, "a number of seconds, at least 0")
+    _require("probe_timeout", probe_timeout, probe_timeout > 0, "a number of seconds above 0")
     settings = BreakerSettings(
         failure_rate=failure_rate,
         least_calls=least_calls,
@@ -166,6 +189,16 @@ def breaker(
         probe_timeout=probe_timeout,
     )
     return Breaking(settings, name=name, on=on, on_change=on_change)
+
+
+def _are_kinds(on: object) -> bool:
+    kinds = on if isinstance(on, tuple) else (on,)
+    return all(isinstance(kind, type) and issubclass(kind, BaseException) for kind in kinds)
+
+
+def _require(name: str, given: float, fit: bool, what: str) -> None:
+    if not fit:
+        raise ValueError(f"`{name}` is {what}; got {given:g}")
 
 
 def _now() -> float:

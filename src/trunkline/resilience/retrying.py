@@ -17,7 +17,7 @@ from typing import Any, ParamSpec, TypeVar
 
 import msgspec
 
-from trunkline.core.backoff import Backoff
+from trunkline.core.backoff import Backoff, bound
 from trunkline.core.budget import Budget
 from trunkline.errors import CallError
 
@@ -26,7 +26,7 @@ T = TypeVar("T")
 
 On = type[Exception] | tuple[type[Exception], ...] | Callable[[Exception], object]
 """Which exceptions are worth another try: their types, or a function that gives whether one is, or, in place
-of True, the seconds that the other side asks to wait."""
+of True, the seconds that the other side asks to wait, which may be 0."""
 
 logger = logging.getLogger("trunkline.retry")
 
@@ -78,7 +78,7 @@ def retry(
     """
     seconds = {"delay": delay, "delay_max": delay_max, "retry_after_max": retry_after_max}
     for name, given in (seconds | {"timeout": timeout or 0.0}).items():
-        if given < 0:
+        if not given >= 0:
             raise ValueError(f"`{name}` is a number of seconds, at least 0; got {given:g}")
     if attempts < 1:
         raise ValueError(f"`attempts` counts the first try too, so it is at least 1; got {attempts}")
@@ -138,12 +138,16 @@ class Retrying(msgspec.Struct, frozen=True, kw_only=True):
             elapsed: seconds since the first try began.
             now: moment on the loop's clock, for the budget.
         """
-        if retry >= self.attempts or not (worth := self.worth(error)):
+        if retry >= self.attempts:
             return None
-        asked = getattr(error, "retry_after", None) if isinstance(worth, bool) else worth
+        worth = self.worth(error)
+        tells = isinstance(worth, int | float) and not isinstance(worth, bool)
+        if not worth and not tells:
+            return None
+        asked = worth if tells else getattr(error, "retry_after", None)
         wait = self.backoff.delay(retry, self.draw())
         if isinstance(asked, int | float):
-            wait += min(max(asked, 0.0), self.retry_after_max)
+            wait += bound(asked, self.retry_after_max)
         if self.timeout is not None and elapsed + wait >= self.timeout:
             return None
         if self.budget is not None and not self.budget.take(now):

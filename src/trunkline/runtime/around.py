@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 
+from msgspec.structs import replace
+
 from trunkline.pipeline.middleware import Function, Middleware, Point
 from trunkline.pipeline.service import POINTS, Layer
 from trunkline.runtime.layering import Layering
@@ -52,13 +54,18 @@ def middleware_of(given: Iterable[Middleware | Function]) -> tuple[Middleware, .
     """Give each as a record; a bare function stands at the point `call` for everything.
 
     Raises:
+        TypeError: one is no function.
         ValueError: a point is none.
     """
+    if callable(given):
+        raise TypeError(f"`middleware` takes a list of functions, not {given!r} alone")
     made = tuple(one if isinstance(one, Middleware) else Middleware(function=one) for one in given)
     for one in made:
+        if not callable(one.function):
+            raise TypeError(f"middleware is a function `async def mw(call, next)`, not {one.function!r}")
         if one.at not in POINTS:
             raise ValueError(f"there is no point {one.at!r} for middleware; there are: {', '.join(POINTS)}")
-    return made
+    return tuple(replace(one, tools=_names(one.tools)) for one in made)
 
 
 def _names(tools: str | Iterable[str]) -> tuple[str, ...]:

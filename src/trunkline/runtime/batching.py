@@ -54,7 +54,7 @@ class Batching:
             route = self._routes.recall(handle.tool) or await self._routes.find(handle.tool, timeout)
             flight.activity = self._loop.time()
             flight.bundle = bundles.find(route.server)
-            made = self._make_call(route, arguments, timeout, flight.started, flight)
+            made = self._make_call(route, arguments, timeout, flight.started, flight, None, None)
             return await route.service(replace(made, id=handle.call_id))
 
         return call
@@ -65,6 +65,8 @@ class Batching:
         arguments: Mapping[str, Any] | None,
         timeout: float | None,
         asked: float,
-        flight: Flight | None = None,
+        flight: Flight,
+        priority: int | None,
+        max_age: float | None,
     ) -> Call:
         raise NotImplementedError

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
 
 from trunkline.catalog.names import split_name
 from trunkline.config.policy import Policy
 from trunkline.core.breaker import BreakerPhase, BreakerStatus
 from trunkline.pipeline.breaker_state import BreakerState
 from trunkline.runtime.guards import Guards
-from trunkline.runtime.routes import Routes
 from trunkline.runtime.tool_lists import SEPARATOR, no_server
 from trunkline.supervision.fleet import Fleet
 
@@ -17,16 +17,16 @@ from trunkline.supervision.fleet import Fleet
 class BreakerSwitch:
     """The breaker of one server or tool, in the hand of an operator."""
 
-    def __init__(self, name: str, state: BreakerState) -> None:
+    def __init__(self, name: str, find: Callable[[], BreakerState]) -> None:
         self.name = name
         """The server, or the public name of the tool."""
-        self._state = state
+        self._find = find
         self._time = asyncio.get_running_loop().time
 
     @property
     def status(self) -> BreakerStatus:
         """How it is doing."""
-        return self._state.status(self._time())
+        return self._find().status(self._time())
 
     def force_open(self) -> None:
         """Let no call through until `reset` or `force_closed`; calls in flight go on."""
@@ -41,10 +41,10 @@ class BreakerSwitch:
         self._force("closed")
 
     def __repr__(self) -> str:
-        return f"<BreakerSwitch {self.name!r} {self._state.state}>"
+        return f"<BreakerSwitch {self.name!r}>"
 
     def _force(self, state: BreakerPhase) -> None:
-        self._state.force(state, self._time())
+        self._find().force(state, self._time())
 
 
 class Breakers:
@@ -53,7 +53,6 @@ class Breakers:
     _fleet: Fleet
     _guards: Guards
     _policy: Policy
-    _routes: Routes
 
     def breaker(self, name: str) -> BreakerSwitch:
         """Give the breaker of a server or of a tool, to look at it, or to hold it open or closed.
@@ -70,9 +69,10 @@ class Breakers:
             server, tool = pair
         else:
             raise no_server(name, self._fleet)
-        rules = self._policy.for_tool(server, tool) if tool else self._policy.for_server(server)
-        state = self._guards.breaker(server, tool, rules.breaker)
-        if not rules.breaker.enabled:
-            # Stacks that were made without it are made anew.
-            self._routes.forget()
-        return BreakerSwitch(name, state)
+
+        def find() -> BreakerState:
+            # Each time anew: what nobody holds open or closed may have been dropped since.
+            rules = self._policy.for_tool(server, tool) if tool else self._policy.for_server(server)
+            return self._guards.breaker(server, tool, rules.breaker)
+
+        return BreakerSwitch(name, find)

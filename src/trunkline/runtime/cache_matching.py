@@ -85,12 +85,14 @@ def chosen(
     return Wanted(fits=fits, method=method, arguments=arguments, principal=principal)
 
 
-def changed_by(event: ResourceUpdated | ListChanged) -> Wanted:
-    """Mean what may be another answer after this."""
+def changed_by(event: ResourceUpdated | ListChanged) -> Wanted | None:
+    """Mean what may be another answer after this; None is nothing."""
     if isinstance(event, ResourceUpdated):
         return Wanted(fits=lambda _, uri: _are_related(uri, event.uri), method=READ)
     gone = frozenset((*event.removed, *event.changed))
     every = event.failure is not None or (event.kind == "templates" and bool(gone))
+    if not every and not gone:
+        return None
     return Wanted(fits=lambda _, name: every or name in gone, method=_METHODS.get(event.kind, ""))
 
 

@@ -48,12 +48,12 @@ class Caching:
     def __init__(
         self, spawn: Spawn, see_off: SeeOff, principal: Principal, store: ReplyStore | None = None
     ) -> None:
+        self._spawn = spawn
         self._flights = Flights(spawn)
         self._places = Places(store)
         self._see_off = see_off
         self._principal = principal
-        self._salt = os.urandom(SALT_BYTES)
-        self._keys = Keys(self._salt)
+        self._keys = Keys(os.urandom(SALT_BYTES))
         self._clock = asyncio.get_running_loop().time
         self._prefetcher = Prefetcher()
         self._materials: dict[str, Material | None] = {}
@@ -86,23 +86,36 @@ class Caching:
             self._forget_near(shelf, everything)
         self._prefetcher.forget()
 
-    def layers(self, subject: Subject) -> tuple[Layer, ...]:
-        """Give the layer for calls of one tool, or for all else of a server; none where none is wanted."""
+    def layers(self, subject: Subject, events: EventSink) -> tuple[Layer, ...]:
+        """Give the layer for calls of one tool, or for all else of a server; none where none is wanted.
+
+        Args:
+            events: told where an earlier answer stands in for one that cannot be had.
+        """
         rules = subject.of_tool or subject.of_server
         if rules.cache.keeps or rules.cache.invalidates:
-            return (self._cache(subject),)
+            return (self._cache(subject, events),)
         if not rules.coalesce:
             return ()
         allows = partial(changes_nothing, subject)
         return (Coalesce(shelf=self._shelf(subject), flights=self._flights, allows=allows),)
 
     async def forget(self, wanted: Wanted) -> int:
-        """Forget what is meant, on every server; how many answers that were, as far as is known."""
+        """Forget what is meant, on every server; how many answers that were, as far as is known.
+
+        Raises:
+            TypeError, ValueError: the arguments that are meant are no JSON.
+        """
+        if wanted.arguments is not None:
+            self._keys.asked(wanted.arguments)
         count = 0
         for shelf in tuple(self.shelves.values()):
             count += self._forget_near(shelf, wanted)
             if (far := self._fars.get(shelf.server)) is not None:
-                count += await self._forget_far(far, shelf.server, wanted)
+                before = shelf.invalidated
+                self._owe_far(far, shelf.server, wanted)
+                await far.settle()
+                count += shelf.invalidated - before
         return count
 
     def hear(self, event: Event) -> None:
@@ -111,10 +124,12 @@ class Caching:
             return
         if (shelf := self.shelves.get(event.server)) is None:
             return
-        wanted = changed_by(event)
+        if (wanted := changed_by(event)) is None:
+            return
         self._forget_near(shelf, wanted)
         if (far := self._fars.get(event.server)) is not None:
-            self._see_off(_quietly(self._forget_far(far, event.server, wanted)))
+            self._owe_far(far, event.server, wanted)
+            self._see_off(far.settle())
 
     async def close(self) -> None:
         """Let go of what is kept outside."""
@@ -125,17 +140,16 @@ class Caching:
         self._part(shelf.place, server, keys, wanted)
         return shelf.forget(partial(wanted.concerns, server, keys), partial(wanted.asked, keys))
 
-    async def _forget_far(self, far: FarShelf, server: str, wanted: Wanted) -> int:
-        if (keys := await far.ready()) is None:
-            return 0
-        self._part(far.place, server, keys, wanted)
-        return await far.forget(partial(wanted.means, server, keys))
+    def _owe_far(self, far: FarShelf, server: str, wanted: Wanted) -> None:
+        if far.keys is not None:
+            self._part(far.place, server, far.keys, wanted)
+        far.owe(partial(wanted.means, server))
 
     def _part(self, place: str, server: str, keys: Keys, wanted: Wanted) -> None:
         """Let later calls wait for no request that was made before."""
         self._flights.part(lambda key: key[0].startswith(f"{place}:") and wanted.means(server, keys, key[0]))
 
-    def _cache(self, subject: Subject) -> Layer:
+    def _cache(self, subject: Subject, events: EventSink) -> Layer:
         rules = subject.of_tool or subject.of_server
         shelf, far = self._shelf(subject), self._far(subject)
         allows, forget = partial(changes_nothing, subject), None
@@ -149,6 +163,7 @@ class Caching:
                 flights=self._flights,
                 allows=allows,
                 forget=forget,
+                events=events,
             )
         prefetch = None
         if subject.of_tool is not None and rules.prefetch.enabled:
@@ -160,6 +175,7 @@ class Caching:
             allows=allows,
             prefetch=prefetch,
             forget=forget,
+            events=events,
         )
 
     async def _forget_quietly(self, wanted: Wanted) -> None:
@@ -169,10 +185,9 @@ class Caching:
         server, sizes = subject.server, subject.of_server.cache
         if (shelf := self.shelves.get(server)) is None:
             self._made += 1
-            material = self._materials.get(server)
-            place = f"live{self._made}" if material is None else material.keys(self._salt)[1]
             index = Index(sizes.max_entries, sizes.max_bytes)
-            shelf = self.shelves[server] = Shelf(server, place, self._keys, index, self._clock)
+            shelf = Shelf(server, f"live{self._made}", self._keys, index, self._clock)
+            self.shelves[server] = shelf
         shelf.index.max_entries, shelf.index.max_bytes = sizes.max_entries, sizes.max_bytes
         return shelf
 
@@ -183,7 +198,7 @@ class Caching:
         store, material = self._places.of(subject.of_server.cache), self._materials.get(server)
         if store is None or material is None:
             return None
-        far = FarShelf(self._shelf(subject), store, lambda salt: material.keys(salt)[1], _wall)
+        far = FarShelf(self._shelf(subject), store, lambda salt: material.keys(salt)[1], _wall, self._spawn)
         self._fars[server] = far
         return far
 
@@ -222,10 +237,6 @@ def changes_nothing(subject: Subject, call: Call) -> bool:
     # A tool that only takes an idempotency key is not meant: its next call has another key.
     claims = hints.get("idempotentHint") is True and hints.get("destructiveHint") is False
     return claims and subject.of_server.trust
-
-
-async def _quietly(work: Coroutine[Any, Any, int]) -> None:
-    await work
 
 
 def _wall() -> float:

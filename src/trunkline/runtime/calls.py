@@ -136,9 +136,12 @@ class Calls:
             rest: dict[str, Any] = {"priority": priority, "max_age": max_age}
             rest |= {"fallback": fallback, "fallback_on": fallback_on}
             return await self._call_typed(tool, arguments, timeout, on_progress, as_, rest)
-        asked = self._loop.time()
-        route = self._routes.recall(tool) or await self._routes.find(tool, timeout)
-        call = self._make_call(route, arguments, timeout, asked, priority=priority, max_age=max_age)
+        asked = begun = self._loop.time()
+        route = self._routes.recall(tool)
+        if route is None:
+            route = await self._routes.find(tool, timeout)
+            begun = self._loop.time()
+        call = self._make_call(route, arguments, timeout, asked, Flight(begun), priority, max_age)
         if fallback is not None:
             route, call = self._falling(route, call, **read_fallback(fallback, fallback_on))
         if on_progress is None:
@@ -301,9 +304,7 @@ class Calls:
         async def call() -> Reply:
             route = self._routes.recall(tool) or await self._routes.find(tool, timeout)
             flight.activity = self._loop.time()
-            made = self._make_call(
-                route, given, timeout, flight.started, flight, priority=priority, max_age=max_age
-            )
+            made = self._make_call(route, given, timeout, flight.started, flight, priority, max_age)
             if falling is not None:
                 route, made = falling(route, made)
             return await route.service(replace(made, id=handle.call_id, log_level=log_level))
@@ -317,9 +318,9 @@ class Calls:
         arguments: Mapping[str, Any] | None,
         timeout: float | None,
         asked: float,
-        flight: Flight | None = None,
-        priority: int | None = None,
-        max_age: float | None = None,
+        flight: Flight,
+        priority: int | None,
+        max_age: float | None,
     ) -> Call:
         return Call(
             id=next(self._call_ids),
@@ -330,7 +331,7 @@ class Calls:
             principal=self._acting.get(self._principal),
             deadline=asked + (route.timeout if timeout is None else timeout),
             idle=route.idle if timeout is None else max(route.idle, timeout),
-            flight=flight or Flight(self._loop.time()),
+            flight=flight,
             priority=priority,
             max_age=max_age,
         )

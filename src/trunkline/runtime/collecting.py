@@ -41,7 +41,8 @@ class Window:
                 self._waiting.remove(entry)
             raise
         finally:
-            flight.queued += self._loop.time() - begun
+            flight.activity = now = self._loop.time()
+            flight.queued += now - begun
 
     def _open(self) -> None:
         if self._timer is not None:

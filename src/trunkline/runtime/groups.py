@@ -149,7 +149,7 @@ class _Tool:
             rank=self._rank(server, live, now),
             load=self._load,
             weight=settings.weight,
-            latency=self._latency.read(now),
+            latency=self._latency.read(now, load=self._load),
             region=settings.region,
             tags=settings.tags,
             features=self._features.read(agreed),
@@ -160,15 +160,15 @@ class _Tool:
     async def measured(self, caller: Caller, child: Call, *, last: bool) -> Reply:
         """Make the call, and learn from how it ends."""
         time = asyncio.get_running_loop().time
-        self.ejection.take(time())
-        self._load += 1
         begun = time()
+        self.ejection.take(begun)
+        if not self._load:
+            self._latency.silent_since = begun
+        self._load += 1
         try:
             reply = await caller.send(child, last=last)
         except BaseException as error:  # boundary: any end may tell something of the tool
-            taken = time() - begun
-            if taken > (self._latency.read(time()) or 0.0):
-                self._latency.add(taken, time())
+            self._latency.fail(time() - begun, time())
             if speaks_against(error, child, time()):
                 self.ejection.fail(time())
             raise

@@ -194,7 +194,9 @@ async def finish(task: asyncio.Task[None]) -> None:
             cancelled = cause
     if cancelled is not None:
         raise cancelled
-    task.result()
+    # Whoever cancels every task there is, as `asyncio.run` does at its end, has ended this one too.
+    if not task.cancelled():
+        task.result()
 
 
 async def _carry(handle: Handle, call: Callable[[], Awaitable[Reply]]) -> None:

@@ -7,6 +7,7 @@ from collections.abc import AsyncGenerator
 from typing import TYPE_CHECKING
 
 from trunkline.config.loading import Config
+from trunkline.config.policy import Policy
 from trunkline.core.journal import LogLine
 from trunkline.core.status import ServerStatus
 from trunkline.errors import DeadlineExceededError
@@ -25,6 +26,7 @@ class Inspecting:
     """What `Trunk` knows of itself; it sets the attributes below when it is entered."""
 
     config: Config
+    _policy: Policy
     _fleet: Fleet
     _insight: Insight
     _inventory: Inventory
@@ -72,6 +74,7 @@ class Inspecting:
             catalog=self._inventory.catalog(),
             warnings=self._inventory.warnings(),
             disabled=self.config.disabled,
+            groups=self._policy.groups,
         )
         return explain_why(word, known)
 

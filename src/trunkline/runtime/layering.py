@@ -8,6 +8,7 @@ from typing import Literal
 
 import msgspec
 
+from trunkline.config.policy import Policy
 from trunkline.config.settings import ServerPolicy, ToolPolicy
 from trunkline.core.budget import Budget
 from trunkline.core.call import Call
@@ -57,8 +58,12 @@ class Subject(msgspec.Struct, frozen=True, kw_only=True):
         """What middleware is matched against."""
         return f"{self.server}.{self.tool}" if self.tool else self.server
 
-    def safety(self, call: Call) -> Safety:
-        """Say what is known of repeating a call."""
+    def safety(self, call: Call, *, elsewhere: bool = False) -> Safety:
+        """Say what is known of repeating a call.
+
+        Args:
+            elsewhere: by another tool or server, which knows nothing of the key that this one was given.
+        """
         rules, tool = self.of_tool or ToolPolicy(), self.known(call.public_name)
         if call.detach:
             return "once"
@@ -67,7 +72,7 @@ class Subject(msgspec.Struct, frozen=True, kw_only=True):
             {} if tool is None else tool.annotations,
             trusted=self.of_server.trust,
             read_only=rules.read_only,
-            idempotent=rules.idempotent or bool(rules.idempotency_key),
+            idempotent=rules.idempotent or (bool(rules.idempotency_key) and not elsewhere),
         )
 
 
@@ -82,6 +87,7 @@ class Layering:
         caching: Caching | None = None,
     ) -> None:
         self._observe = observe
+        self._deadline = Deadline()
         self._guards = guards
         self._caching = caching
         self._budgets: dict[str, Budget] = {}
@@ -101,17 +107,21 @@ class Layering:
         """Give the layers for a subject, in order, together with those that only routes can make."""
         made = (
             self._observe,
-            Deadline(),
+            self._deadline,
             *more,
             *self._own(subject),
             self._fallback(subject),
-            *(() if self._caching is None else self._caching.layers(subject)),
+            *(() if self._caching is None else self._caching.layers(subject, self.events)),
             self._retry(subject),
             self._route(subject),
             self._guards.breaker_layer(subject.server, subject.tool, subject.of_server, subject.of_tool),
             self._guards.limit_layer(subject.server, subject.tool, subject.of_server, subject.of_tool),
         )
         return in_order(layer for layer in made if layer is not None)
+
+    def adopt(self, policy: Policy) -> None:
+        """Follow another policy at once."""
+        self._guards.adopt(policy)
 
     def forget(self, servers: Sequence[str]) -> None:
         """Drop what is kept of any server but these."""
@@ -159,7 +169,7 @@ class Layering:
             alternatives=rules.fallback,
             on=frozenset(rules.fallback_on),
             ask=subject.ask,
-            is_repeatable=lambda call: subject.safety(call) != "once",
+            is_repeatable=lambda call: subject.safety(call, elsewhere=True) != "once",
             events=self._observe.events,
             check=subject.check,
         )

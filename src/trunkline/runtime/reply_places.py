@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+import logging
 import os
 
 from trunkline.config.caches import cache_folder, is_switched_off
@@ -10,6 +12,10 @@ from trunkline.config.reference import resolve
 from trunkline.core.cache_settings import CacheSettings
 from trunkline.store.replies import ReplyStore
 
+logger = logging.getLogger("trunkline.cache")
+
+_FAREWELL = 2.0
+"""Seconds that closing a place may take."""
 FOLDER = "replies"
 """The folder of kept answers, among the user's caches."""
 
@@ -51,7 +57,12 @@ class Places:
         self._open[name] = RedisReplies(url)
 
     async def close(self) -> None:
-        """Close what was opened."""
+        """Close what was opened, in bounded time."""
         opened, self._open = self._open, {}
-        for store in opened.values():
-            await store.close()
+        for name, store in opened.items():
+            try:
+                async with asyncio.timeout(_FAREWELL):
+                    await store.close()
+            except Exception as error:  # boundary: a place may fail in any way, and must not keep us open
+                kind = name.partition(":")[0]
+                logger.warning("the place %s for answers was not closed: %s", kind, type(error).__name__)

@@ -55,6 +55,7 @@ class Stacks:
     def adopt(self, policy: Policy) -> None:
         """Follow another policy from the next call on."""
         self._policy = policy
+        self._layering.adopt(policy)
         self.forget()
 
     def of_tool(self, server: str, tool: str) -> Service:
@@ -70,8 +71,8 @@ class Stacks:
         return self._variant("once", server, tool)
 
     def safety(self, call: Call) -> Safety:
-        """Say what is known of repeating a call of a tool."""
-        return self._subject(call.server, call.name).safety(call)
+        """Say what is known of repeating a call of a tool by an equal one of another server."""
+        return self._subject(call.server, call.name).safety(call, elsewhere=True)
 
     def of_server(self, server: str) -> Service:
         """Give the pipeline of all that is no tool."""

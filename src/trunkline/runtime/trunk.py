@@ -146,6 +146,7 @@ class Trunk(
             self._layering,
             self._handles.see_off,
         )
+        self._guards.renew_stacks = self._routes.forget
         self._remembering = Remembering(self._store, self._principal)
         self._call_ids = map(f"{os.urandom(3).hex()}-{{:x}}".format, itertools.count(1))
         if is_wanted(self._handlers):
@@ -183,6 +184,7 @@ class Trunk(
         try:
             await finish(self._root)
         finally:
+            self._layering.forget(())
             await self._files.close()
             self._bus.close()
             await end_reacting(self._reacting)

@@ -12,11 +12,13 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from trunkline.catalog.names import CLI_SEPARATORS, resolve, split_name
+from trunkline.core.group import GroupPolicy
 from trunkline.core.journal import CallRecord
 from trunkline.core.status import ServerStatus
 from trunkline.core.tool import Tool
 from trunkline.core.why import Why
 from trunkline.errors import AmbiguousNameError, NotFoundError
+from trunkline.runtime.why_group import explain_group
 from trunkline.security.sanitize import sanitize_text
 from trunkline.telemetry.journal import MOST_CALLS, Journal
 
@@ -40,10 +42,12 @@ class Knowledge(msgspec.Struct, frozen=True, kw_only=True):
     """What was left out of the lists of each server, and why."""
     disabled: tuple[str, ...] = ()
     """Servers that are switched off in the configuration."""
+    groups: Mapping[str, GroupPolicy] = {}
+    """Equal tools of several servers, by the name of their group."""
 
 
 def explain_why(word: str, known: Knowledge) -> Why:
-    """Explain a call by its id, a server, or a tool by its public or bare name.
+    """Explain a call by its id, a server, a group, or a tool by its public or bare name.
 
     Raises:
         NotFoundError: it has the form of a call's id, and no such call is known. Any other word that is
@@ -53,6 +57,8 @@ def explain_why(word: str, known: Knowledge) -> Why:
         return _explain_call(call, known)
     if word in known.statuses:
         return _explain_server(word, known)
+    if word in known.groups:
+        return explain_group(word, known.groups[word], known.statuses)
     if word in known.disabled:
         return Why(
             about="server",
@@ -100,6 +106,8 @@ def _notes_of(call: CallRecord, status: ServerStatus | None) -> list[str]:
     notes = []
     if not call.ok and not call.running:
         notes.append(f"code {call.code}, delivery {call.delivery}: {_DELIVERIES[call.delivery]}")
+    if call.cached:
+        notes.append("the server was not asked: what it gave is kept from an earlier call (--no-cache asks)")
     if call.degraded:
         notes.append(f"something else was given in its place: {sanitize_text(call.degraded)}")
     if call.replica:
@@ -127,7 +135,7 @@ _DELIVERIES = {
 
 
 def _advice(call: CallRecord, status: ServerStatus | None) -> str | None:
-    if status is not None and status.hint is not None and status.state in _DOWN:
+    if status is not None and status.hint is not None and _is_down(status):
         return status.hint
     if call.delivery == "unknown":
         return "Check its effect before calling again."
@@ -143,7 +151,7 @@ def _explain_server(name: str, known: Knowledge) -> Why:
         notes.append(f"it was started again {_times(status.restarts)}")
     if status.retry_in is not None:
         notes.append(f"it is tried again in {status.retry_in:.0f} s, or by a call before that")
-    elif status.state in _DOWN:
+    elif _is_down(status):
         notes.append("it is tried again by the next call or `trunkline restart`, not by itself")
     if status.last_check is not None:
         notes.append(f"it answered last {status.last_check:.0f} s ago")
@@ -199,8 +207,14 @@ def _left_out(server: str, known: Knowledge) -> list[str]:
     return [*warnings[:_MOST_WARNINGS], *more]
 
 
+def _is_down(status: ServerStatus) -> bool:
+    return status.state in _DOWN and not status.asleep
+
+
 def _state(status: ServerStatus) -> str:
     since = f"{status.state} for {status.since:.0f} s"
+    if status.asleep and status.last_error is None:
+        return f"{since}: nobody uses it, and its next use connects it"
     if status.state == "ready" or status.last_error is None:
         return since
     return f"{since}: {sanitize_text(status.last_error)}"
@@ -239,7 +253,7 @@ def _explain_listed(word: str, tool: Tool, known: Knowledge) -> Why:
         notes.append(
             f"the breaker of {sanitize_text(tool.server)} is {status.breaker}: {status.breaker_reason}"
         )
-    usable = status.state not in _DOWN
+    usable = not _is_down(status)
     summary = f"it is a tool of {tool.server}"
     if not usable:
         summary += f", which listed it before and is now {_state(status)}"

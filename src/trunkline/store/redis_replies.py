@@ -17,6 +17,8 @@ _SALT = f"{_PREFIX}salt"
 _PATIENCE = 0.5
 """Seconds that one exchange may take."""
 _PAGE = 500
+_CONNECTIONS = 16
+"""Most connections at a time; whoever finds them taken waits."""
 
 
 class RedisReplies:
@@ -51,9 +53,19 @@ class RedisReplies:
         """Keep this for so many seconds, if nothing of its server was forgotten since."""
         if keep_for < 0.001:
             return False
-        if int(await self._client.get(_mark_key(key.partition(":")[0])) or 0) != mark:
-            return False
-        await self._client.set(_PREFIX + key, value, px=int(keep_for * 1000))
+        from redis.exceptions import WatchError
+
+        counted = _mark_key(key.partition(":")[0])
+        async with self._client.pipeline(transaction=True) as exchange:
+            await exchange.watch(counted)
+            if int(await exchange.get(counted) or 0) != mark:
+                return False
+            exchange.multi()  # type: ignore[no-untyped-call]
+            exchange.set(_PREFIX + key, value, px=int(keep_for * 1000))
+            try:
+                await exchange.execute()
+            except WatchError:
+                return False
         return True
 
     async def drop(self, server: str, concerned: Callable[[str], bool]) -> int:
@@ -87,7 +99,7 @@ def _mark_key(server: str) -> str:
 
 def _client(url: str) -> Redis:
     try:
-        from redis.asyncio import Redis
+        from redis.asyncio import BlockingConnectionPool, Redis
     except ImportError as cause:
         raise ConfigError(
             "answers cannot be kept in Redis: redis is not installed",
@@ -95,7 +107,14 @@ def _client(url: str) -> Redis:
             hint="Install trunkline[redis], or set cache.store to memory or disk.",
         ) from cause
     try:
-        return Redis.from_url(url, socket_timeout=_PATIENCE, socket_connect_timeout=_PATIENCE)
+        pool = BlockingConnectionPool.from_url(
+            url,
+            max_connections=_CONNECTIONS,
+            timeout=_PATIENCE,
+            socket_timeout=_PATIENCE,
+            socket_connect_timeout=_PATIENCE,
+        )
+        return Redis.from_pool(pool)
     except ValueError as cause:
         raise ConfigError(
             "this is no URL of a Redis",

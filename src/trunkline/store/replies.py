@@ -54,6 +54,8 @@ class Kept(msgspec.Struct, frozen=True, kw_only=True):
     """What stands before the answer itself, on a line of its own."""
 
     version: int = VERSION
+    key: str
+    """What it is kept under, so that nothing else is taken for it, whatever the place mixes up."""
     stored: float
     """When the answer came, in seconds since the epoch."""
     fresh_for: float
@@ -71,8 +73,8 @@ def write_kept(head: Kept, body: bytes) -> bytes:
     return _encode(head) + b"\n" + body
 
 
-def read_kept(data: bytes, now: float) -> tuple[Kept, bytes] | None:
-    """Give what is kept, or None for what is no answer of ours, or from the future.
+def read_kept(data: bytes, key: str, now: float) -> tuple[Kept, bytes] | None:
+    """Give what is kept, or None for what is not kept under this key, or no whole answer, or from the future.
 
     Args:
         now: seconds since the epoch.
@@ -82,13 +84,17 @@ def read_kept(data: bytes, now: float) -> tuple[Kept, bytes] | None:
         kept = _decode(head)
     except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
         return None
-    if not mark or not _is_object(body) or kept.version != VERSION or kept.stored > now + _AHEAD:
+    if not mark or kept.version != VERSION or kept.key != key or kept.stored > now + _AHEAD:
         return None
-    return kept, body
+    return (kept, body) if _is_answer(body) else None
 
 
-def _is_object(body: bytes) -> bool:
+def _is_answer(body: bytes) -> bool:
+    """Whether it is a result such as is kept: no error, no task, nothing that more is to follow."""
     try:
-        return isinstance(msgspec.json.decode(body), dict)
+        raw = msgspec.json.decode(body)
     except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
         return False
+    if not isinstance(raw, dict) or raw.get("isError") is True or "task" in raw:
+        return False
+    return bool(raw.get("resultType", "complete") == "complete")

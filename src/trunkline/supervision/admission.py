@@ -93,9 +93,10 @@ class Admission:
             return well[0] if well else None
         return min(well, key=lambda one: one.load / one.weight, default=None)
 
-    def move(self, member: Member, other: Member) -> None:
+    def move(self, flight: Flight, member: Member, other: Member) -> None:
         """A call goes to another member."""
-        self._follow(other)
+        if flight.plan is None:
+            self._follow(other)
         member.load -= 1
         other.take()
 
@@ -188,7 +189,7 @@ class Admission:
         for at in choice.start:
             members[at].supervisor.start()
         if choice.member is not None:
-            if not waiter.leases:
+            if not waiter.leases and flight.plan is None:
                 self._follow(members[choice.member])
             return members[choice.member]
         leased = sum(one.leased for one in members)

@@ -23,18 +23,26 @@ _UNUSABLE = frozenset(
     )
 )
 """Codes of failed starts that only a person can mend."""
+_OURS = ("stdio", "memory")
+"""Transports to servers that we start."""
 
 
-def start_failed(server: str, phase: str, cause: CallError) -> CallError:
+def start_failed(server: str, phase: str, cause: CallError, transport: str = "stdio") -> CallError:
     """Tell a failed start as one; what was lost on the way was no call of anybody's."""
     if isinstance(cause, UnavailableError) and cause.code != "unavailable":
         return cause
+    verb, hint = "started", "Look at the last lines of its standard error, or run its command by hand."
+    if transport not in _OURS:
+        verb, hint = (
+            "connected",
+            f"Check that its URL is that of an MCP endpoint: `trunkline doctor {server}`.",
+        )
     error = UnavailableError(
-        f"it could not be started ({phase}): {cause.message}",
+        f"it could not be {verb} ({phase}): {cause.message}",
         code="start_failed",
         server=server,
         status=cause.status,
-        hint="Look at the last lines of its standard error, or run its command by hand.",
+        hint=hint,
     )
     error.__cause__ = cause
     return error
@@ -54,7 +62,7 @@ def ended(server: str) -> UnavailableError:
 def too_slow(server: str, phase: str, timeout: float, transport: str = "stdio") -> UnavailableError:
     """Tell a start that did not end within its time."""
     look = "Run its command by hand to see what it waits for"
-    if transport not in ("stdio", "memory"):
+    if transport not in _OURS:
         look = "Check its URL, and that nothing on the way swallows what is sent (`trunkline doctor` tells)"
     return UnavailableError(
         f"it did not become ready within {timeout:g} s ({phase})",

@@ -73,6 +73,12 @@ class Member:
         return self.rank is None and self.supervisor.may_start()
 
     @property
+    def asleep(self) -> bool:
+        """Whether it is not connected because nobody wants it; a spare one that was lost is not wanted."""
+        supervisor = self.supervisor
+        return supervisor.asleep or (self.spare and supervisor.state == "stopped" and not self.trying)
+
+    @property
     def stateless(self) -> bool:
         """Whether every request to it stands alone; not before that is known."""
         live = self.supervisor.live
@@ -97,8 +103,11 @@ class Member:
 
     def take(self) -> None:
         """A call is given to it."""
+        now = self._loop.time()
+        if not self.load:
+            self.latency.silent_since = now
         self.load += 1
-        self.ejection.take(self._loop.time())
+        self.ejection.take(now)
 
     def succeed(self, sent: float) -> None:
         """A call that was given to the connection at this moment was answered."""
@@ -113,10 +122,9 @@ class Member:
         call.flight.tried += (self.name,)
         if isinstance(error, UnavailableError | OutcomeUnknownError):
             self.set_aside()
-        if now - sent > (self.latency.read(now) or 0.0):
-            # It would have taken at least as long; a failure that comes quickly makes nothing quick.
-            self.latency.add(now - sent, now)
-        if speaks_against(error, call, now):
+        self.latency.fail(now - sent, now)
+        spread = self.stateless or call.flight.plan is not None
+        if speaks_against(error, call, now, spread=spread):
             self.ejection.fail(now)
 
     def note(self, event: ServerChanged) -> None:
@@ -134,11 +142,12 @@ class Member:
         agreed = None if live is None else live.agreed
         return Health(
             name=self._identity,
+            spare=self.spare,
             place=self.endpoint,
             rank=self.rank,
             load=self.load,
             weight=self.weight,
-            latency=self.latency.read(self._loop.time()),
+            latency=self.latency.read(self._loop.time(), load=self.load),
             region=settings.region,
             tags=settings.tags,
             features=self._features.read(agreed),

@@ -19,8 +19,12 @@ _CLOCK = 0.001
 """Seconds by which a timer may ring early."""
 
 
-def speaks_against(error: BaseException, call: Call, now: float) -> bool:
+def speaks_against(error: BaseException, call: Call, now: float, *, spread: bool = True) -> bool:
     """Whether another replica might have done better.
+
+    Args:
+        spread: calls may go anywhere; where they stay for what the server keeps for them, an error that it
+            answered with is no reason to lose that.
 
     A refusal that is about the call, as unknown tools and wrong arguments are, is none of the replica's
     doing; neither is a caller who gave up, unless the call's time was over.
@@ -31,7 +35,7 @@ def speaks_against(error: BaseException, call: Call, now: float) -> bool:
         case UnavailableError() | OutcomeUnknownError() | ProtocolError():
             return True
         case ServerError():
-            return error.rpc_code == _INTERNAL_ERROR or (error.status or 0) >= _SERVER_FAULT
+            return spread and (error.rpc_code == _INTERNAL_ERROR or (error.status or 0) >= _SERVER_FAULT)
         case asyncio.CancelledError():
             return is_overdue(call, now)
         case _:

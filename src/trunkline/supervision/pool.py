@@ -133,7 +133,7 @@ class Pool:
     @property
     def asleep(self) -> bool:
         """Whether nothing is connected because nobody has wanted it yet, or not any more."""
-        return all(one.supervisor.asleep for one in self.members)
+        return all(one.asleep for one in self.members)
 
     @property
     def busy(self) -> bool:

@@ -68,7 +68,7 @@ class Sharing:
                     other = self._admission.spare(call.flight) if _is_unsent(error, call) else None
                     if other is None:
                         raise
-                self._admission.move(member, other)
+                self._admission.move(call.flight, member, other)
                 member = other
         finally:
             self._admission.leave(member)

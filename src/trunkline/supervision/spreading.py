@@ -4,9 +4,13 @@ from __future__ import annotations
 
 from msgspec.structs import replace
 
+from trunkline.core.routing import EjectionSettings
 from trunkline.supervision.ejection import PROBE_EVERY
 from trunkline.supervision.recovery import RestartPolicy
 from trunkline.supervision.settings import ServerSettings
+
+_NEVER = EjectionSettings(failures=0)
+"""Of several connections to one endpoint, none does better than another."""
 
 
 def settings_of(settings: ServerSettings) -> list[tuple[int, bool, ServerSettings]]:
@@ -23,6 +27,7 @@ def settings_of(settings: ServerSettings) -> list[tuple[int, bool, ServerSetting
                 lazy=spare or settings.lazy,
                 restart=_on_demand(endpoint.restart) if spare else _spaced(endpoint.restart, len(endpoints)),
                 replicas=(),
+                ejection=endpoint.ejection if len(endpoints) > 1 else _NEVER,
             )
             found.append((at, spare, member))
     return found

@@ -380,8 +380,9 @@ class Supervisor(Restartable):
 
     def _explain(self, cause: BaseException) -> TrunklineError:
         if isinstance(cause, OutcomeUnknownError | UnavailableError):
-            known = self._opening.over_limit()
-            return known or start_failed(self.settings.name, self._opening.phase, cause)
+            opening = self._opening
+            known = opening.over_limit()
+            return known or start_failed(self.settings.name, opening.phase, cause, opening.kind)
         return cause if isinstance(cause, TrunklineError) else self._internal(cause)
 
     def _internal(self, cause: BaseException) -> TrunklineError:

@@ -57,6 +57,7 @@ class _Ended(msgspec.Struct, gc=False):
     message: str | None
     replica: str
     degraded: str
+    cached: bool
 
 
 class Journal:
@@ -87,9 +88,9 @@ class Journal:
         text: str | None = None
         flight = call.flight
         delivery: Delivery = "answered"
-        degraded = ""
+        degraded, cached = "", False
         if isinstance(outcome, Reply):
-            degraded = outcome.reason
+            degraded, cached = outcome.reason, outcome.cached
             if outcome.raw.get("isError") is True:
                 code = "tool_error"
         else:
@@ -111,6 +112,7 @@ class Journal:
                 text,
                 flight.replica,
                 degraded,
+                cached,
             )
         )
 
@@ -185,6 +187,7 @@ def _record_ended(one: _Ended, now: float) -> CallRecord:
         message=one.message,
         replica=one.replica,
         degraded=one.degraded,
+        cached=one.cached,
         hops=one.timing.to_hops(answered=one.delivery in _TOLD),
         timing=one.timing,
     )

@@ -15,7 +15,8 @@ import ast
 import asyncio
 import functools
 import gc
-from collections.abc import Collection, Iterator
+import inspect
+from collections.abc import Callable, Collection, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, NamedTuple, Self
@@ -58,8 +59,20 @@ def waiting_places(task: asyncio.Task[Any], source: Path) -> Iterator[Place]:
         waiting = getattr(waiting, "cr_await", None) or getattr(waiting, "ag_await", None)
 
 
+class _Watched(asyncio.Task[Any]):
+    """A task that tells when it is cancelled."""
+
+    on_cancel: Callable[[_Watched], object] = staticmethod(lambda _: None)
+
+    def cancel(self, msg: Any = None) -> bool:
+        self.on_cancel(self)
+        return super().cancel(msg)
+
+
 class Lookout:
-    """Tells, turn by turn, where tasks wait; who has not moved is not looked at again.
+    """Tells, turn by turn, where tasks wait, and where they are cancelled.
+
+    Who has not moved is not looked at again.
 
     Args:
         source: whose places are told.
@@ -69,6 +82,8 @@ class Lookout:
     def __init__(self, source: Path, among: Collection[Place] | None = None) -> None:
         self._source = source
         self._among = None if among is None else frozenset(among)
+        self.cancelled: set[Place] = set()
+        """Where tasks waited when they were cancelled, by whoever did that; to be emptied at will."""
         self._tasks: set[asyncio.Task[Any]] = set()
         self._known: dict[asyncio.Task[Any], tuple[object, frozenset[Place]]] = {}
 
@@ -77,7 +92,8 @@ class Lookout:
         """Watch the tasks of a loop that begin while the body runs."""
 
         def begin(loop: asyncio.AbstractEventLoop, work: Any, **options: Any) -> asyncio.Task[Any]:
-            task: asyncio.Task[Any] = asyncio.Task(work, loop=loop, **options)
+            task = _Watched(work, loop=loop, **options)
+            task.on_cancel = self._note_cancelled
             self._tasks.add(task)
             return task
 
@@ -89,10 +105,13 @@ class Lookout:
         finally:
             loop.set_task_factory(before)
 
+    def find_waiting(self) -> list[asyncio.Task[Any]]:
+        """Give the tasks that wait anywhere in the source, but for those of the servers of the test kit."""
+        return [task for task in self._find_tasks() if self._waits_in_source(task)]
+
     def find_all(self) -> frozenset[Place]:
         """Give the places at which any task that is watched waits."""
-        self._tasks = {task for task in self._tasks if not task.done()}
-        found = [places for task in self._tasks if (places := self.find_of(task))]
+        found = [places for task in self._find_tasks() if (places := self.find_of(task))]
         return frozenset().union(*found)
 
     def find_of(self, task: asyncio.Task[Any]) -> frozenset[Place]:
@@ -107,6 +126,22 @@ class Lookout:
             found &= self._among
         self._known[task] = waited_for, found
         return found
+
+    def _find_tasks(self) -> set[asyncio.Task[Any]]:
+        self._tasks = {task for task in self._tasks if not task.done()}
+        return self._tasks
+
+    def _waits_in_source(self, task: asyncio.Task[Any]) -> bool:
+        work = task.get_coro()
+        if inspect.iscoroutine(work) and inspect.getcoroutinestate(work) == inspect.CORO_CREATED:
+            return False
+        files = {file for file, _ in waiting_places(task, self._source)}
+        return bool(files) and not any(file.startswith("testing/") for file in files)
+
+    def _note_cancelled(self, task: asyncio.Task[Any]) -> None:
+        # Who cancels itself waits nowhere yet.
+        if task is not asyncio.current_task():
+            self.cancelled |= self.find_of(task)
 
 
 def choose_turns(seen: list[frozenset[Place]]) -> list[int]:

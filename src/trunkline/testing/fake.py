@@ -193,17 +193,18 @@ class FakeServer(Offer):
         return serve_url(self, json=json, path=path, sessions=sessions)
 
     def websocket(
-        self, *, cut_after: int | None = None, delay: float = 0.0
+        self, *, cut_after: int | None = None, delay: float = 0.0, tiresome: bool = False
     ) -> AbstractAsyncContextManager[str]:
         """Serve over WebSocket on a free port of 127.0.0.1 within an `async with`, which gives the URL.
 
         Args:
             cut_after: break the connection, once, when so many messages were sent and another one is due.
             delay: seconds before each message.
+            tiresome: send some messages by the piece, slowly, and comments or pings all the time.
         """
         from trunkline.testing.streams import Quirks, serve_url
 
-        return serve_url(self, "websocket", Quirks(cut_after=cut_after, delay=delay))
+        return serve_url(self, "websocket", Quirks(cut_after=cut_after, delay=delay, tiresome=tiresome))
 
     def sse(
         self,
@@ -215,6 +216,7 @@ class FakeServer(Offer):
         delay: float = 0.0,
         lines: int = 1,
         status: int = 202,
+        tiresome: bool = False,
     ) -> AbstractAsyncContextManager[str]:
         """Serve over the HTTP+SSE transport of 2024-11-05, as `websocket` does.
 
@@ -228,7 +230,7 @@ class FakeServer(Offer):
         """
         from trunkline.testing.streams import Quirks, serve_url
 
-        quirks = Quirks(endpoint, ids, retry_ms, cut_after, delay, lines, status)
+        quirks = Quirks(endpoint, ids, retry_ms, cut_after, delay, lines, status, tiresome)
         return serve_url(self, "sse", quirks)
 
     async def listen(

@@ -18,7 +18,7 @@ from collections.abc import Iterator, Sequence
 import msgspec
 
 from trunkline.core.reply import Reply
-from trunkline.errors import CallError
+from trunkline.errors import CallError, DeadlineExceededError
 from trunkline.pipeline.middleware import Function
 from trunkline.testing.law_play import ENDS, Act, Asked, Build, End, Foreign, Played, Told, play
 
@@ -124,9 +124,13 @@ def _check_outcome(told: Told, played: Played, promise: Promise) -> None:
     else:
         known = isinstance(outcome, asyncio.CancelledError)
         _hold(known, f"law 5: an exception that nobody raised: {outcome!r}", told)
-    if promise.shares and isinstance(outcome, asyncio.CancelledError):
-        return
-    foreign = [gave for gave in own if isinstance(gave, Foreign)]
+    left = promise.shares and isinstance(outcome, asyncio.CancelledError | DeadlineExceededError)
+    foreign = [
+        one.gave
+        for one in told.tries
+        # What several callers share goes on when one of them has left, and may end otherwise.
+        if isinstance(one.gave, Foreign) and not (left and told.ended <= one.at + one.act.takes + _ROOM)
+    ]
     _hold(all(outcome is one for one in foreign), "law 5: an unknown exception was swallowed", told)
 
 

@@ -21,6 +21,8 @@ class Mortal:
         self.server = server
         self.lives = 0
         """How many connections were opened."""
+        self.taken_along: list[Callable[[], object]] = []
+        """Called when it is killed: what else is lost with it."""
         self._killed = asyncio.Event()
 
     async def serve(self, receive: Callable[[], Awaitable[bytes]], send: Callable[[bytes], None]) -> None:
@@ -39,3 +41,5 @@ class Mortal:
     def kill(self) -> None:
         """End the connection there is, as if the server had exited; without one, end the next."""
         self._killed.set()
+        for lose in self.taken_along:
+            lose()

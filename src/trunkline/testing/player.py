@@ -23,9 +23,7 @@ from trunkline.testing.stage import (
     Cuts,
     Lose,
     Stage,
-    cancel,
     check_outcome,
-    close,
     places_before,
     works_again,
 )
@@ -127,11 +125,12 @@ class Player:
         """Cut in the first way in which it meets somebody new."""
         if self._has_cut or stage.task.done():
             return
-        done = self._found.places
         for cut in CUTS:
             found = places_before(cut, stage)
-            if not found <= done[cut] | (done[cancel] if cut is close else set()):
-                done[cut] |= found
+            if not found <= self._found.known_to(cut):
+                self._found.places[cut] |= found
+                # What is cancelled from now on is for this cut.
+                stage.lookout.cancelled = self._found.cancelled
                 self._has_cut = True
                 cut(stage)
                 return

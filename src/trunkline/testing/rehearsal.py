@@ -24,6 +24,7 @@ from trunkline.testing.cutting import Lookout, Place, choose_turns
 from trunkline.testing.fake import FakeServer
 from trunkline.testing.mortal import Mortal
 from trunkline.testing.stage import (
+    CUTS,
     Cut,
     Cuts,
     Stage,
@@ -104,17 +105,16 @@ class Rehearsal:
         found: dict[Family, Cuts] = {"legacy": Cuts(), "modern": Cuts()}
         for scenario in scenarios:
             for family in scenario.families:
-                self._cut(scenario, family, choose, found[family].places)
+                self._cut(scenario, family, choose, found[family])
         found["legacy"].add(found["modern"])
         return found["legacy"]
 
-    def _cut(
-        self, scenario: Scenario, family: Family, choose: Choose, places: Mapping[Cut, set[Place]]
-    ) -> None:
+    def _cut(self, scenario: Scenario, family: Family, choose: Choose, cuts: Cuts) -> None:
         seen = self._rehearse(scenario, family)
-        for cut, done in places.items():
-            for turn in choose([found[cut is not cancel] - done for found in seen]):
-                done |= self._play_cut(scenario, family, turn, cut)
+        for cut in CUTS:
+            known = cuts.known_to(cut)
+            for turn in choose([found[cut is not cancel] - known for found in seen]):
+                self._play_cut(scenario, family, turn, cut, cuts)
 
     def play(self, scenario: Scenario, family: Family, look: Look) -> BaseException | None:
         """Play a scenario and give how it ended.
@@ -131,6 +131,8 @@ class Rehearsal:
     async def _play(self, scenario: Scenario, family: Family, look: Look) -> BaseException | None:
         loop = asyncio.get_running_loop()
         assert isinstance(loop, TurnLoop)  # noqa: S101 - see `play`
+        unheard: list[Any] = []
+        loop.set_exception_handler(lambda _, context: unheard.append(context))
         peer = Mortal(self._serve(family, scenario.options))
         scenario.arrange(peer.server)
         before = asyncio.all_tasks()
@@ -146,6 +148,8 @@ class Rehearsal:
             await asyncio.sleep(0)
         if left := asyncio.all_tasks() - before:
             raise AssertionError(f"it left {left}")
+        if unheard:
+            raise AssertionError(f"nobody heard of {unheard}")
         return outcome if isinstance(outcome, BaseException) else None
 
     def _rehearse(
@@ -163,18 +167,17 @@ class Rehearsal:
             raise AssertionError("it fails when nobody cuts it") from outcome
         return seen
 
-    def _play_cut(self, scenario: Scenario, family: Family, turn: int, cut: Cut) -> frozenset[Place]:
-        """Cut a scenario at one turn; give where somebody was waiting."""
-        found: frozenset[Place] = frozenset()
+    def _play_cut(self, scenario: Scenario, family: Family, turn: int, cut: Cut, cuts: Cuts) -> None:
+        """Cut a scenario at one turn; note where somebody was waiting."""
 
         def look(now: int, stage: Stage) -> None:
-            nonlocal found
             if now == turn:
-                found = places_before(cut, stage)
+                cuts.places[cut] |= places_before(cut, stage)
+                # What is cancelled from now on is for this cut.
+                stage.lookout.cancelled = cuts.cancelled
                 cut(stage)
 
         check_outcome(self.play(scenario, family, look))
-        return found
 
 
 async def _end(stage: Stage, *, final: bool) -> Any:

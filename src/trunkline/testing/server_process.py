@@ -57,16 +57,18 @@ class ServerProcess:
         """Its process id."""
         return self._process.pid
 
-    def serve(self, server: FakeServer, carrier: Carrier) -> str:
+    def serve(self, server: FakeServer, carrier: Carrier, *, tiresome: bool = False) -> str:
         """Serve a copy of a server as it is now and give its URL.
 
         Args:
             carrier: `json` and `sse` are Streamable HTTP with one kind of reply, `older` is HTTP+SSE.
+            tiresome: see `FakeServer.websocket`; nothing over Streamable HTTP, where faults do that.
 
         Raises:
             ValueError: a tool is a Python function.
         """
-        return str(self._ask({"serve": to_document(server), "carrier": carrier})["url"])
+        question = {"serve": to_document(server), "carrier": carrier, "tiresome": tiresome}
+        return str(self._ask(question)["url"])
 
     def stop(self, url: str) -> None:
         """Stop serving; every connection breaks."""
@@ -113,19 +115,22 @@ async def _run() -> None:
                 answer = {}
             else:
                 stack = await everything.enter_async_context(contextlib.AsyncExitStack())
-                answer = {"url": await _serve(stack, question["serve"], question["carrier"])}
+                url = await _serve(stack, question["serve"], question["carrier"], question["tiresome"])
+                answer = {"url": url}
                 served[answer["url"]] = stack
             sys.stdout.write(json.dumps(answer) + "\n")
             sys.stdout.flush()
 
 
-async def _serve(stack: contextlib.AsyncExitStack, document: dict[str, Any], carrier: Carrier) -> str:
+async def _serve(
+    stack: contextlib.AsyncExitStack, document: dict[str, Any], carrier: Carrier, tiresome: bool
+) -> str:
     server = read_script(document)
     match carrier:
         case "older":
-            return await stack.enter_async_context(server.sse())
+            return await stack.enter_async_context(server.sse(tiresome=tiresome))
         case "websocket":
-            return await stack.enter_async_context(server.websocket())
+            return await stack.enter_async_context(server.websocket(tiresome=tiresome))
         case _:
             return await stack.enter_async_context(server.http(json=carrier == "json"))
 

@@ -44,7 +44,14 @@ def close(stage: Stage) -> None:
     stage.closing.append(stage.task.get_loop().create_task(stage.trunk.aclose()))
 
 
-CUTS: tuple[Cut, ...] = (cancel, lose_the_peer, close)
+def end_the_loop(stage: Stage) -> None:
+    """Cancel all who wait, as `asyncio.run` does with what is left at its end; then close the trunk."""
+    for task in stage.lookout.find_waiting():
+        task.cancel()
+    close(stage)
+
+
+CUTS: tuple[Cut, ...] = (cancel, lose_the_peer, close, end_the_loop)
 
 
 class Cuts:
@@ -52,17 +59,25 @@ class Cuts:
 
     def __init__(self) -> None:
         self.places: dict[Cut, set[Place]] = {cut: set() for cut in CUTS}
+        self.cancelled: set[Place] = set()
+        """Where somebody was cancelled because of a cut; who is closed may end without that."""
 
     def add(self, more: Cuts) -> None:
         """Take in the places of another play."""
+        self.cancelled |= more.cancelled
         for cut, places in more.places.items():
             self.places[cut] |= places
 
     def miss(self, wait: Awaiting) -> bool:
-        """Whether nobody was cancelled there, alone or with all else, or nobody lost the server there."""
-        places = self.places
-        cancelled = places[cancel] | places[close]
-        return not (wait.is_among(cancelled) and wait.is_among(places[lose_the_peer]))
+        """Whether nobody was cancelled there, or nobody lost the server there."""
+        return not (wait.is_among(self.cancelled) and wait.is_among(self.places[lose_the_peer]))
+
+    def known_to(self, cut: Cut) -> set[Place]:
+        """Give the places at which this cut would tell nothing new."""
+        known = self.places[cut]
+        if cut is close:
+            return known | self.places[cancel]
+        return known | self.cancelled if cut is end_the_loop else known
 
     def meet(self, wait: Awaiting) -> bool:
         """Whether anybody was cut there."""

@@ -6,12 +6,14 @@ Each connection is one in memory; what is here only moves its frames. Built on a
 from __future__ import annotations
 
 import asyncio
+import functools
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Literal, NamedTuple
 
 from aiohttp import WSMsgType, web
 
+from trunkline.testing import drips
 from trunkline.testing.memory import serve
 
 if TYPE_CHECKING:
@@ -38,6 +40,8 @@ class Quirks(NamedTuple):
     """Spread each message over so many `data` lines."""
     status: int = 202
     """What a post is answered with."""
+    tiresome: bool = False
+    """Send some messages by the piece, and comments or pings between them."""
 
 
 class Frames:
@@ -124,13 +128,16 @@ class StreamServer:
         self.sockets.add(socket)
         frames = Frames(self.server)
         self._open.add(frames)
-        sending = asyncio.create_task(self._send_frames(request, socket, frames))
+        sending = [asyncio.create_task(self._send_frames(request, socket, frames))]
+        if self.quirks.tiresome:
+            sending.append(asyncio.create_task(drips.chatter(socket.ping)))
         try:
             async for message in socket:
                 frames.received.put_nowait(message.data.encode())
         finally:
             self.sockets.discard(socket)
-            sending.cancel()
+            for task in sending:
+                task.cancel()
             self._open.discard(frames)
             await frames.end()
         return socket
@@ -142,7 +149,10 @@ class StreamServer:
             if await self._cuts(number) and request.transport is not None:
                 request.transport.abort()
                 return
-            await socket.send_frame(frame, WSMsgType.TEXT)
+            if self.quirks.tiresome and number % drips.SELDOM == 0:
+                await drips.drip(functools.partial(_write_raw, request), drips.fragment(frame))
+            else:
+                await socket.send_frame(frame, WSMsgType.TEXT)
         await socket.close()
 
     async def _cuts(self, number: int) -> bool:
@@ -179,12 +189,27 @@ class StreamServer:
             for number in range(10):
                 await response.write(b'event: message\ndata: {"jsonrpc":"2.0","method":"x%d"}\n\n' % number)
             await response.write(self._endpoint_event(session))
-        while (frame := await session.frames.sent.get()) is not None:
-            event = self._event(frame, len(session.events) + 1)
-            session.events.append(event)
-            if await self._cuts(len(session.events)):
-                return
-            await response.write(event)
+        whole = asyncio.Lock()
+
+        async def comment() -> None:
+            async with whole:
+                await response.write(b": nothing\n\n")
+
+        commenting = asyncio.create_task(drips.chatter(comment)) if self.quirks.tiresome else None
+        try:
+            while (frame := await session.frames.sent.get()) is not None:
+                event = self._event(frame, len(session.events) + 1)
+                session.events.append(event)
+                if await self._cuts(len(session.events)):
+                    return
+                slowly = self.quirks.tiresome and len(session.events) % drips.SELDOM == 0
+                async with whole:
+                    await drips.drip(response.write, drips.cut(event) if slowly else iter(()))
+                    if not slowly:
+                        await response.write(event)
+        finally:
+            if commenting is not None:
+                commenting.cancel()
 
     def _endpoint_event(self, session: Session) -> bytes:
         origin = {"foreign": "http://192.0.2.1", "absolute": self.origin}.get(self.quirks.endpoint, "")
@@ -204,6 +229,11 @@ class StreamServer:
         if status == 202:
             await self.take_post(session, await request.read())
         return web.Response(status=status)
+
+
+async def _write_raw(request: web.Request, data: bytes) -> None:
+    if request.transport is not None:
+        request.transport.write(data)
 
 
 def _spread(frame: bytes, lines: int) -> bytes:

@@ -42,6 +42,7 @@ class Process(msgspec.Struct, frozen=True, kw_only=True):
 
     pid: int
     parent: int
+    group: int
     session: int
     begun: int
     """Tells it from a later one of the same id."""
@@ -114,6 +115,7 @@ def look_at(pid: int) -> Process | None:
         return Process(
             pid=pid,
             parent=int(fields[1]),
+            group=int(fields[2]),
             session=int(fields[3]),
             begun=int(fields[19]),
             cpu_seconds=sum(map(int, fields[11:15])) / _TICKS,
@@ -122,6 +124,12 @@ def look_at(pid: int) -> Process | None:
         )
     except (OSError, IndexError, ValueError):
         return None
+
+
+def look_again(process: Process) -> Process | None:
+    """Give a process as it is now, or None when it has ended."""
+    now = look_at(process.pid)
+    return now if now is not None and now.begun == process.begun and not now.ended else None
 
 
 def _renew(tree: Tree) -> None:
@@ -140,8 +148,7 @@ def _join(tree: Tree, fresh: list[Process]) -> None:
 
 
 def _kill(process: Process) -> None:
-    now = look_at(process.pid)
-    if now is not None and now.begun == process.begun:
+    if look_again(process) is not None:
         with contextlib.suppress(ProcessLookupError, PermissionError):
             os.kill(process.pid, signal.SIGKILL)
 

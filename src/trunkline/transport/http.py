@@ -181,6 +181,18 @@ class HttpLink(HttpBatching):
             return
         self._closed.set_result(reason)
         self.unsolicited.close()
+        try:
+            await self._part()
+        finally:
+            for response in self._reading:
+                # aiohttp tells a reader of a lost connection, and nothing of one that is closed beneath it.
+                response.content.set_exception(aiohttp.ClientConnectionError("it was closed"))
+            for response in tuple(self._draining):
+                response.close()
+            await self._client.close()
+
+    async def _part(self) -> None:
+        """End what was begun besides calls, and tell the server."""
         if self._listening is not None:
             self._listening.cancel()
             await asyncio.wait({self._listening})
@@ -191,12 +203,6 @@ class HttpLink(HttpBatching):
             _, late = await asyncio.wait(self._farewells, timeout=_FAREWELL)
             for task in late:
                 task.cancel()
-        for response in self._reading:
-            # aiohttp tells a reader of a lost connection, and nothing of one that is closed beneath it.
-            response.content.set_exception(aiohttp.ClientConnectionError("it was closed"))
-        for response in tuple(self._draining):
-            response.close()
-        await self._client.close()
 
     async def _post(
         self, body: bytes, flights: Sequence[Flight], headers: Mapping[str, str]

@@ -83,6 +83,15 @@ class Reading(asyncio.Protocol):
         self.connection_lost = end  # type: ignore[assignment]
 
 
+class Writing(asyncio.BaseProtocol):
+    """A pipe that is written to."""
+
+    def __init__(self, link: asyncio.SubprocessProtocol, end: Callable[[Exception | None], None]) -> None:
+        self.pause_writing = link.pause_writing  # type: ignore[method-assign]
+        self.resume_writing = link.resume_writing  # type: ignore[method-assign]
+        self.connection_lost = end  # type: ignore[assignment]
+
+
 def _widen(descriptor: int) -> None:
     """Let the kernel hold more of a large answer, where it can (Linux)."""
     if sys.platform.startswith("linux"):

@@ -1,63 +1,11 @@
-"""Ending a child and everything in its process group, and saying how it ended.
-
-Source: specification 2026-07-28, basic/transports/stdio, "Shutdown".
-"""
+"""Signals to a child and to everything in its process group, and words for how it ended."""
 
 from __future__ import annotations
 
-import asyncio
 import contextlib
 import os
 import signal
 import sys
-
-_LOOK_AGAIN = 0.02
-"""Seconds between two looks at whether anybody is left in the group."""
-
-
-async def end_process(pid: int, exited: asyncio.Future[int], grace: float, *, polite: bool) -> None:
-    """Wait for a child whose input was closed, then SIGTERM, then SIGKILL its group; bounded.
-
-    Args:
-        pid: the child, which leads its own process group.
-        exited: done when the child has exited.
-        grace: seconds for each step.
-        polite: wait for the child to see the end of its input; one that never spoke is not waited for.
-
-    Whoever cuts this short leaves no process either: the group is killed at once.
-    """
-    try:
-        await _end_in_steps(pid, exited, grace, polite=polite)
-    except asyncio.CancelledError:
-        signal_group(pid, signal.SIGKILL)
-        raise
-
-
-async def _end_in_steps(pid: int, exited: asyncio.Future[int], grace: float, *, polite: bool) -> None:
-    for number in (None, signal.SIGTERM, signal.SIGKILL):
-        if number != signal.SIGKILL and is_stopped(pid):
-            continue
-        if number is not None:
-            signal_group(pid, number)
-        elif not polite:
-            continue
-        await asyncio.wait({exited}, timeout=grace)
-        if exited.done():
-            break
-    await _end_group(pid, grace)
-
-
-async def _end_group(pid: int, grace: float) -> None:
-    """End what the child left behind in its group."""
-    if not signal_group(pid, signal.SIGTERM):
-        return
-    loop = asyncio.get_running_loop()
-    deadline = loop.time() + grace
-    while is_group_alive(pid):
-        if loop.time() >= deadline:
-            signal_group(pid, signal.SIGKILL)
-            return
-        await asyncio.sleep(_LOOK_AGAIN)
 
 
 def signal_group(pid: int, number: int) -> bool:

@@ -164,13 +164,15 @@ class SseLink:
         await asyncio.shield(self._closing)
 
     async def _end(self) -> None:
-        await self._core.finish_posting(self._settings.farewell)
-        if self._reader is not None:
-            self._reader.cancel()
-            await asyncio.wait({self._reader})
-        if self._endpoint.done() and not self._endpoint.cancelled():
-            self._endpoint.exception()
-        await self._client.close()
+        try:
+            await self._core.finish_posting(self._settings.farewell)
+            if self._reader is not None:
+                self._reader.cancel()
+                await asyncio.wait({self._reader})
+        finally:
+            if self._endpoint.done() and not self._endpoint.cancelled():
+                self._endpoint.exception()
+            await self._client.close()
 
     async def _post(self, body: bytes, flight: Flight) -> None:
         """Post one message.

@@ -20,10 +20,12 @@ from trunkline.core.process_limits import Exceeded, ProcessLimits
 from trunkline.protocol.lines import LineFramer
 from trunkline.transport.bounds import Bounds, bounded_command
 from trunkline.transport.child import Child
+from trunkline.transport.ending import end_process
+from trunkline.transport.kin import Kin
 from trunkline.transport.link import Inbox
 from trunkline.transport.pace import PIECE, WHOLE, Pace
-from trunkline.transport.pipes import OWN_PIPES, ChildPipes, Reading, read_pieces
-from trunkline.transport.process import describe_exit, end_process, is_stopped, signal_group
+from trunkline.transport.pipes import OWN_PIPES, ChildPipes, Reading, Writing, read_pieces
+from trunkline.transport.process import describe_exit, is_stopped, signal_group
 from trunkline.transport.program import explain_start, find_program
 from trunkline.transport.share import SLICE, cut_lines
 from trunkline.transport.stderr import StderrTail
@@ -174,7 +176,7 @@ class StdioLink(asyncio.SubprocessProtocol):
             output, errors, self._stdin = await pipes.connect(
                 lambda: Reading(self.take_output, partial(self.pipe_connection_lost, 1)),
                 lambda: Reading(self._stderr.feed, partial(self.pipe_connection_lost, 2)),
-                lambda: _Input(self),
+                lambda: Writing(self, partial(self.pipe_connection_lost, 0)),
             )
         except BaseException:
             signal_group(child.get_pid(), signal.SIGKILL)
@@ -355,9 +357,11 @@ class StdioLink(asyncio.SubprocessProtocol):
             self._core.lose("it closed its standard streams")
 
     async def _end(self) -> None:
+        kin = Kin(self.pid, () if self._bounds is None else self._bounds.tree.members.values())
+        kin.look(root=not self._exited.done())
         self._stdin.close()
         try:
-            await end_process(self.pid, self._exited, self._settings.grace, polite=self._core.heard)
+            await end_process(kin, self._exited, self._settings.grace, polite=self._core.heard)
             await asyncio.wait({self._drained}, timeout=_DRAIN)
         finally:
             self._part_from_bounds()
@@ -368,19 +372,3 @@ class StdioLink(asyncio.SubprocessProtocol):
                 output.close()
         # asyncio closes the descriptors one turn after `close`.
         await asyncio.sleep(0)
-
-
-class _Input(asyncio.BaseProtocol):
-    """The child's standard input."""
-
-    def __init__(self, link: StdioLink) -> None:
-        self._link = link
-
-    def pause_writing(self) -> None:
-        self._link.pause_writing()
-
-    def resume_writing(self) -> None:
-        self._link.resume_writing()
-
-    def connection_lost(self, exc: Exception | None) -> None:
-        self._link.pipe_connection_lost(0, exc)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from email.utils import parsedate_to_datetime
 
+from trunkline.core.backoff import bound
 from trunkline.errors import (
     AuthorizationRequiredError,
     CallError,
@@ -18,6 +19,9 @@ PROXY_HINT = (
     'Check `proxy` of this server in trunkline.toml, or HTTPS_PROXY and NO_PROXY; "none" goes directly.'
 )
 
+_LONGEST = 365 * 86400.0
+"""Seconds that anybody is told to wait: a number that clocks, and those who read it, can deal with."""
+
 
 def retry_after(headers: Mapping[str, str]) -> float | None:
     """Give the seconds of a `Retry-After` header, or None; a date counts from the answer's own `Date`.
@@ -26,12 +30,12 @@ def retry_after(headers: Mapping[str, str]) -> float | None:
     """
     value = headers.get("Retry-After", "").strip()
     if value.isascii() and value.isdigit():
-        return float(value)
+        return min(float(value), _LONGEST)
     try:
         wait = parsedate_to_datetime(value) - parsedate_to_datetime(headers.get("Date", ""))
     except (TypeError, ValueError):
         return None
-    return max(0.0, wait.total_seconds())
+    return bound(wait.total_seconds(), _LONGEST)
 
 
 def judge_status(server: str, status: int, headers: Mapping[str, str]) -> CallError:

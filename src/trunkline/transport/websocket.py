@@ -190,14 +190,16 @@ class WebSocketLink:
         await asyncio.shield(self._closing)
 
     async def _end(self) -> None:
-        self._reader.cancel()
-        await asyncio.wait({self._reader})
         raw = self._socket.get_extra_info("socket")
-        with suppress(TimeoutError):
-            async with asyncio.timeout(self._settings.farewell):
-                await self._socket.close()
-        _cut(raw)
-        await self._client.close()
+        self._reader.cancel()
+        try:
+            await asyncio.wait({self._reader})
+            with suppress(TimeoutError):
+                async with asyncio.timeout(self._settings.farewell):
+                    await self._socket.close()
+        finally:
+            _cut(raw)
+            await self._client.close()
 
     def _write(self, data: bytes) -> None:
         for frame in data.split(b"\n"):

@@ -15,6 +15,7 @@ import tempfile
 import time
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
+from types import TracebackType
 from typing import Any
 
 import msgspec
@@ -82,6 +83,17 @@ class Forks:
         return Run(code=code, out=shown[0].decode(), err=shown[1].decode())
 
 
+class Started(subprocess.Popen[bytes]):
+    """A process of the program that ends with its test: leaving its block waits only where all went well."""
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if kind is not None:
+            self.kill()
+        super().__exit__(kind, error, trace)
+
+
 class Place:
     """A folder with an `mcp.json`, and the program started in it."""
 
@@ -101,10 +113,10 @@ class Place:
         (self.folder / "mcp.json").write_text(content)
 
     def start(self, *argv: str, program: tuple[str, ...] = ("-m", "trunkline"), **streams: Any) -> Any:
-        """Start the program; the caller ends it."""
+        """Start the program; used in `with`, it ends when the test does."""
         pipes = {"stdin": subprocess.DEVNULL, "stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
         command = [sys.executable, *program, *argv]
-        return subprocess.Popen(command, cwd=self.folder, env=self.environ, **(pipes | streams))
+        return Started(command, cwd=self.folder, env=self.environ, **(pipes | streams))
 
     def run(self, *argv: str, text: bytes | None = None, **options: Any) -> Run:
         """Run the program to its end: in a fork, unless options say how to start it."""

@@ -10,6 +10,7 @@ import socket
 import subprocess
 import sys
 import threading
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
@@ -86,8 +87,9 @@ def test_up_twice_says_that_it_runs(warm: Any) -> None:
 
 def test_several_at_once_make_one_process(warm: Any) -> None:
     warm.write()
-    running = [warm.start("up", "--json") for _ in range(4)]
-    runs = [warm.finish(process) for process in running]
+    with ExitStack() as stack:
+        running = [stack.enter_context(warm.start("up", "--json")) for _ in range(4)]
+        runs = [warm.finish(process) for process in running]
     assert [run.code for run in runs] == [0] * 4, runs
     assert len({json.loads(run.out)["pid"] for run in runs}) == 1
     warm.run("up", "--wait")
@@ -107,11 +109,10 @@ def test_down_says_what_it_ended_and_that_nothing_runs(warm: Any) -> None:
 
 
 def test_idle_time_ends_the_process_and_its_servers(warm: Any) -> None:
-    pid = up(warm, "--idle", "0.2")
-    until(lambda: not is_alive(pid))
-    assert list(folder_of(warm).iterdir()) == []
+    warm.run("up", "--idle", "0.2")  # where time is short it may have ended before this could find it
+    until(lambda: "ending: nobody used it" in warm.run("up", "--log").out)
+    until(lambda: list(folder_of(warm).iterdir()) == [])
     assert warm.living() == []
-    assert "ending: nobody used it" in warm.run("up", "--log").out
 
 
 @pytest.mark.parametrize("argv", [["--no-daemon", "list"], ["call", "echo.echo", "text=x", "--no-daemon"]])
@@ -273,6 +274,15 @@ def test_a_configuration_that_cannot_be_read_is_an_error_of_up(warm: Any) -> Non
     assert warm.run("down").code == 0
 
 
+def test_a_log_that_cannot_be_written_is_an_error_of_up_with_what_mends_it(warm: Any) -> None:
+    Path(warm.environ["XDG_STATE_HOME"]).touch()
+    run = warm.run("up")
+    assert run.code == 1
+    said = run.err.splitlines()
+    assert re.fullmatch(r"trunkline: error: the log .* cannot be written: Not a directory", said[0])
+    assert said[1:] == ["  hint: Set XDG_STATE_HOME to a folder of your own."]
+
+
 def test_a_folder_that_others_may_enter_is_not_used(warm: Any) -> None:
     folder_of(warm).mkdir(mode=0o755)
     run = warm.run("up")
@@ -290,6 +300,7 @@ def test_a_socket_of_something_else_is_not_trusted(warm: Any) -> None:
     with socket.socket(socket.AF_UNIX) as listener:
         listener.bind(str(path))
         listener.listen()
+        listener.settimeout(BOUND)
         answering = threading.Thread(target=lambda: listener.accept()[0].close())
         answering.start()
         run = warm.run("call", "echo.echo", "text=x", program=HERE)

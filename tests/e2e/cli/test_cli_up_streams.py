@@ -174,7 +174,7 @@ def test_watching_sees_what_changes_at_the_warm_servers(up: Any) -> None:
         process.stderr = process.stdout
         wait_for_line(process, b"echo  ready")
         os.kill(server, signal.SIGKILL)
-        wait_for_line(process, b"echo  backoff")
+        wait_for_line(process, b"1 restart\n")
         process.stderr = None
         process.send_signal(signal.SIGINT)
         assert up.finish(process).code == 130

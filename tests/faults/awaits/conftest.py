@@ -271,6 +271,12 @@ def make_narrow_socket(address: Any) -> socket.socket:
     return made
 
 
+class HastyTransport(stdio.StdioTransport, frozen=True, kw_only=True):
+    """Ends a process soon."""
+
+    grace: float = 0.3
+
+
 class Cutter:
     """Plays what an area of `tests/awaits.toml` answers for."""
 
@@ -312,6 +318,6 @@ def cutter(monkeypatch: pytest.MonkeyPatch, awaits: Any) -> Cutter:
     monkeypatch.setattr(http_client, "_PIECE", 16 * 1024)
     monkeypatch.setattr(http_client, "FreshConnector", NarrowConnector)
     # Less patience, so that no play takes seconds.
-    monkeypatch.setattr(stdio, "StdioTransport", partial(stdio.StdioTransport, grace=0.3))
+    monkeypatch.setattr(stdio, "StdioTransport", HastyTransport)
     monkeypatch.setattr(sse, "SseTransport", partial(sse.SseTransport, farewell=0.1))
     return Cutter(awaits)

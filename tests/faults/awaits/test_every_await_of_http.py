@@ -168,7 +168,7 @@ async def read_an_array(trunk: trunkline.Trunk, _: Lose) -> None:
 async def end_without_a_session(trunk: trunkline.Trunk, _: Lose) -> None:
     await trunk.ready()
     trunk.start("fake.gone", timeout=10)
-    await asyncio.sleep(0.02)
+    await asyncio.sleep(0.05)
     await trunk.aclose()
 
 

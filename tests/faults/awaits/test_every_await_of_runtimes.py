@@ -23,7 +23,9 @@ from trunkline.runtime.control_client import AttachedTrunk
 from trunkline.runtime.control_link import ControlLink
 from trunkline.runtime.control_messages import VERSION, Hello, Logs, Restart
 from trunkline.runtime.control_server import ControlServer
+from trunkline.runtime.memory_key import Material
 from trunkline.store.port import MemoryStore
+from trunkline.store.sqlite_replies import DiskReplies
 from trunkline.testing import TaskScript
 from trunkline.testing.player import RealScenario
 from trunkline.testing.stage import Lose
@@ -257,13 +259,44 @@ class SlowStore(MemoryStore):
         super().put(key, value)
 
 
+class Shelf:
+    """Answers that are kept on disk; what is lost is what the file holds."""
+
+    def __init__(self, folder: Path, places: Any) -> None:
+        self._folder = folder
+        self._places = places
+
+    @asynccontextmanager
+    async def serve(self) -> AsyncIterator[Any]:
+        yield self._places.make_server("modern"), self.spoil
+
+    def spoil(self) -> None:
+        with suppress(FileNotFoundError), open(self._folder / "replies.sqlite", "r+b") as file:
+            file.write(b"x" * 4096)
+
+    async def keep(self, trunk: trunkline.Trunk, _: Lose) -> None:
+        """Keep an answer, although the server is an object in this process, and forget it."""
+        caching = trunk._caching
+        caching._materials["fake"] = Material(server=b"fake", context=b"")
+        caching._places._open["memory"] = DiskReplies(self._folder)
+        await trunk.call("fake.slow", timeout=10)
+        await asyncio.sleep(0.1)
+        await trunk.call("fake.slow", timeout=10)
+        await trunk.cache.clear("fake.*")
+        await trunk.aclose()
+
+
 async def test_whatever_waits_for_the_store_can_be_cancelled_and_lose_its_server(
-    cutter: Any, places: Any, works: Any, monkeypatch: pytest.MonkeyPatch
+    cutter: Any, places: Any, works: Any, folder: Path, monkeypatch: pytest.MonkeyPatch
 ):
     monkeypatch.setattr(remembering, "_GATHER", 0.02)
     monkeypatch.setattr(remembering, "_FAREWELL", 0.02)
     serve = places.behind(lambda: places.make_server("modern").http(json=True))
     options = {"store": SlowStore()}
-    await cutter.cut(
-        "store", {"modern": {"ends": RealScenario(serve, works.end, options=options, final=True)}}
-    )
+    shelf = Shelf(folder / "replies", places)
+    kept = {"policy": {"tools": {"fake.slow": {"read_only": True, "cache": {"ttl": 0.05}}}}}
+    scenarios = {
+        "ends": RealScenario(serve, works.end, options=options, final=True),
+        "keeps on disk": RealScenario(shelf.serve, shelf.keep, options=kept, final=True),
+    }
+    await cutter.cut("store", {"modern": scenarios})

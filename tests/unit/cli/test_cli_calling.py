@@ -139,6 +139,7 @@ def test_what_is_less_than_was_asked_for_is_one_warning_and_stands_in_the_envelo
     trunkline: Trunkline, world: Any
 ) -> None:
     world.degraded = "git.log failed (unavailable);\x1b[31m answered by mirror.log"
+    world.warnings = (world.degraded,)
     run = trunkline("call", "git.log", "path=.")
     assert (run.code, run.out) == (0, "done\n")
     assert run.err == "trunkline: warning: degraded: git.log failed (unavailable); answered by mirror.log\n"
@@ -205,6 +206,11 @@ def test_raw_goes_with_no_other_form_of_output(
             ConfigError("bad\x1b[2J", server="git", field="url", source="mcp.json", line=3),
             2,
             "trunkline: error: mcp.json:3, server 'git', field 'url': bad\n",
+        ),
+        (
+            ConfigError('invalid JSON\n    "git": }\x1b[2J\n           ^', source="mcp.json"),
+            2,
+            'trunkline: error: mcp.json: invalid JSON\n    "git": }\n           ^\n',
         ),
     ],
 )

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import contextvars
 import json
+import os
+import socket
+import tempfile
 from pathlib import Path
 from typing import Any
 
@@ -11,8 +14,10 @@ import pytest
 
 from trunkline.cli.options import Settings
 from trunkline.cli.terminal import Terminal
-from trunkline.cli.warm import attachment
+from trunkline.cli.warm import attachment, launch
+from trunkline.cli.warm.identity import identify
 from trunkline.config.loading import Config, load
+from trunkline.runtime.control_record import Record, claimed, write_record
 
 URL = "http://127.0.0.1:9/mcp"
 
@@ -44,6 +49,41 @@ def test_a_fork_that_finds_no_background_process_declines_in_silence(
         with pytest.raises(attachment.DeclinedError):
             attach(config, declining=True, **settings)
     assert capsys.readouterr() == ("", "")
+
+
+def test_a_background_process_that_does_not_answer_is_told_of_and_never_said_not_to_run(
+    config: Config, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("trunkline.runtime.control_link._GREETING", 0.05)
+    identity = identify(config)
+    folder = Path(".")
+    monkeypatch.chdir(tempfile.mkdtemp(dir=os.environ["XDG_RUNTIME_DIR"]))
+    monkeypatch.setattr(
+        "trunkline.runtime.control_place.folder_of", lambda _: "."
+    )  # short enough for a socket
+    monkeypatch.setattr("trunkline.runtime.control_place.sockets", lambda *_: ["some"])
+    record = Record(
+        name=identity.name,
+        digest=identity.digest,
+        pid=7,
+        sources=identity.sources,
+        files=identity.files,
+        folder=identity.folder,
+    )
+    with socket.socket(socket.AF_UNIX) as listener, claimed(folder, identity.name):
+        write_record(folder, record)
+        listener.bind(f"{identity.name}.sock")
+        listener.listen()
+        attach(config)
+        warning = capsys.readouterr().err
+        error = launch.not_found(folder, identity.name)
+    assert warning.startswith("trunkline: warning: process 7 of `trunkline up` does not answer")
+    assert "`kill -CONT 7`" in warning
+    assert (str(error), "`kill -CONT 7`" in str(error.hint)) == (
+        "the background process 7 does not answer",
+        True,
+    )
+    assert "ended again" in str(launch.not_found(folder, identity.name))
 
 
 def test_a_server_that_asks_is_not_taken_from_the_background_process(

@@ -28,6 +28,7 @@ _LOOK_AGAIN = 0.05
 _COMMANDS = (*front.ATTACHING, "trunkline")
 _link: ContextVar[ControlLink | None] = ContextVar("link", default=None)
 _declines: ContextVar[bool] = ContextVar("declines", default=False)
+_warned: ContextVar[bool] = ContextVar("warned", default=False)
 
 
 class DeclinedError(BaseException):
@@ -50,10 +51,11 @@ def attach_or_decline() -> None:
 @contextmanager
 def attaching() -> Iterator[None]:
     """Part from the warm servers at the end of the body, if it has attached to any."""
-    token = _link.set(None)
+    token, warned = _link.set(None), _warned.set(False)
     try:
         yield
     finally:
+        _warned.reset(warned)
         if (link := _link.get()) is not None:
             link.close()
         _link.reset(token)
@@ -63,7 +65,7 @@ def attach(config: Config, settings: Settings, terminal: Terminal) -> None:
     """Attach this command to the background process of its configuration, where there is one.
 
     Anything that stands in the way leaves the command to start its own servers; `-v` says why, and a
-    changed file is a warning.
+    changed file, or a process that does not answer, is a warning.
 
     Raises:
         DeclinedError: it cannot attach, and must not run here otherwise.
@@ -73,6 +75,7 @@ def attach(config: Config, settings: Settings, terminal: Terminal) -> None:
     except _UnattachedError as reason:
         if _declines.get():
             raise DeclinedError from None
+        _warned.set(reason.is_warning)
         if reason.is_warning:
             terminal.warn(str(reason))
         elif settings.verbose and str(reason):
@@ -86,6 +89,11 @@ def attach(config: Config, settings: Settings, terminal: Terminal) -> None:
 def is_attached() -> bool:
     """Whether this command uses warm servers."""
     return _link.get() is not None
+
+
+def has_warned() -> bool:
+    """Whether it was said that there are warm servers, and why this command does not use them."""
+    return _warned.get()
 
 
 def use(link: ControlLink) -> None:
@@ -154,16 +162,20 @@ def _has_changed(record: Record, identity: Identity) -> bool:
 def _open(folder: Path, identity: Identity) -> ControlLink:
     from trunkline.errors import ConfigError
     from trunkline.runtime.control_link import ControlLink
-    from trunkline.runtime.control_record import lives
+    from trunkline.runtime.control_record import living
 
     try:
         return ControlLink.open(str(folder / f"{identity.name}{place.SOCKET}"), identity.digest)
     except ConfigError as error:
         raise _UnattachedError(f"the background process is not used: {error}") from error
     except OSError as error:
-        ended = not lives(folder, identity.name)
-        reason = "had been killed; what it left is removed" if ended else f"does not answer: {error}"
-        raise _UnattachedError(f"the background process {reason}") from error
+        record = next((one for one in living(folder) if one.name == identity.name), None)
+        if record is None:
+            reason = "the background process had been killed; what it left is removed"
+            raise _UnattachedError(reason) from error
+        silent = f"process {record.pid} of `trunkline up` does not answer: its servers are not used"
+        mend = f"`kill -CONT {record.pid}` continues one that was stopped"
+        raise _UnattachedError(f"{silent}; {mend}", is_warning=True) from error
 
 
 def _explain(folder: Path, identity: Identity) -> _UnattachedError:

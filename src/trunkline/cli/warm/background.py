@@ -58,7 +58,7 @@ def keep_warm(
         detached: announce the start on standard output, then part from all three streams.
 
     Raises:
-        ConfigError: there is no safe folder for the sockets.
+        ConfigError: there is no safe folder for the sockets, or none for the log.
     """
     folder = make_folder(os.environ)
     log = log_path(state_folder(os.environ), identity.sources, identity.name)

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING
 from trunkline.cli.warm.background import ANNOUNCEMENT
 from trunkline.errors import TrunklineError
 from trunkline.runtime import control_place as place
-from trunkline.runtime.control_record import Record, lives, path_of
+from trunkline.runtime.control_record import Record, lives, living, path_of
 
 if TYPE_CHECKING:
     from trunkline.runtime.control_link import ControlLink
@@ -64,9 +64,10 @@ def launch(arguments: Sequence[str]) -> None:
         return
     process.kill()
     process.wait()
+    message, _, advice = said.strip().removeprefix("trunkline: error: ").partition("\n  hint: ")
     raise LaunchError(
-        said.strip().removeprefix("trunkline: error: ") or "the background process ended at once",
-        hint="`trunkline up --foreground` shows what it does.",
+        message or "the background process ended at once",
+        hint=advice or "`trunkline up --foreground` shows what it does.",
     )
 
 
@@ -82,6 +83,17 @@ def find(folder: Path, name: str, digest: str, patience: float = 0.0) -> Control
         if time.monotonic() >= until:
             return None
         time.sleep(_LOOK_AGAIN)
+
+
+def not_found(folder: Path, name: str) -> LaunchError:
+    """Give the error of a background process that ought to run by now and was not found."""
+    record = next((one for one in living(folder) if one.name == name), None)
+    if record is None:
+        return LaunchError("the background process ended again", hint="`trunkline up --log` shows why.")
+    return LaunchError(
+        f"the background process {record.pid} does not answer",
+        hint=f"`kill -CONT {record.pid}` continues one that was stopped; `kill -9 {record.pid}` ends it.",
+    )
 
 
 def end(folder: Path, record: Record) -> None:

@@ -10,6 +10,7 @@ from contextlib import contextmanager
 from logging.handlers import RotatingFileHandler
 from pathlib import Path
 
+from trunkline.errors import ConfigError
 from trunkline.security.scrub import Scrubber
 from trunkline.telemetry.formatter import LineFormatter
 
@@ -49,13 +50,11 @@ def logging_to(
     """Write our log, and the warnings of others, to the file while the body runs; drop the oldest files.
 
     Gives what keeps secrets out of it, to learn more of them.
+
+    Raises:
+        ConfigError: the file cannot be written.
     """
-    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-    path.touch(mode=0o600)
-    for old in _logs(path.parent, sources)[_KEPT:]:
-        for part in (old, Path(f"{old}.1")):
-            part.unlink(missing_ok=True)
-    handlers: list[logging.Handler] = [RotatingFileHandler(path, maxBytes=MAX_BYTES, backupCount=1)]
+    handlers = [_open(path, sources)]
     if also_stderr:
         handlers.append(logging.StreamHandler())
     scrubber = Scrubber(secrets)
@@ -73,6 +72,21 @@ def logging_to(
         for handler in handlers:
             root.removeHandler(handler)
             handler.close()
+
+
+def _open(path: Path, sources: Sequence[str]) -> logging.Handler:
+    try:
+        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        path.touch(mode=0o600)
+        for old in _logs(path.parent, sources)[_KEPT:]:
+            for part in (old, Path(f"{old}.1")):
+                part.unlink(missing_ok=True)
+        return RotatingFileHandler(path, maxBytes=MAX_BYTES, backupCount=1)
+    except OSError as error:
+        raise ConfigError(
+            f"the log {path} cannot be written: {error.strerror}",
+            hint="Set XDG_STATE_HOME to a folder of your own.",
+        ) from error
 
 
 def _label(sources: Sequence[str]) -> str:

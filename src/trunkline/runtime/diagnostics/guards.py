@@ -27,19 +27,20 @@ DIAGNOSTICS = (
         ),
         fix="Call again after `retry_after` seconds, or raise `limit.rate`.",
         command="trunkline config explain SERVER.TOOL",
-        example="more calls than the rate that is allowed",
+        example="more calls of the server than its rate allows",
     ),
     Diagnostic(
         code="queue_full",
         title="As many calls run and wait as your policy allows; nothing was sent",
         causes=(
             "More is called at a time than the server can do.",
+            "Half of the line is in use, and this principal has its share of it.",
             "The call waited and made room for one of greater priority, or of somebody who waits for less.",
         ),
         fix="Call less at a time, or raise `limit.concurrency` if the server can do more; as many as "
         "`limit.queue` may wait.",
         command="trunkline config explain SERVER.TOOL",
-        example="10 calls run and 100 wait, as many as may",
+        example="10 calls of the server run and 100 wait, as many as may",
     ),
     Diagnostic(
         code="queue_timeout",
@@ -47,6 +48,6 @@ DIAGNOSTICS = (
         causes=("More is called at a time than the server can do.",),
         fix="Call less at a time, or raise `limit.queue_timeout`.",
         command="trunkline config explain SERVER.TOOL",
-        example="its turn did not come within 5 s",
+        example="its turn at the server did not come within 5 s",
     ),
 )

@@ -129,6 +129,8 @@ def _code_of(error: TrunklineError, phase: Phase) -> str:
     status = error.status if isinstance(error, CallError) else None
     if phase != "http" or status is None:
         return error.code
+    if status == 501:
+        return "http_not_mcp"  # it does not know POST at all: RFC 9110, 15.6.2
     if status < 300:
         return "http_not_mcp" if error.code == "protocol_error" else error.code
     if 300 <= status < 400:

@@ -97,7 +97,12 @@ async def reach(server: str, url: str, addresses: list[Address]) -> tuple[socket
             done, waiting = await asyncio.wait(waiting, return_when=asyncio.FIRST_COMPLETED)
             winner = next((one for one in tries if one in done and one.exception() is None), None)
     finally:
-        await _drop([one for one in tries if one is not winner])
+        try:
+            await _drop([one for one in tries if one is not winner])
+        except BaseException:
+            if winner is not None:
+                _close_result(winner)
+            raise
     if winner is not None:
         return winner.result()
     causes = [cause for one in tries if isinstance(cause := one.exception(), OSError)]

@@ -113,12 +113,14 @@ class Session:
 
     async def close(self) -> None:
         """End everything that was opened."""
-        if self._serving is not None:
-            self._serving.cancel()
-            await asyncio.wait({self._serving})
-        closed = await asyncio.shield(
-            asyncio.gather(*(link.close() for link in self.links), return_exceptions=True)
-        )
+        try:
+            if self._serving is not None:
+                self._serving.cancel()
+                await asyncio.wait({self._serving})
+        finally:
+            closed = await asyncio.shield(
+                asyncio.gather(*(link.close() for link in self.links), return_exceptions=True)
+            )
         for failure in closed:
             if isinstance(failure, BaseException):
                 raise failure

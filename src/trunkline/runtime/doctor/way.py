@@ -82,18 +82,21 @@ class _Search:
     async def run(self) -> None:
         self._chart.begin("proxy")
         proxy, context = await self._find_egress()
+        if self._secure and context is None:
+            # Before anything is open that would be lost with a cancellation.
+            context = await default_context()
         if proxy is not None:
             self._examination.know(proxy_of=self._who_says())
             start: socket.socket | Way = await self._through(proxy, context)
         else:
             self._chart.end("none")
             start = await self._directly()
-        if not self._secure:
+        if context is None or not self._secure:
             self._chart.skip("tls", f"{urlsplit(self._entry.url).scheme}:// is without")
             start.close()
             return
         self._chart.begin("tls")
-        await self._check_tls(start, context or await default_context(), direct=proxy is None)
+        await self._check_tls(start, context, direct=proxy is None)
 
     async def _find_egress(self) -> tuple[str | None, ssl.SSLContext | None]:
         egress = await find_egress(self._entry, self._rules, self._policy.folder, self._given)
@@ -116,9 +119,8 @@ class _Search:
                 hint=PROXY_HINT,
             ) from cause
         start: socket.socket | Way = sock
-        if self._secure:
-            own = context or await default_context()
-            start = await open_tunnel(name, self._entry.url, proxy, sock, own)
+        if self._secure and context is not None:
+            start = await open_tunnel(name, self._entry.url, proxy, sock, context)
         self._chart.end(self._examination.settings.clean(shown))
         self._chart.skip("dns", "left to the proxy")
         self._chart.skip("tcp", "left to the proxy")
