@@ -123,8 +123,8 @@ class Fleet:
                 await self._stopping.wait()
             finally:
                 self._group = None
-            for supervisor in (*self._servers.values(), *self._retired):
-                supervisor.stop()
+                for supervisor in (*self._servers.values(), *self._retired):
+                    supervisor.stop()
 
     async def wait_running(self) -> None:
         """Wait until the fleet takes calls."""
