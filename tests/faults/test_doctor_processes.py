@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import sys
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -16,7 +17,7 @@ from trunkline.runtime.doctor.background import read_backgrounds
 from trunkline.runtime.doctor.checkup import Checkup, Trouble
 from trunkline.runtime.doctor.examine import examine
 from trunkline.testing import FakeServer
-from trunkline.transport import http
+from trunkline.transport import bounds, http
 
 assert http  # importing it takes longer than some tests may wait
 pytestmark = pytest.mark.anyio
@@ -81,6 +82,18 @@ async def test_a_command_on_our_path_and_not_on_its_own_is_found_elsewhere(tmp_p
     assert trouble.code == "command_not_found"
     assert "not on the PATH which the server gets" in trouble.cause
     assert '"command": "/' in trouble.fix
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="memory of processes is measured on Linux only")
+async def test_a_process_that_we_ended_for_its_limit_is_not_blamed_on_the_system(
+    monkeypatch: pytest.MonkeyPatch,
+):
+    monkeypatch.setattr(bounds, "INTERVAL", 0.02)
+    greedy = {"command": sys.executable, "args": ["-I", "-S", "-c", "x = b'x' * 80_000_000; input()"]}
+    trouble = await sick(greedy, {"process": {"memory": "50 MB"}})
+    assert (trouble.phase, trouble.code) == ("process", "limit_exceeded")
+    assert "`process.memory` allows 50 MB" in trouble.message
+    assert "Raise `process.memory`" in (trouble.fix or "")
 
 
 async def test_a_file_that_is_not_executable_gets_the_command_that_makes_it_so(tmp_path: Path):

@@ -16,7 +16,7 @@ from typing import Any
 import pytest
 
 import trunkline
-from trunkline.core.events import ServerChanged
+from trunkline.core.events import MemberChanged, ServerChanged
 from trunkline.transport import bounds
 
 pytestmark = [
@@ -232,6 +232,29 @@ async def test_a_server_that_takes_too_much_before_it_is_ready_says_so_in_its_st
         with pytest.raises(trunkline.UnavailableError, match=r"`process.processes` allows 1") as caught:
             await trunk.call("hungry.facts")
         assert (caught.value.delivery, caught.value.code) == ("never_sent", "limit_exceeded")
+
+
+async def test_each_connection_of_a_pool_is_held_by_itself_and_one_that_is_ended_costs_no_other(
+    server: dict[str, Any], is_alive: Any
+):
+    settings = {"process": {"memory": "150 MB"}, "pool": {"min": 2, "max": 2}, "restart_delay": 0}
+    async with trunkline.connect({"hungry": server}, policy={"defaults": settings}) as trunk:
+        await trunk.ready()
+        async with trunk.lease("hungry") as one, trunk.lease("hungry") as other:
+            children = json.loads((await one.call("children", {"n": 1})).text)
+            for each in (one, other):
+                assert (await each.call("allocate", {"n": 40})).text == '"done"'
+            with pytest.raises(trunkline.OutcomeUnknownError, match=r"`process.memory` allows 150 MB"):
+                await one.call("allocate", {"n": 200})
+            async with asyncio.timeout(20), trunk.events(MemberChanged) as events:
+                while (await anext(events)).state != "ready":
+                    pass
+            with pytest.raises(trunkline.LeaseLostError, match=r"`process.memory` allows 150 MB"):
+                await one.call("facts")
+            assert (await other.call("facts")).text
+            assert not any(is_alive(child) for child in children)
+        status = trunk.status()["hungry"]
+        assert (status.restarts, sorted(member.restarts for member in status.members)) == (0, [0, 1])
 
 
 async def test_what_cannot_be_started_under_limits_says_so_on_its_standard_error(tmp_path: Path):

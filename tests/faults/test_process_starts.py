@@ -107,21 +107,11 @@ def request(link: Any, body: bytes = b"{}") -> Request:
     return Request(id=link.next_id(), method="tools/call", body=body, flight=Flight(0.0))
 
 
-async def test_a_request_after_the_server_closed_its_input_was_never_sent():
+async def test_a_request_after_the_server_closed_its_input_was_never_sent(until: Any):
     script = "import os,sys,time\nos.close(0)\nprint('closed', file=sys.stderr, flush=True)\ntime.sleep(600)"
     link = await StdioTransport(server="s", command=sys.executable, args=("-c", script), grace=0.05).open()
-    noticed = asyncio.Event()
-    lost = link.pipe_connection_lost
-
-    def notice(fd: int, exc: Exception | None) -> None:
-        lost(fd, exc)
-        if fd == 0:
-            noticed.set()
-
-    link.pipe_connection_lost = notice
     try:
-        async with asyncio.timeout(5):
-            await noticed.wait()
+        await until(lambda: not link._input_open)
         one = request(link)
         with pytest.raises(UnavailableError) as caught:
             await link.request(one)

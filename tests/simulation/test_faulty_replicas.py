@@ -38,7 +38,7 @@ async def replicas(seed: int, server_rules: Mapping[str, Any]) -> Any:
             endpoints.append(network.serve(server, toxics=Toxics(seed=10 * seed + number)))
         first, *others = [endpoint.url for endpoint in endpoints]
         policy = {
-            "servers": {"db": {"replicas": others, "health_check_interval": 0, **server_rules}},
+            "servers": {"db": {"replicas": others, **server_rules}},
             "tools": {"db.get": {"read_only": True}},
         }
         async with trunkline.connect({"db": {"url": first}}, policy=policy) as trunk:

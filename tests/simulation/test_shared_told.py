@@ -219,3 +219,22 @@ async def test_a_lease_outlives_a_reload_and_ends_with_the_removal_of_its_server
             refused = [one for one in outcomes if isinstance(one, trunkline.CallError)]
             assert {error.delivery for error in refused} == {"never_sent"}
             assert len(refused) == 2
+
+
+async def test_a_server_that_never_comes_up_has_the_same_code_after_many_tries_as_after_the_first():
+    class Exiting:
+        async def serve(self, receive: Receive, send: Send) -> None:
+            del receive, send
+
+    seen = []
+    async with trunkline.connect({"db": Exiting()}) as trunk:
+        for _ in range(12):
+            with pytest.raises(trunkline.UnavailableError) as failed:
+                await trunk.call("db.who")
+            seen.append(failed.value)
+            await asyncio.sleep(2)
+        assert trunk.status()["db"].state == "failed"
+    assert {error.code for error in seen} == {"start_failed"}
+    assert "started again 5 times" not in seen[0].message
+    assert "started again 5 times" in seen[-1].message
+    assert len({error.hint for error in seen}) == 1

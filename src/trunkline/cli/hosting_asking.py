@@ -26,11 +26,19 @@ def answered(config: Config) -> Config:
     from trunkline.cli.logs import hide_secrets
     from trunkline.config.loading import answer_inputs
 
-    if not (sys.stdin.isatty() and sys.stderr.isatty()):
+    if not is_person_there():
         return config
     complete = answer_inputs(config, ask)
     hide_secrets(secret for entry in complete.entries for secret in getattr(entry, "secrets", ()))
     return complete
+
+
+def is_person_there() -> bool:
+    """Whether a person can read a question and answer it; a stream may be missing or closed."""
+    try:
+        return all(stream is not None and stream.isatty() for stream in (sys.stdin, sys.stderr))
+    except ValueError:
+        return False
 
 
 def ask(spec: InputSpec) -> str | None:

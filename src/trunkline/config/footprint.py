@@ -6,10 +6,11 @@ What is below a variable, a URL or a program cannot be watched, and is not among
 from __future__ import annotations
 
 import contextlib
+import itertools
 import os
 import re
 import stat
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 from trunkline.config.entry_error import EntryError
@@ -54,6 +55,22 @@ def files_of(
     for definition in found.chosen.values():
         files += _named_in(definition.raw, scope_of(definition))
     return tuple(dict.fromkeys(files))
+
+
+def named_files(
+    sources: Sequence[str], *, cwd: str | Path | None = None, environ: Mapping[str, str] | None = None
+) -> tuple[Path, ...]:
+    """Give the files that the entries of these server files name as `envFile` or `${file:path}`; each once.
+
+    Raises:
+        ConfigError: a file cannot be used, or the working directory is gone.
+    """
+    variables = dict(os.environ if environ is None else environ)
+    folder = working_directory(cwd)
+    found = look_up(list(sources), cwd=folder, environ=variables)
+    scope_of = scopes(folder, variables)
+    named = (_named_in(definition.raw, scope_of(definition)) for definition in found.chosen.values())
+    return tuple(dict.fromkeys(itertools.chain.from_iterable(named)))
 
 
 def entries_on_the_way(file: Path) -> tuple[Path, ...]:

@@ -191,9 +191,8 @@ class _PolicyFile:
             elif rule.accepts(value):
                 yield prefix + key, rule.convert(value)
             else:
-                kind = describe_type(value)
-                told = isinstance(value, bool | str | list | dict) and kind not in rule.wanted
-                shown = f", not {kind}" if told else ""
+                given = describe_type(value)
+                shown = "" if given in ("a number", rule.kind) else f", not {given}"
                 self._refuse(
                     f"must be {rule.wanted}{shown}", where, f"Write it as in {key} = {rule.example}."
                 )

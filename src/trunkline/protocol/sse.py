@@ -50,7 +50,8 @@ class EventParser:
         self._after_cr = False
         self._started = False
         self._odd = 0
-        self._idle = 0
+        self.idle = 0
+        """Lines so far that were no part of an event with data; of its own lines, a few may be no data."""
         self.retry_ms: int | None = None
         """The reconnection time the server asked for, or None."""
 
@@ -58,14 +59,6 @@ class EventParser:
     def last_id(self) -> str | None:
         """The id in force, also where an event had no data."""
         return self._last_id
-
-    def take_idle(self) -> int:
-        """Give how many lines there were, since this was asked last, that were no part of an event with data.
-
-        Of the lines of an event that are no data, a few are a part of it.
-        """
-        idle, self._idle = self._idle, 0
-        return idle
 
     def feed(self, chunk: bytes) -> list[Event]:
         """Take the next bytes and give the events they complete.
@@ -133,7 +126,7 @@ class EventParser:
             return self._dispatch()
         if line.startswith(b":"):
             self._size -= len(line)
-            self._idle += 1
+            self.idle += 1
             return None
         colon = line.find(b":")
         if colon < 0:
@@ -162,10 +155,10 @@ class EventParser:
         data, event, odd = self._data, self._event, self._odd
         self._data, self._event, self._size, self._odd = [], "", 0, 0
         if not data:
-            self._idle += 1 + odd
+            self.idle += 1 + odd
             return None
         if odd > _FIELDS:
-            self._idle += odd
+            self.idle += odd
         return Event(
             data=data[0] if len(data) == 1 else b"\n".join(data), event=event or "message", id=self._last_id
         )

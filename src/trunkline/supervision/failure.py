@@ -99,11 +99,14 @@ def silent(server: str, reason: str) -> UnavailableError:
     )
 
 
-def exhausted(server: str, cause: TrunklineError, policy: RestartPolicy) -> UnavailableError:
-    """Tell that a server was started again too often in too short a time."""
+def exhausted(server: str, cause: TrunklineError, policy: RestartPolicy, ending: Ending) -> UnavailableError:
+    """Tell that a server was started again too often in too short a time.
+
+    One that does not even come up has the code of its last start, as after the first one.
+    """
     error = UnavailableError(
         f"it was started again {policy.most} times in {policy.window:g} s; the last time: {describe(cause)}",
-        code="restarts_exhausted",
+        code="restarts_exhausted" if ending == "lost" else cause.code,
         server=server,
         status=cause.status if isinstance(cause, CallError) else None,
         hint=cause.hint,

@@ -119,8 +119,10 @@ class Fleet:
             for name, supervisor in self._servers.items():
                 self._tasks[name] = group.create_task(supervisor.run())
             self._running.set()
-            await self._stopping.wait()
-            self._group = None
+            try:
+                await self._stopping.wait()
+            finally:
+                self._group = None
             for supervisor in (*self._servers.values(), *self._retired):
                 supervisor.stop()
 

@@ -50,6 +50,7 @@ class Hold:
         self._session = connection.sessions
         self._ended = False
         self._calls = 0
+        self._told = "its connection was closed"
 
     @classmethod
     async def take(cls, owner: Owner, member: Member, flight: Flight) -> Hold:
@@ -116,6 +117,8 @@ class Hold:
             raise
         except (UnavailableError, OutcomeUnknownError) as error:
             self._member.set_aside()
+            if self.lost:
+                self._told = error.message
             if isinstance(error, UnavailableError) and self.lost:
                 raise self._error(error.delivery == "refused", error.message) from error
             raise
@@ -135,7 +138,7 @@ class Hold:
         if self._connection.sessions != self._session:
             return "the server forgot its session"
         failure = self._member.supervisor.failure
-        return "its connection was closed" if failure is None else describe(failure)
+        return self._told if failure is None else describe(failure)
 
     def _error(self, refused: bool, reason: str) -> LeaseLostError:
         return lost_lease(self._owner.settings.name, "refused" if refused else "never_sent", reason=reason)

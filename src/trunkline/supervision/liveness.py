@@ -10,10 +10,14 @@ ping, and `server/discover` takes its place.
 from __future__ import annotations
 
 import asyncio
+import math
 from collections.abc import Callable
 
 from trunkline.connection.connection import Connection
 from trunkline.errors import CallError, OutcomeUnknownError, UnavailableError
+
+_APART = 1.0
+"""Seconds between two questions that failures are the reason of."""
 
 
 class Liveness:
@@ -41,11 +45,12 @@ class Liveness:
         self._doubt = doubt
         self._trust = trust
         self._suspicious = asyncio.Event()
+        self._asked = -math.inf
         self._method = "ping" if connection.agreed.era.family == "legacy" else "server/discover"
 
     def suspect(self) -> None:
-        """Ask at once: something has just failed."""
-        if self._half:
+        """Ask at once: something has just failed. Where much fails, that is once a second."""
+        if self._half and asyncio.get_running_loop().time() - self._asked >= _APART:
             self._suspicious.set()
 
     def adjust(self, interval: float) -> None:
@@ -57,6 +62,7 @@ class Liveness:
         """Ask until the server is as good as lost; give the reason in words."""
         while True:
             await self._rest()
+            self._asked = asyncio.get_running_loop().time()
             silence = await self._ask() if self._half else None
             if silence is None:
                 self._trust()

@@ -366,7 +366,7 @@ class Supervisor(Restartable):
         watched = self.following.watched
         verdict = self._recovery.end(ending, now, life, self.settings.draw(), watched=watched)
         if verdict.trigger == "exhausted":
-            error = exhausted(self.settings.name, error, self.settings.restart)
+            error = exhausted(self.settings.name, error, self.settings.restart, ending)
         self._due, self._open_from = verdict.due, verdict.open_from
         condition.change(verdict.trigger, error)
         if verdict.open_from > now:

@@ -9,7 +9,7 @@ import asyncio
 import signal
 
 from trunkline.transport.kin import Kin
-from trunkline.transport.process import is_stopped, signal_group
+from trunkline.transport.process import is_group_alive, is_stopped, signal_group
 
 _LOOK_AGAIN = 0.02
 """Seconds between two looks at whether anybody is left."""
@@ -55,7 +55,7 @@ async def _end_rest(kin: Kin, grace: float) -> None:
         return
     loop = asyncio.get_running_loop()
     deadline = loop.time() + grace
-    while _strike(kin, 0):
+    while kin.strike(0) or is_group_alive(kin.root):
         if loop.time() >= deadline:
             kin.look(root=False)
             _strike(kin, signal.SIGKILL)

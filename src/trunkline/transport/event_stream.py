@@ -136,7 +136,7 @@ class EventStream:
                         self._note(event)
                         if take(event):
                             await rest(pacing)
-                    if piece is not chunk or pacing.due:
+                    if piece is not chunk or pacing.is_behind:
                         await pacing.turn()
                 self._retry_ms = parser.retry_ms if parser.retry_ms is not None else self._retry_ms
         except EventTooLarge:

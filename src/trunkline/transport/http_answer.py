@@ -134,7 +134,8 @@ class AnswerReader:
             elif answer is None and _answers(frame, request):
                 answer = frame
                 continue
-            began = await self._spend(size, began)
+            if self._share.fill(size):
+                began = await self._give_way(began)
         return answer
 
     def _with_status(self, frame: Frame, response: aiohttp.ClientResponse) -> Frame:
@@ -176,7 +177,7 @@ class AnswerReader:
                     for event in self.pacing.parse(parser, piece):
                         if (answer := await take(event.data, asked)) is not None:
                             return answer
-                    if piece is not chunk or self.pacing.due:
+                    if piece is not chunk or self.pacing.is_behind:
                         await self.pacing.turn()
         except EventTooLarge as cause:
             raise oversized(self._server, self._limits.frame_bytes) from cause
@@ -196,7 +197,9 @@ class AnswerReader:
         for frame, size in decode_frames(data, self._limits, batches=self.batches):
             if not isinstance(frame, Broken) and frame.method is not UNSET:
                 self._inbox.put(frame, size)
-            began = await self._spend(size, began)
+            if self._share.fill(size):
+                began = await self._give_way(began)
+        self.pacing.spent += self._loop.time() - began
 
     async def _take_event(self, data: bytes, request: Request) -> Frame | None:
         """Take one event whole, whatever of it comes after the answer; give the answer if it is there."""
@@ -212,7 +215,9 @@ class AnswerReader:
                 continue
             elif isinstance(frame, Broken) and frame.array is not None and not self.batches:
                 answer = answer or await self._find_refused(frame.array, request)
-            began = await self._spend(size, began)
+            if self._share.fill(size):
+                began = await self._give_way(began)
+        self.pacing.spent += self._loop.time() - began
         if isinstance(answer, Broken):
             raise ProtocolError(
                 f"the answer cannot be read: {answer.reason}", code="malformed_answer", server=self._server
@@ -225,7 +230,8 @@ class AnswerReader:
         for frame, size in decode_frames(array, self._limits):
             if frame.id == request.id and (isinstance(frame, Broken) or frame.method is UNSET):
                 return Broken(reason=IN_AN_ARRAY, id=request.id)
-            began = await self._spend(size, began)
+            if self._share.fill(size):
+                began = await self._give_way(began)
         return None
 
     async def _take_part(self, data: bytes, group: Group) -> Group | None:
@@ -247,7 +253,8 @@ class AnswerReader:
                 await self._share.spend(size, asked=True)
                 began = self._loop.time()
                 continue
-            began = await self._spend(size, began)
+            if self._share.fill(size):
+                began = await self._give_way(began)
 
     def _hear_group(self, frame: Frame, size: int, group: Group) -> None:
         """Take what came with answers and is none: progress names whose it is, all else is everybody's."""
@@ -258,15 +265,11 @@ class AnswerReader:
         elif frame.method != "notifications/progress":
             self._inbox.put(frame, size)
 
-    async def _spend(self, size: int, began: float) -> float:
-        """A message that nobody asked for was taken: let others have turns, and more of them in a flood.
-
-        Gives the moment from which the time of the next one counts.
-        """
+    async def _give_way(self, began: float) -> float:
+        """Let others have a turn, and more of them in a flood; give the moment from which time counts."""
         self.pacing.spent += self._loop.time() - began
-        await self._share.spend(size)
-        if self.pacing.due:
-            await self.pacing.rest()
+        self._share.renew()
+        await self.pacing.turn()
         return self._loop.time()
 
     def _hear(self, frame: Frame, size: int, request: Request) -> None:

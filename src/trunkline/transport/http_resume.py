@@ -150,7 +150,7 @@ async def _hear(
         for event in pacing.parse(parser, piece):
             waits.reset()
             await take(event.data)
-        if piece is not chunk or pacing.due:
+        if piece is not chunk or pacing.is_behind:
             await pacing.turn()
 
 

@@ -79,6 +79,8 @@ class Pacing:
         self._time = asyncio.get_running_loop().time
         self.spent = 0.0
         """Seconds that were spent on what arrived, since the last rest; the readers add to it."""
+        self.is_behind = False
+        """Whether what was parsed last makes a rest due."""
         self._seen = 0
         self._until = 0.0
 
@@ -99,9 +101,11 @@ class Pacing:
 
     def parse(self, parser: EventParser, piece: bytes) -> list[Event]:
         """Parse a piece of an event stream: what is of no use in it, and the time, are a part of a flood."""
-        began = self._time()
+        began, idle = self._time(), parser.idle
         events = parser.feed(piece)
-        self._share.total += parser.take_idle()
+        if parser.idle > idle:
+            self._share.total += parser.idle - idle
+            self.is_behind = self.due
         self.spent += self._time() - began
         return events
 
@@ -116,7 +120,7 @@ class Pacing:
         """Read nothing for a while, and longer where others rest already."""
         now, unasked = self._time(), self._share.total
         seconds = self._pace.rest(unasked, now - self.spent, now)
-        self.spent, self._seen = 0.0, unasked
+        self.spent, self._seen, self.is_behind = 0.0, unasked, False
         if seconds:
             self._until = max(self._until, now) + seconds
             await asyncio.sleep(self._until - now)

@@ -35,6 +35,11 @@ class Share:
         self.taken += weight
         self.total += weight
 
+    def fill(self, size: int) -> bool:
+        """As `take`; gives whether the share is used up."""
+        self.take(size)
+        return self.taken >= SHARE
+
     def renew(self) -> None:
         """Others have had their turn."""
         self.taken = 0

@@ -231,22 +231,18 @@ class SseLink:
                 self._endpoint.set_exception(self._no_endpoint(reason))
 
     def _take(self, event: Event) -> bool:
-        if event.event == "message":
-            began = self._loop.time()
-            behind = self._hear(event)
-            self._pacing.spent += self._loop.time() - began
-            return behind
-        if event.event == "endpoint":
-            self._learn_endpoint(event.data.decode("utf-8", "replace"))
-        return False
-
-    def _hear(self, event: Event) -> bool:
-        data = event.data
+        if event.event != "message":
+            if event.event == "endpoint":
+                self._learn_endpoint(event.data.decode("utf-8", "replace"))
+            return False
+        began, data = self._loop.time(), event.data
         if event.oversized is None and len(data) > self._settings.limits.frame_bytes:
             event = Event(data=b"", oversized=Oversized(head=data[:_EDGE], tail=data[-_EDGE:], ended=True))
         if self._settings.heard is not None:
             self._settings.heard(data if event.oversized is None else event.oversized.head)
-        return self._core.receive([data if event.oversized is None else event.oversized])
+        behind = self._core.receive([data if event.oversized is None else event.oversized])
+        self._pacing.spent += self._loop.time() - began
+        return behind
 
     def _learn_endpoint(self, data: str) -> None:
         url = find_endpoint(self._settings.url, data)

@@ -32,6 +32,8 @@ START = {
 }
 """What an interpreter is started with."""
 BOUND = 30.0
+LONGEST = 300
+"""Seconds a test may take on a machine that is very busy."""
 ROOM = 65_536
 """Bytes a pipe takes while nobody reads."""
 PICTURE = {"type": "image", "data": base64.b64encode(bytes(28)).decode(), "mimeType": "image/png"}
@@ -190,6 +192,13 @@ def offer(name: str) -> FakeServer:
     server.tool("loud", returns="red \x1b[31mtext\x1b[0m\u202e")
     server.tool("draw", returns=[{"type": "text", "text": "a dot"}, PICTURE])
     return server
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Let these tests, which start many processes and bound each wait, take longer than others may."""
+    for item in items:
+        if Path(__file__).parent in item.path.parents and item.get_closest_marker("timeout") is None:
+            item.add_marker(pytest.mark.timeout(LONGEST))
 
 
 @pytest.fixture(scope="session")

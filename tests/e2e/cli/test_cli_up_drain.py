@@ -18,7 +18,7 @@ from trunkline.runtime.control_link import ControlLink
 from trunkline.testing import FakeServer
 
 BOUND = 30.0
-DELAYS = (0.2, 0.5, 1.0, 2.0)
+DELAYS = (0.2, 0.5, 1.0, 3.0)
 CALLS = 5
 
 

@@ -6,8 +6,6 @@ import re
 from pathlib import Path
 from typing import Any
 
-import pytest
-
 from trunkline.testing import FakeServer, Fault
 
 HERE = ("-c", "from trunkline.cli.main import run; run()")
@@ -134,7 +132,6 @@ def run(place: Any, argv: list[str], **options: Any) -> Any:
     return run(place, [*argv[:at], str(2 * float(argv[at])), *argv[at + 1 :]], **options)
 
 
-@pytest.mark.timeout(300)
 def test_every_command_ends_the_same_on_warm_servers(warm: Any) -> None:
     furnish(warm)
     alone = {name: run(warm, argv) for name, argv in TABLE.items()}

@@ -37,6 +37,8 @@ class Pieces:
         self.delay = 0.0
         """Of `initialize`, in seconds."""
         self.cut: set[Any] = set()
+        self.told = False
+        """Whether it was asked to log errors only, which costs the session once."""
 
     async def handle(self, request: web.Request) -> web.StreamResponse:
         if request.method == "DELETE":
@@ -49,6 +51,9 @@ class Pieces:
         if isinstance(message, list):
             return await self._answer_together(request, message)
         number = message.get("id")
+        if message.get("params", {}).get("level") == "error" and not self.told:
+            self.told = True
+            self.sessions += 1
         if message["method"] == "initialize":
             self.sessions += 1
         elif (
@@ -142,7 +147,7 @@ class Pieces:
 
 async def lose_things(trunk: trunkline.Trunk, _: Lose) -> None:
     """Have a session lost under several calls, and a stream torn that can be taken up again."""
-    await trunk.set_log_level("info")
+    await trunk.set_log_level("error")
     await trunk.ready()
     await trunk.call("fake.torn", timeout=10)
     await trunk.call_many([("fake.lost", {}), ("fake.echo", {"n": 1}), ("fake.echo", {"n": 3})], timeout=10)

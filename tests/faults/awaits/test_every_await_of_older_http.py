@@ -104,6 +104,7 @@ def make_scenarios(places: Any, works: Any) -> dict[str, dict[str, RealScenario]
             "questions": RealScenario(breaking, works.answer),
             "much": RealScenario(breaking, works.send_much),
             "many lines": RealScenario(over_sse(places, known=True, lines=150), read_many_lines),
+            "tiresome": RealScenario(over_sse(places, known=True, tiresome=True), works.use),
             "pieces": RealScenario(pieces, works.start),
             "pieces, to their end": RealScenario(pieces, works.end, final=True),
             "deaf end": RealScenario(breaking, works.end_before_the_deaf, final=True),

@@ -136,3 +136,24 @@ def test_variables_that_lead_to_a_url_count_for_it_alone(
     (far, local), (far_again, local_again) = seen
     assert far != far_again
     assert local == local_again
+
+
+def test_an_environment_that_a_replica_is_found_by_counts(monkeypatch: pytest.MonkeyPatch) -> None:
+    entries = {"a": {"url": "http://127.0.0.1:1/"}}
+    policy = {"servers": {"a": {"replicas": ["http://127.0.0.1:2/${REPLICA_KEY}"]}}}
+    monkeypatch.setenv("REPLICA_KEY", "one")
+    before = digest(entries, policy)
+    monkeypatch.setenv("REPLICA_KEY", "two")
+    assert digest(entries, policy) != before
+
+
+def test_files_that_entries_name_are_among_those_that_were_read(folder: Path) -> None:
+    entry = {"command": "server", "args": ["${file:args.txt}"], "cwd": "/", "envFile": "tokens.env"}
+    Path("mcp.json").write_text(json.dumps({"mcpServers": {"a": entry}}))
+    seen = []
+    for content in ("A=1", "A=2"):
+        for name in ("args.txt", "tokens.env"):
+            Path(name).write_text(content)
+        seen.append(identify(load("mcp.json", environ=ENVIRON)).files)
+    assert set(seen[0]) == {str(folder / name) for name in ("mcp.json", "args.txt", "tokens.env")}
+    assert [path for path in seen[0] if seen[0][path] == seen[1][path]] == [str(folder / "mcp.json")]

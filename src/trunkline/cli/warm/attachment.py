@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -111,7 +110,11 @@ def attached(config: Config) -> ControlLink | None:
         DeclinedError: see `attach`.
     """
     asks = any(getattr(entry, "retry", None) is not None for entry in config.entries)
-    if not asks or not (sys.stdin.isatty() and sys.stderr.isatty()):
+    if not asks:
+        return _link.get()
+    from trunkline.cli.hosting_asking import is_person_there
+
+    if not is_person_there():
         return _link.get()
     if _declines.get():
         raise DeclinedError
@@ -159,15 +162,16 @@ def _has_changed(record: Record, identity: Identity) -> bool:
 def _open(folder: Path, identity: Identity) -> ControlLink:
     from trunkline.errors import ConfigError
     from trunkline.runtime.control_link import ControlLink
-    from trunkline.runtime.control_record import living
+    from trunkline.runtime.control_record import lives, living
 
     try:
         return ControlLink.open(str(folder / f"{identity.name}{place.SOCKET}"), identity.digest)
     except ConfigError as error:
         raise _UnattachedError(f"the background process is not used: {error}") from error
     except OSError as error:
+        lives_on = lives(folder, identity.name)
         record = next((one for one in living(folder) if one.name == identity.name), None)
-        if record is None:
+        if record is None or not lives_on:
             reason = "the background process had been killed; what it left is removed"
             raise _UnattachedError(reason) from error
         silent = f"process {record.pid} of `trunkline up` does not answer: its servers are not used"
@@ -196,8 +200,9 @@ def _difference(record: Record, identity: Identity) -> _UnattachedError:
 
     changed = [path for path, digest in digest_files(record.files).items() if digest != record.files[path]]
     unused = f"the warm servers of process {record.pid} are not used"
-    if changed or record.files.keys() != identity.files.keys():
-        what = line(", ".join(changed)) if changed else "trunkline.toml"
+    changed = changed or sorted(record.files.keys() ^ identity.files.keys())
+    if changed:
+        what = line(", ".join(changed))
         renewal = "`trunkline down` and `trunkline up` renew them"
         return _UnattachedError(
             f"{what} has changed since `trunkline up`: {unused}; {renewal}", is_warning=True

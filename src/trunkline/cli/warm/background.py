@@ -17,7 +17,7 @@ import trunkline
 from trunkline.cli.exits import OK
 from trunkline.cli.loop import run_loop
 from trunkline.cli.warm.logfile import log_path, logging_to, state_folder
-from trunkline.cli.warm.renewal import ConfigFiles, Renewal
+from trunkline.cli.warm.renewal import ConfigFiles, Renewal, secrets_of
 from trunkline.cli.warm.seat import Seat
 from trunkline.cli.warm.template import template_running
 from trunkline.runtime import control_place as place
@@ -74,7 +74,7 @@ def keep_warm(
         version=trunkline.__version__,
         follows=files is not None,
     )
-    secrets = [secret for entry in config.entries for secret in getattr(entry, "secrets", ())]
+    secrets = secrets_of(config)
     try:
         with (
             Seat(folder, identity.name, _patient(_LOCK_PATIENCE)) as seat,

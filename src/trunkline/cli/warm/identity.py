@@ -6,15 +6,18 @@ token are never used by a command that has a new one.
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import os
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import msgspec
 
 from trunkline._version import __version__
+from trunkline.config.endpoints import endpoints_of
+from trunkline.errors import ConfigError
 
 if TYPE_CHECKING:
     from trunkline.config.entry import Entry
@@ -25,6 +28,8 @@ _FORMAT = 1
 _TERMINAL = "TERM"
 """Passed on to every child, and of no meaning to one whose output is a pipe."""
 _NAME_LENGTH = 24
+_NAMING = (b"envFile", b"env_file", b"${file:")
+"""What a server file holds that names other files."""
 
 
 class Identity(msgspec.Struct, frozen=True, kw_only=True):
@@ -52,13 +57,26 @@ def identify(config: Config) -> Identity:
     """
     folder = os.getcwd()
     policy = config.policy
-    described = [_describe(entry, policy, folder) for entry in config.entries]
+    described = [
+        _describe(one, policy, folder) for entry in config.entries for one in endpoints_of(entry, policy)
+    ]
     files = digest_files([*config.sources, *([policy.source] if policy.source else [])])
+    files |= digest_files(_named(config.sources))
     parts = [_FORMAT, __version__, config.sources, config.disabled, described, _rules(policy)]
     text = repr(parts).encode("utf-8", "surrogatepass")
     return Identity(
         digest=hashlib.sha256(text).hexdigest(), sources=config.sources, files=files, folder=folder
     )
+
+
+def _named(sources: Iterable[str]) -> Iterator[str]:
+    """Give the files that entries name; most name none, and are not read a second time to find that out."""
+    naming = [source for source in sources if any(word in (_content(source) or b"") for word in _NAMING)]
+    if naming:
+        from trunkline.config.footprint import named_files
+
+        with contextlib.suppress(ConfigError):  # it was read a moment ago, and has changed: told elsewhere
+            yield from map(str, named_files(naming))
 
 
 def digest_files(paths: Iterable[str]) -> dict[str, str]:
@@ -67,10 +85,16 @@ def digest_files(paths: Iterable[str]) -> dict[str, str]:
 
 
 def _digest_file(path: str) -> str:
+    content = _content(path)
+    return "" if content is None else hashlib.sha256(content).hexdigest()
+
+
+def _content(path: str) -> bytes | None:
     try:
-        return hashlib.sha256(Path(path).read_bytes()).hexdigest()
-    except OSError:
-        return ""
+        # What is no plain file may never end, and is read once only.
+        return Path(path).read_bytes() if os.path.isfile(path) else None
+    except (OSError, ValueError):
+        return None
 
 
 def _describe(entry: Entry, policy: Policy, folder: str) -> list[Any]:

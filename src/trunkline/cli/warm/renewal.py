@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Sequence
 from pathlib import Path
 
 import msgspec
@@ -12,6 +11,7 @@ from trunkline.cli.session import read_config
 from trunkline.cli.warm.identity import identify
 from trunkline.cli.warm.seat import Seat
 from trunkline.config.changes import Changes
+from trunkline.config.endpoints import endpoints_of
 from trunkline.config.footprint import files_of
 from trunkline.config.loading import Config
 from trunkline.runtime.control_record import LockedError, Record, write_record
@@ -58,7 +58,7 @@ class Renewal:
     def adopt(self, config: Config) -> Changes:
         """Bring the servers in line, then be found by the commands that mean these servers."""
         identity = identify(config)
-        self._secrets.learn(_secrets_of(config))
+        self._secrets.learn(secrets_of(config))
         changes = take_up(self._trunk, config)
         try:
             self._seat.move(identity.name)
@@ -78,5 +78,7 @@ class Renewal:
         return changes
 
 
-def _secrets_of(config: Config) -> Sequence[str]:
-    return [secret for entry in config.entries for secret in getattr(entry, "secrets", ())]
+def secrets_of(config: Config) -> list[str]:
+    """Give what must not be shown of all entries and their replicas."""
+    endpoints = (one for entry in config.entries for one in endpoints_of(entry, config.policy))
+    return [secret for one in endpoints for secret in getattr(one, "secrets", ())]

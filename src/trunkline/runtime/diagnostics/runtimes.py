@@ -78,6 +78,6 @@ DIAGNOSTICS = (
         causes=("It needs more than its limit allows.", "It leaks memory, or runs wild."),
         fix='Raise the limit that the message names, in `[servers."name".process]`, or look into the server.',
         command="trunkline logs SERVER",
-        example="it took 600 MB of memory, and 512 MB are allowed",
+        example="its processes held 600 MB of memory, and `process.memory` allows 512 MB",
     ),
 )

@@ -25,7 +25,7 @@ from trunkline.runtime.doctor.way import find_way
 from trunkline.runtime.doctor.witness import Witness
 from trunkline.runtime.egress import Contexts, context_for
 from trunkline.security.scrub import Scrubber
-from trunkline.supervision.failure import internal
+from trunkline.supervision.failure import internal, over_limit
 from trunkline.telemetry.wire import WireRecord
 from trunkline.telemetry.wire_log import WireLog
 from trunkline.transport.process import describe_exit
@@ -167,6 +167,8 @@ class Examination:
             return error
         if not isinstance(error, CallError):
             return error
+        if (exceeded := self.session.exceeded()) is not None:
+            return over_limit(self.entry.name, exceeded)
         code = self.session.exit_code()
         if code is None:
             return UnavailableError("it closed its standard streams", code="streams_closed")
@@ -182,7 +184,7 @@ class Examination:
             return "proxy"
         if current in ("configuration", "command", "tools", "schemas", "ping"):
             return "authorization" if code == "authorization_required" and current == "tools" else current
-        if code in ("process_exited", "process_killed", "streams_closed", "start_failed"):
+        if code in ("process_exited", "process_killed", "streams_closed", "start_failed", "limit_exceeded"):
             return "process"
         if code == "authorization_required":
             return "authorization"

@@ -13,6 +13,7 @@ from trunkline.connection.answers import Answers
 from trunkline.connection.connection import Connection
 from trunkline.connection.notices import Notices
 from trunkline.core.events import NOBODY
+from trunkline.core.process_limits import Exceeded
 from trunkline.core.tool import Tool
 from trunkline.errors import OutcomeUnknownError, ServerError, UnavailableError
 from trunkline.pipeline.schema import compile_schema
@@ -106,6 +107,10 @@ class Session:
         """Give how the process ended, negative for a signal; None while it runs or where there is none."""
         link = self.links[-1] if self.links else None
         return link.exit_code if isinstance(link, StdioLink) else None
+
+    def exceeded(self) -> Exceeded | None:
+        """Give the limit for which its process was ended, if it was."""
+        return self.links[-1].exceeded if self.links else None
 
     def is_lost(self) -> bool:
         """Whether the latest link has ended."""
