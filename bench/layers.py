@@ -51,7 +51,7 @@ class Row(NamedTuple):
 
 ROWS = (
     Row("observe", "times the call, keeps it in the journal"),
-    Row("deadline", "sets and ends one alarm"),
+    Row("deadline", "sets and ends one alarm, as the only call in flight"),
     Row("validate", "checks two arguments against the schema"),
     Row("call", "one function of the application, `return await next(call)`"),
     Row("fallback", "an alternative that is not needed", tool={"fallback": ["db.other"]}),

@@ -67,11 +67,6 @@ class Alarms:
         self._set_for = math.inf
         self._running = 0
 
-    @property
-    def is_idle(self) -> bool:
-        """Whether no call is in flight, so that its timer is for nobody."""
-        return all(alarm.call is None for _, _, alarm in self._queue)
-
     def __len__(self) -> int:
         """How many are kept, those of calls that have ended included."""
         return len(self._queue)

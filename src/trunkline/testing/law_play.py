@@ -19,7 +19,6 @@ from trunkline.errors import (
     ServerError,
     UnavailableError,
 )
-from trunkline.pipeline.alarms import Alarms
 from trunkline.pipeline.service import Service
 from trunkline.testing.virtual_time import VirtualTimeLoop
 
@@ -129,7 +128,7 @@ class _Play:
         await asyncio.sleep(0)
         left = [f"{task!r}" for task in asyncio.all_tasks() if task is not asyncio.current_task()]
         timers = loop._scheduled  # type: ignore[attr-defined]  # no public way to see timers
-        left += [f"{timer!r}" for timer in timers if not timer.cancelled() and not _is_spare(timer)]
+        left += [f"{timer!r}" for timer in timers if not timer.cancelled()]
         left += [f"{self._running} tries"] * bool(self._running)
         told = (
             Told(
@@ -178,12 +177,6 @@ class _Play:
         if isinstance(gave, BaseException):
             raise gave
         return gave
-
-
-def _is_spare(timer: asyncio.TimerHandle) -> bool:
-    """Whether it is the one timer of all calls, kept for the next one while there is none."""
-    owner = getattr(timer._callback, "__self__", None)  # type: ignore[attr-defined]  # as above
-    return isinstance(owner, Alarms) and owner.is_idle
 
 
 async def _settle(service: Service, call: Call) -> Reply | BaseException:
