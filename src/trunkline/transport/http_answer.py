@@ -245,15 +245,14 @@ class AnswerReader:
         """Take a message, or a batch of them; an error without an id that stands alone answers all."""
         began = self._loop.time()
         for frame, size in decode_frames(data, self._limits, batches=self.batches):
+            asked = False
             if not isinstance(frame, Broken) and frame.method is not UNSET:
                 self._hear_group(frame, size, group)
             elif size == len(data) and _tells_all(frame):
                 group.settle_all(frame)
-            elif group.settle(frame):
-                await self._share.spend(size, asked=True)
-                began = self._loop.time()
-                continue
-            if self._share.fill(size):
+            else:
+                asked = group.settle(frame)
+            if self._share.fill(size, asked=asked):
                 began = await self._give_way(began)
 
     def _hear_group(self, frame: Frame, size: int, group: Group) -> None:

@@ -35,22 +35,21 @@ class Share:
         self.taken += weight
         self.total += weight
 
-    def fill(self, size: int) -> bool:
-        """As `take`; gives whether the share is used up."""
+    def fill(self, size: int, *, asked: bool = False) -> bool:
+        """As `take`, or of what was asked for; gives whether the share is used up."""
+        total = self.total
         self.take(size)
+        if asked:
+            self.total = total
         return self.taken >= SHARE
 
     def renew(self) -> None:
         """Others have had their turn."""
         self.taken = 0
 
-    async def spend(self, size: int, *, asked: bool = False) -> None:
-        """As `take`, or of what was asked for; then let others have a turn if the share is used up."""
-        total = self.total
-        self.take(size)
-        if asked:
-            self.total = total
-        if self.taken >= SHARE:
+    async def spend(self, size: int) -> None:
+        """As `take`; then let others have a turn if the share is used up."""
+        if self.fill(size):
             self.taken = 0
             await asyncio.sleep(0)
 
