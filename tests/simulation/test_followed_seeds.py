@@ -19,7 +19,7 @@ from trunkline.config.footprint import files_of
 from trunkline.config.loading import Config, load
 from trunkline.core.events import ConfigChanged
 from trunkline.errors import ConfigError
-from trunkline.runtime import assembly
+from trunkline.runtime import assembly, layering
 from trunkline.runtime.followed_files import take_up
 from trunkline.runtime.live_files import LONGEST, PATIENCE, QUIET, LiveFiles
 from trunkline.testing import FakeServer
@@ -219,6 +219,7 @@ def run(seed: int, folder: Path) -> list[Any]:
 
         patch.setattr(assembly, "_open", open_here)
         patch.setattr(assembly, "_draw", draws.random)
+        patch.setattr(layering, "draw", draws.random)
         numbers = iter(range(1, 1_000_000))
         patch.setattr("os.urandom", lambda size: next(numbers).to_bytes(size, "big"))
         return runner.run(play.run())

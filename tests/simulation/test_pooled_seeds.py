@@ -12,7 +12,7 @@ import pytest
 
 import trunkline
 from trunkline.core.events import MemberChanged, ServerChanged
-from trunkline.runtime import assembly
+from trunkline.runtime import assembly, layering
 from trunkline.supervision.states import TABLE
 from trunkline.testing import FakeServer
 from trunkline.testing.virtual_time import VirtualTimeLoop
@@ -160,6 +160,7 @@ def run(seed: int) -> list[Any]:
         asyncio.Runner(loop_factory=lambda: VirtualTimeLoop(seed=seed)) as runner,
     ):
         patch.setattr(assembly, "_draw", draws.random)
+        patch.setattr(layering, "draw", draws.random)
         numbers = iter(range(1, 1_000_000))
         patch.setattr("os.urandom", lambda size: next(numbers).to_bytes(size, "big"))
         return runner.run(Play(seed).run())

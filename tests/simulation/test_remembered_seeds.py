@@ -12,7 +12,7 @@ import pytest
 import trunkline
 from trunkline.config.loading import load
 from trunkline.connection.workers import Workers
-from trunkline.runtime import assembly
+from trunkline.runtime import assembly, layering
 from trunkline.runtime.recollection import recollect
 from trunkline.store.port import MemoryStore
 from trunkline.testing import FakeServer
@@ -204,6 +204,7 @@ def run(seed: int) -> list[Any]:
         numbers = iter(range(1, 1_000_000))
         patch.setattr(assembly, "_open", open_here)
         patch.setattr(assembly, "_draw", draws.random)
+        patch.setattr(layering, "draw", draws.random)
         patch.setattr(Workers, "run", write_here)
         patch.setattr("os.urandom", lambda size: next(numbers).to_bytes(size, "big"))
         return runner.run(play.run())

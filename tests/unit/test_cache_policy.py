@@ -54,7 +54,7 @@ def test_each_key_of_a_tools_cache_is_decided_on_its_own() -> None:
         ),
         ("[servers.x.cache]\nmax_bytes = 'much'", "servers.x.cache.max_bytes", "a size such as"),
         ("[tools.x.cache]\ninvalidates = 'all'", "tools.x.cache.invalidates", "a list of words"),
-        ("[tools.x.cache]\nstore = 'disk'", "tools.x.cache.store", "unknown key"),
+        ("[tools.x.cache]\nstore = 'disk'", "tools.x.cache.store", "does not belong here"),
         ("[tools.x.prefetch]\nconfidence = 2", "tools.x.prefetch.confidence", "from 0, which is none, to 1"),
     ],
 )

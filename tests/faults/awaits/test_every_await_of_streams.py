@@ -139,7 +139,8 @@ def scenarios_of(family: str, places: Any, works: Any) -> dict[str, RealScenario
 
 def process_scenarios(places: Any, works: Any, folder: Path) -> dict[str, dict[str, RealScenario]]:
     plain = over_stdio(places, folder)
-    child = "sleep 60 </dev/null >/dev/null 2>&1 &"
+    # A child that takes a moment to end.
+    child = "(trap 'sleep 0.1; exit' TERM; sleep 60) </dev/null >/dev/null 2>&1 &"
     return {
         "legacy": {
             "plain": RealScenario(plain, works.start),

@@ -202,7 +202,7 @@ def _difference(record: Record, identity: Identity) -> _UnattachedError:
     unused = f"the warm servers of process {record.pid} are not used"
     changed = changed or sorted(record.files.keys() ^ identity.files.keys())
     if changed:
-        what = line(", ".join(changed))
+        what = line(", ".join(path.removeprefix(f"{identity.folder}/") for path in changed))
         renewal = "`trunkline down` and `trunkline up` renew them"
         return _UnattachedError(
             f"{what} has changed since `trunkline up`: {unused}; {renewal}", is_warning=True
