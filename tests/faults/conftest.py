@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import gc
+import subprocess
 import sys
 import time
 from collections.abc import AsyncIterator, Callable
@@ -15,6 +16,7 @@ import pytest
 
 import trunkline
 from trunkline.testing import FakeServer
+from trunkline.transport.watchdog import WATCHDOG
 
 
 class Way(NamedTuple):
@@ -134,6 +136,15 @@ def own_garbage() -> None:
     """Keep what the tests before have left out of Python's collections, whose time is measured here."""
     gc.collect()
     gc.freeze()
+
+
+@pytest.fixture
+def watched() -> None:
+    """Have the watchdog running, which the first server of all begins and which stays."""
+    with subprocess.Popen(["true"], start_new_session=True) as brief:
+        WATCHDOG.watch(brief.pid)
+        brief.wait()
+        WATCHDOG.release(brief.pid)
 
 
 async def _until(condition: Callable[[], Any], seconds: float = 5.0) -> Any:

@@ -86,6 +86,7 @@ async def test_a_thousand_calls_at_once_find_their_own_answers(tmp_path: Path):
     assert [reply.value["n"] for reply in replies] == list(range(1_000))
 
 
+@pytest.mark.usefixtures("watched")
 @pytest.mark.parametrize("turns", range(10))
 async def test_a_start_cancelled_at_any_turn_leaves_no_process(turns: int, until: Any):
     born = children()

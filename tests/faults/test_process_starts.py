@@ -44,6 +44,7 @@ def children() -> set[str]:
     return {pid for path in Path("/proc/self/task").glob("*/children") for pid in path.read_text().split()}
 
 
+@pytest.mark.usefixtures("watched")
 @pytest.mark.parametrize("turns", range(16))
 async def test_a_start_cancelled_at_any_turn_leaves_no_process_and_no_descriptor(turns: int, until: Any):
     before, born = descriptors(), children()

@@ -154,6 +154,26 @@ async def lose_things(trunk: trunkline.Trunk, _: Lose) -> None:
     await asyncio.sleep(0.02)
 
 
+async def call_without_a_session(trunk: trunkline.Trunk, _: Lose) -> None:
+    """Call while another call is about to have a new session opened."""
+    await trunk.ready()
+    losing = await lose_session(trunk, "fake.lost")
+    await trunk.call("fake.echo", {"n": 1}, timeout=10)
+    with suppress(trunkline.UnavailableError):
+        await losing
+
+
+async def lose_session(trunk: trunkline.Trunk, tool: str) -> trunkline.Handle:
+    """Call a tool whose server forgets the session, and return when a new one is being opened."""
+    losing = trunk.start(tool, timeout=10)
+    while not losing.done:
+        connection: Any = trunk._fleet.get("fake").connection
+        if connection is not None and connection._session.missing:
+            break
+        await asyncio.sleep(0)
+    return losing
+
+
 async def listen(trunk: trunkline.Trunk, _: Lose) -> None:
     await trunk.ready()
     await asyncio.sleep(0.03)
@@ -172,8 +192,7 @@ async def read_an_array(trunk: trunkline.Trunk, _: Lose) -> None:
 
 async def end_without_a_session(trunk: trunkline.Trunk, _: Lose) -> None:
     await trunk.ready()
-    trunk.start("fake.gone", timeout=10)
-    await asyncio.sleep(0.05)
+    await lose_session(trunk, "fake.gone")
     await trunk.aclose()
 
 
@@ -266,6 +285,7 @@ def make_scenarios(places: Any, works: Any, known: Any) -> dict[str, dict[str, R
             "questions": RealScenario(streams, works.answer),
             "much": RealScenario(streams, works.send_much),
             "pieces": RealScenario(pieces, lose_things),
+            "pieces, called without a session": RealScenario(pieces, call_without_a_session),
             "pieces in batches": RealScenario(batches, read_batches),
             "pieces together": RealScenario(batches, call_together),
             "pieces together, logged": RealScenario(batches, call_together, options=logged),
