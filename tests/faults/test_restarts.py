@@ -144,7 +144,7 @@ async def test_a_restart_goes_on_when_nobody_waits_for_it_any_more():
         await started(server, 2)
         with pytest.raises(trunkline.DeadlineExceededError):
             await trunk.restart("fake", grace=0.1, timeout=0.02)
-        await asyncio.wait({work})
+        await asyncio.gather(work, return_exceptions=True)
 
 
 @pytest.mark.parametrize("how", ["close", "remove", "drain"])

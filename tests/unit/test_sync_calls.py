@@ -34,10 +34,12 @@ def _uvloop_has_begun() -> None:
 
 
 @pytest.fixture(autouse=True)
-def _waits_can_be_poked() -> Iterator[None]:
-    before = signal.signal(signal.SIGWINCH, lambda *_: None)
+def _ctrl_c_works_and_waits_can_be_poked() -> Iterator[None]:
+    handlers = {signal.SIGINT: signal.default_int_handler, signal.SIGWINCH: lambda *_: None}
+    before = {number: signal.signal(number, handler) for number, handler in handlers.items()}
     yield
-    signal.signal(signal.SIGWINCH, before)
+    for number, handler in before.items():
+        signal.signal(number, handler)
 
 
 @pytest.fixture

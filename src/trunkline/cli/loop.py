@@ -48,7 +48,13 @@ async def _ended_by_signals(work: Coroutine[Any, Any, int]) -> int:
     with contextlib.suppress(NotImplementedError):
         for number in numbers:
             loop.add_signal_handler(number, end)
-    return await work
+    try:
+        return await work
+    finally:
+        # A closed uvloop would leave a handler behind that does nothing.
+        with contextlib.suppress(NotImplementedError):
+            for number in numbers:
+                loop.remove_signal_handler(number)
 
 
 def _leave(*_: object) -> None:

@@ -113,6 +113,7 @@ class StdioLink(asyncio.SubprocessProtocol):
         self._transport: Child | asyncio.SubprocessTransport
         self._outputs: list[asyncio.ReadTransport] = []
         self._catching_up = self._is_silent = False
+        self._losing: asyncio.TimerHandle | None = None
         self._pieces: deque[bytes] = deque()
         self._bounds: Bounds | None = None
         self.exceeded: Exceeded | None = None
@@ -309,10 +310,16 @@ class StdioLink(asyncio.SubprocessProtocol):
             self._lose_later()
 
     def _lose_later(self, left: float = _LONGEST_DRAIN) -> None:
-        self._is_silent = True
-        self._loop.call_later(_DRAIN, self._lose_if_silent, left - _DRAIN)
+        if self._losing is None:
+            self._is_silent = True
+            self._losing = self._loop.call_later(_DRAIN, self._look_again, left - _DRAIN)
+
+    def _look_again(self, left: float) -> None:
+        """Give a turn to what has arrived while the loop was held up: some loops have timers first."""
+        self._losing = self._loop.call_later(0, self._lose_if_silent, left)
 
     def _lose_if_silent(self, left: float) -> None:
+        self._losing = None
         rests = self._pace.flooding and not self._exited.done()
         if (rests or self._catching_up or not self._is_silent) and left > 0 and not self.lost:
             self._lose_later(left)
