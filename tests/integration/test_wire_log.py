@@ -119,7 +119,9 @@ async def test_stdio_shows_standard_error_and_what_is_no_message(tmp_path: Path)
     records: list[WireRecord] = []
     async with trunkline.connect({"fake": entry}, wire=records.append) as trunk:
         await trunk.call("fake.echo")
-    assert "stderr warming up" in heads(records)
+        async with asyncio.timeout(10):
+            while "stderr warming up" not in heads(records):  # noqa: ASYNC110 - another pipe
+                await asyncio.sleep(0.005)
     (noise,) = [record for record in records if record.summary == "not JSON"]
     assert noise.body == "Listening!"
     assert heads(records)[-1].startswith("note ended: ")
