@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import gc
 import sys
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -116,12 +117,18 @@ async def test_a_legacy_session_is_shown_to_its_end_and_its_id_is_not() -> None:
 
 async def test_stdio_shows_standard_error_and_what_is_no_message(tmp_path: Path) -> None:
     entry = make_server().to_stdio_entry(tmp_path, stderr=["warming up"], prelude="Listening!\n")
-    records: list[WireRecord] = []
-    async with trunkline.connect({"fake": entry}, wire=records.append) as trunk:
-        await trunk.call("fake.echo")
-        async with asyncio.timeout(10):
-            while "stderr warming up" not in heads(records):  # noqa: ASYNC110 - another pipe
-                await asyncio.sleep(0.005)
+    for _ in range(3):
+        records: list[WireRecord] = []
+        async with trunkline.connect({"fake": entry}, wire=records.append) as trunk:
+            await trunk.call("fake.echo")
+            # Standard error is another pipe, which nothing waits for.
+            with suppress(TimeoutError):
+                async with asyncio.timeout(2):
+                    while "stderr warming up" not in heads(records):  # noqa: ASYNC110 - as above
+                        await asyncio.sleep(0.005)
+        if "stderr warming up" in heads(records):
+            break
+    assert "stderr warming up" in heads(records), heads(records)
     (noise,) = [record for record in records if record.summary == "not JSON"]
     assert noise.body == "Listening!"
     assert heads(records)[-1].startswith("note ended: ")
