@@ -7,13 +7,15 @@ take their time.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Mapping
+import random
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import AbstractContextManager, contextmanager
 from typing import Any
 
 import pytest
 
 import trunkline
-from trunkline.runtime import assembly
+from trunkline.runtime import assembly, layering
 from trunkline.testing import Ask, FakeServer, required_error
 from trunkline.testing.rehearsal import Family, Rehearsal, Scenario
 from trunkline.testing.virtual_time import VirtualTimeLoop
@@ -109,3 +111,34 @@ def rehearse(monkeypatch: pytest.MonkeyPatch, awaits: Any) -> Callable[[str, Map
         awaits.check(area, rehearsal.cut_everywhere(scenarios.values()))
 
     return rehearse
+
+
+@pytest.fixture
+def lots() -> Callable[[int], AbstractContextManager[tuple[pytest.MonkeyPatch, random.Random]]]:
+    """Give a context in which what is drawn by lot follows from a seed; it gives a patch and what draws."""
+    return _drawn_from
+
+
+@contextmanager
+def _drawn_from(seed: int) -> Iterator[tuple[pytest.MonkeyPatch, random.Random]]:
+    draws, numbers = random.Random(seed + 1), iter(range(1, 1_000_000))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(assembly, "_draw", draws.random)
+        patch.setattr(layering, "draw", draws.random)
+        patch.setattr("os.urandom", lambda size: next(numbers).to_bytes(size, "big"))
+        yield patch, draws
+
+
+@pytest.fixture
+def each_seed() -> Callable[[Callable[[int], Any], Iterable[int]], None]:
+    """Give what plays one seed after the other, and names the one that fails."""
+
+    def play(run: Callable[[int], Any], seeds: Iterable[int]) -> None:
+        for seed in seeds:
+            try:
+                run(seed)
+            except BaseException as error:
+                error.add_note(f"seed {seed}")
+                raise
+
+    return play

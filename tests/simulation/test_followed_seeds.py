@@ -19,7 +19,7 @@ from trunkline.config.footprint import files_of
 from trunkline.config.loading import Config, load
 from trunkline.core.events import ConfigChanged
 from trunkline.errors import ConfigError
-from trunkline.runtime import assembly, layering
+from trunkline.runtime import assembly
 from trunkline.runtime.followed_files import take_up
 from trunkline.runtime.live_files import LONGEST, PATIENCE, QUIET, LiveFiles
 from trunkline.testing import FakeServer
@@ -201,12 +201,11 @@ def described(config: Config) -> list[Any]:
     return [(one.name, str(one.error)) if hasattr(one, "error") else one for one in config.entries]
 
 
-def run(seed: int, folder: Path) -> list[Any]:
+def run(lots: Any, folder: Path, seed: int) -> list[Any]:
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir()
-    draws = random.Random(seed + 1)
     with (
-        pytest.MonkeyPatch.context() as patch,
+        lots(seed) as (patch, _),
         asyncio.Runner(loop_factory=lambda: VirtualTimeLoop(seed=seed)) as runner,
     ):
         play = Play(seed, folder)
@@ -218,33 +217,21 @@ def run(seed: int, folder: Path) -> list[Any]:
             return await MemoryTransport(server=entry.name, peer=peer, limits=way.rules.limits).open()
 
         patch.setattr(assembly, "_open", open_here)
-        patch.setattr(assembly, "_draw", draws.random)
-        patch.setattr(layering, "draw", draws.random)
-        numbers = iter(range(1, 1_000_000))
-        patch.setattr("os.urandom", lambda size: next(numbers).to_bytes(size, "big"))
         return runner.run(play.run())
 
 
 @pytest.mark.parametrize("block", range(16))
-def test_calls_are_never_cut_and_in_the_end_the_files_are_followed(block: int, tmp_path: Path):
-    for seed in range(block, SEEDS, 16):
-        try:
-            run(seed, tmp_path / str(seed))
-        except BaseException as error:
-            error.add_note(f"seed {seed}")
-            raise
+def test_calls_are_never_cut_and_in_the_end_the_files_are_followed(
+    block: int, tmp_path: Path, each_seed: Any, lots: Any
+):
+    each_seed(lambda seed: run(lots, tmp_path / str(seed), seed), range(block, SEEDS, 16))
 
 
 @pytest.mark.parametrize("seed", [1, 6])
-def test_a_seed_of_changed_files_gives_the_same_every_time(seed: int, tmp_path: Path):
-    assert run(seed, tmp_path / "seed") == run(seed, tmp_path / "seed")
+def test_a_seed_of_changed_files_gives_the_same_every_time(seed: int, tmp_path: Path, lots: Any):
+    assert run(lots, tmp_path / "seed", seed) == run(lots, tmp_path / "seed", seed)
 
 
 @pytest.mark.soak
-def test_the_same_holds_of_changed_files_for_a_thousand_seeds(tmp_path: Path):
-    for seed in range(SEEDS, 1_000):
-        try:
-            run(seed, tmp_path / str(seed))
-        except BaseException as error:
-            error.add_note(f"seed {seed}")
-            raise
+def test_the_same_holds_of_changed_files_for_a_thousand_seeds(tmp_path: Path, each_seed: Any, lots: Any):
+    each_seed(lambda seed: run(lots, tmp_path / str(seed), seed), range(SEEDS, 1_000))

@@ -6,13 +6,13 @@ import asyncio
 import random
 from collections import Counter
 from collections.abc import Awaitable, Callable
+from functools import partial
 from typing import Any
 
 import pytest
 
 import trunkline
 from trunkline.core.events import MemberChanged, ServerChanged
-from trunkline.runtime import assembly, layering
 from trunkline.supervision.states import TABLE
 from trunkline.testing import FakeServer
 from trunkline.testing.virtual_time import VirtualTimeLoop
@@ -153,39 +153,26 @@ class Play:
         return [*self.told, *[(one.before, one.state) async for one in whole]]
 
 
-def run(seed: int) -> list[Any]:
-    draws = random.Random(seed + 1)
+def run(lots: Any, seed: int) -> list[Any]:
     with (
-        pytest.MonkeyPatch.context() as patch,
+        lots(seed),
         asyncio.Runner(loop_factory=lambda: VirtualTimeLoop(seed=seed)) as runner,
     ):
-        patch.setattr(assembly, "_draw", draws.random)
-        patch.setattr(layering, "draw", draws.random)
-        numbers = iter(range(1, 1_000_000))
-        patch.setattr("os.urandom", lambda size: next(numbers).to_bytes(size, "big"))
         return runner.run(Play(seed).run())
 
 
 @pytest.mark.parametrize("block", range(8))
-def test_no_call_runs_twice_or_too_long_and_no_one_comes_between_a_holders_calls(block: int):
-    for seed in range(block, SEEDS, 8):
-        try:
-            run(seed)
-        except BaseException as error:
-            error.add_note(f"seed {seed}")
-            raise
+def test_no_call_runs_twice_or_too_long_and_no_one_comes_between_a_holders_calls(
+    block: int, each_seed: Any, lots: Any
+):
+    each_seed(partial(run, lots), range(block, SEEDS, 8))
 
 
 @pytest.mark.parametrize("seed", [3, 14, 15])
-def test_a_seed_of_a_pool_gives_the_same_every_time(seed: int):
-    assert run(seed) == run(seed)
+def test_a_seed_of_a_pool_gives_the_same_every_time(seed: int, lots: Any):
+    assert run(lots, seed) == run(lots, seed)
 
 
 @pytest.mark.soak
-def test_the_same_holds_of_pools_for_a_thousand_seeds():
-    for seed in range(SEEDS, 1_000):
-        try:
-            run(seed)
-        except BaseException as error:
-            error.add_note(f"seed {seed}")
-            raise
+def test_the_same_holds_of_pools_for_a_thousand_seeds(each_seed: Any, lots: Any):
+    each_seed(partial(run, lots), range(SEEDS, 1_000))

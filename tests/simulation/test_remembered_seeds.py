@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import random
 from collections.abc import Awaitable, Callable
+from functools import partial
 from typing import Any
 
 import pytest
@@ -12,7 +13,7 @@ import pytest
 import trunkline
 from trunkline.config.loading import load
 from trunkline.connection.workers import Workers
-from trunkline.runtime import assembly, layering
+from trunkline.runtime import assembly
 from trunkline.runtime.recollection import recollect
 from trunkline.store.port import MemoryStore
 from trunkline.testing import FakeServer
@@ -186,10 +187,9 @@ class Play:
         assert {tool.name for tool in found.catalog.tools} == set(self.server.tools)
 
 
-def run(seed: int) -> list[Any]:
-    draws = random.Random(seed + 1)
+def run(lots: Any, seed: int) -> list[Any]:
     with (
-        pytest.MonkeyPatch.context() as patch,
+        lots(seed) as (patch, draws),
         asyncio.Runner(loop_factory=lambda: VirtualTimeLoop(seed=seed)) as runner,
     ):
         play = Play(seed)
@@ -201,35 +201,23 @@ def run(seed: int) -> list[Any]:
             await asyncio.sleep(draws.uniform(0, 0.5))
             return function(*arguments)
 
-        numbers = iter(range(1, 1_000_000))
         patch.setattr(assembly, "_open", open_here)
-        patch.setattr(assembly, "_draw", draws.random)
-        patch.setattr(layering, "draw", draws.random)
         patch.setattr(Workers, "run", write_here)
-        patch.setattr("os.urandom", lambda size: next(numbers).to_bytes(size, "big"))
         return runner.run(play.run())
 
 
 @pytest.mark.parametrize("block", range(16))
-def test_whatever_is_remembered_or_lost_a_server_is_shown_and_called_as_it_is(block: int):
-    for seed in range(block, SEEDS, 16):
-        try:
-            run(seed)
-        except BaseException as error:
-            error.add_note(f"seed {seed}")
-            raise
+def test_whatever_is_remembered_or_lost_a_server_is_shown_and_called_as_it_is(
+    block: int, each_seed: Any, lots: Any
+):
+    each_seed(partial(run, lots), range(block, SEEDS, 16))
 
 
 @pytest.mark.parametrize("seed", [2, 9])
-def test_a_seed_of_memories_gives_the_same_every_time(seed: int):
-    assert run(seed) == run(seed)
+def test_a_seed_of_memories_gives_the_same_every_time(seed: int, lots: Any):
+    assert run(lots, seed) == run(lots, seed)
 
 
 @pytest.mark.soak
-def test_the_same_holds_of_memories_for_a_thousand_seeds():
-    for seed in range(SEEDS, 1_000):
-        try:
-            run(seed)
-        except BaseException as error:
-            error.add_note(f"seed {seed}")
-            raise
+def test_the_same_holds_of_memories_for_a_thousand_seeds(each_seed: Any, lots: Any):
+    each_seed(partial(run, lots), range(SEEDS, 1_000))
